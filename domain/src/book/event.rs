@@ -1,0 +1,205 @@
+//! What is stored. The type names and the JSON are pinned: every shape ever written stays readable.
+
+use super::edition::Edition;
+use super::id::BookId;
+use super::name::BookName;
+use super::quantity::{Quantity, Stock};
+use crate::Timestamp;
+use crate::decider::DecodeError;
+use crate::metadata::SCHEMA_VERSION;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Something that happened to a book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BookEvent {
+    /// 입고: copies came in.
+    Warehoused(Warehoused),
+    /// 재판: a new edition came out.
+    Renewed(Renewed),
+}
+
+/// Copies of a book came in; the first of these makes the book.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Warehoused {
+    /// Which book.
+    pub book_id: BookId,
+    /// How many copies came in.
+    pub qty: Quantity,
+    /// Of which edition.
+    pub version: Edition,
+    /// The book's name from now on, where one was given.
+    pub name: Option<BookName>,
+    /// When.
+    pub occurred_at: Timestamp,
+}
+
+/// A book was reprinted as a new edition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Renewed {
+    /// Which book.
+    pub book_id: BookId,
+    /// The new edition.
+    pub version: Edition,
+    /// The copies of its first run: the stock from now on.
+    pub stock: Stock,
+    /// When.
+    pub occurred_at: Timestamp,
+}
+
+impl BookEvent {
+    const WAREHOUSED: &'static str = "Warehoused";
+    const RENEWED: &'static str = "Renewed";
+
+    /// When it happened.
+    #[must_use]
+    pub fn occurred_at(&self) -> Timestamp {
+        match self {
+            Self::Warehoused(event) => event.occurred_at,
+            Self::Renewed(event) => event.occurred_at,
+        }
+    }
+
+    /// Which book it happened to.
+    #[must_use]
+    pub fn book_id(&self) -> BookId {
+        match self {
+            Self::Warehoused(event) => event.book_id,
+            Self::Renewed(event) => event.book_id,
+        }
+    }
+
+    /// The pinned type name and the JSON of the event.
+    #[must_use]
+    pub fn encode(&self) -> (&'static str, Vec<u8>) {
+        match self {
+            Self::Warehoused(event) => (Self::WAREHOUSED, json(event)),
+            Self::Renewed(event) => (Self::RENEWED, json(event)),
+        }
+    }
+
+    /// Reads an event of any shape that was ever written. `metadata` tells the version of the shape; without it, it
+    /// is the first.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(event_type: &str, data: &[u8], metadata: &[u8]) -> Result<Self, DecodeError> {
+        let version = schema_version(event_type, metadata)?;
+        match (event_type, version) {
+            (Self::WAREHOUSED, SCHEMA_VERSION) => read(event_type, data).map(Self::Warehoused),
+            (Self::RENEWED, SCHEMA_VERSION) => read(event_type, data).map(Self::Renewed),
+            (Self::WAREHOUSED | Self::RENEWED, version) => {
+                Err(DecodeError::UnknownVersion { event_type: event_type.to_owned(), version })
+            }
+            _ => Err(DecodeError::UnknownType(event_type.to_owned())),
+        }
+    }
+}
+
+fn schema_version(event_type: &str, metadata: &[u8]) -> Result<u32, DecodeError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Versioned {
+        schema_version: Option<u32>,
+    }
+    if metadata.is_empty() {
+        return Ok(SCHEMA_VERSION);
+    }
+    read::<Versioned>(event_type, metadata).map(|metadata| metadata.schema_version.unwrap_or(SCHEMA_VERSION))
+}
+
+fn read<T: DeserializeOwned>(event_type: &str, json: &[u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(json).map_err(|error| DecodeError::Malformed {
+        event_type: event_type.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+#[allow(clippy::expect_used, reason = "a struct of numbers and strings always has a JSON form")]
+fn json(event: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(event).expect("an event is always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn warehoused(name: Option<&str>) -> BookEvent {
+        BookEvent::Warehoused(Warehoused {
+            book_id: BookId::try_from(1).unwrap(),
+            qty: Quantity::try_from(123).unwrap(),
+            version: Edition::FIRST,
+            name: name.map(|name| name.parse().unwrap()),
+            occurred_at: "2021-02-24T11:31:46.5Z".parse().unwrap(),
+        })
+    }
+
+    fn renewed() -> BookEvent {
+        BookEvent::Renewed(Renewed {
+            book_id: BookId::try_from(1).unwrap(),
+            version: "2.0".parse().unwrap(),
+            stock: 100,
+            occurred_at: "2021-02-24T11:33:40Z".parse().unwrap(),
+        })
+    }
+
+    /// The golden files are the promise to every store out there: one may be added, none may be changed.
+    #[test]
+    fn every_event_is_written_and_read_as_its_golden_file_says() {
+        let golden = [
+            ("Warehoused", include_str!("golden/warehoused.v1.json"), warehoused(Some("해리 포터"))),
+            ("Warehoused", include_str!("golden/warehoused-unnamed.v1.json"), warehoused(None)),
+            ("Renewed", include_str!("golden/renewed.v1.json"), renewed()),
+        ];
+        for (event_type, json, event) in golden {
+            let json = json.trim_end();
+            let (encoded_type, data) = event.encode();
+            assert_eq!((encoded_type, String::from_utf8(data).unwrap().as_str()), (event_type, json));
+            let metadata = br#"{"schemaVersion":1,"after":{"anything":[1]}}"#;
+            assert_eq!(BookEvent::decode(event_type, json.as_bytes(), metadata), Ok(event.clone()));
+            assert_eq!(BookEvent::decode(event_type, json.as_bytes(), b""), Ok(event));
+        }
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_read_is_never_guessed() {
+        let (_, data) = renewed().encode();
+        assert_eq!(BookEvent::decode("Lost", &data, b""), Err(DecodeError::UnknownType("Lost".to_owned())));
+        assert!(matches!(
+            BookEvent::decode("Renewed", &data, br#"{"schemaVersion":2}"#),
+            Err(DecodeError::UnknownVersion { version: 2, .. })
+        ));
+        for data in [&b""[..], b"{}", b"{\"bookId\":0}", b"\xff", b"[1,2]"] {
+            assert!(matches!(BookEvent::decode("Renewed", data, b""), Err(DecodeError::Malformed { .. })));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_survives_its_encoding(
+            id in 1u64..=9_007_199_254_740_991,
+            qty in 1u64..=1_000_000,
+            hundredths in 1u32..=100_000_000,
+            name in proptest::option::of("[^\\p{Cc}\\s]{1,100}"),
+            micros in 0i64..4_102_444_800_000_000,
+        ) {
+            let event = BookEvent::Warehoused(Warehoused {
+                book_id: BookId::try_from(id).unwrap(),
+                qty: Quantity::try_from(qty).unwrap(),
+                version: Edition::from_hundredths(hundredths).unwrap(),
+                name: name.map(|name| name.parse().unwrap()),
+                occurred_at: Timestamp::from_unix_micros(micros).unwrap(),
+            });
+            let (event_type, data) = event.encode();
+            prop_assert_eq!(BookEvent::decode(event_type, &data, b""), Ok(event));
+        }
+
+        #[test]
+        fn no_bytes_make_the_decoder_panic(data: Vec<u8>, metadata: Vec<u8>) {
+            let _ = BookEvent::decode("Warehoused", &data, &metadata);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! How many copies.
+
+use serde::{Deserialize, Serialize};
+
+/// The most copies that one warehousing can bring.
+const MAX_QUANTITY: u32 = 1_000_000;
+
+/// The most copies of one book that the library can hold.
+pub const MAX_STOCK: Stock = 1_000_000_000;
+
+/// The copies of a book in stock. It has no sign: a stock is never negative.
+pub type Stock = u32;
+
+/// The copies (수량) that one warehousing brings: 1 to 1,000,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u32")]
+pub struct Quantity(u32);
+
+/// The number is no quantity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a qty is a whole number from 1 to 1000000, not {0}")]
+pub struct QuantityError(String);
+
+impl Quantity {
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<u64> for Quantity {
+    type Error = QuantityError;
+
+    fn try_from(number: u64) -> Result<Self, QuantityError> {
+        u32::try_from(number)
+            .ok()
+            .filter(|number| (1..=MAX_QUANTITY).contains(number))
+            .map(Self)
+            .ok_or_else(|| QuantityError(number.to_string()))
+    }
+}
+
+impl From<Quantity> for u32 {
+    fn from(quantity: Quantity) -> Self {
+        quantity.0
+    }
+}
+
+impl std::str::FromStr for Quantity {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        text.parse::<u64>().map_err(|_| QuantityError(text.to_owned())).and_then(Self::try_from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantity_is_one_to_a_million() {
+        for (text, valid) in
+            [("1", true), ("1000000", true), ("0", false), ("1000001", false), ("-1", false), ("1.5", false)]
+        {
+            assert_eq!(text.parse::<Quantity>().is_ok(), valid, "{text}");
+        }
+    }
+}

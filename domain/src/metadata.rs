@@ -1,0 +1,32 @@
+//! What is stored around every event.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the event shapes that this code writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The metadata of a stored event. The `$` names are those that EventStoreDB's own tools understand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata<After> {
+    /// The version of the event's shape; see [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The state after this event: one event is enough to load a state or to repeat an answer.
+    pub after: After,
+    /// The key of the intention behind it, the client's own or one made by the server.
+    pub idempotency_key: String,
+    /// SHA-256 of the canonical command, in hex: another command under the same key is told apart by it.
+    pub command_hash: String,
+    /// Who caused it: a token's pseudonymous subject, never a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// What all that follows from one request has in common.
+    #[serde(rename = "$correlationId")]
+    pub correlation_id: String,
+    /// The message that directly caused this event.
+    #[serde(rename = "$causationId")]
+    pub causation_id: String,
+    /// The W3C trace context it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}

@@ -1,0 +1,60 @@
+//! What can be set.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a server is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the events are kept; made if it is missing. One server at a time.
+    pub data_dir: PathBuf,
+    /// What callers may ask for at most.
+    pub limits: Limits,
+    /// Acknowledge what clients send at once (Linux only). Clients that leave Nagle's algorithm on, as the crate
+    /// `eventstore` does, otherwise wait 40 ms in each append.
+    pub quickack: bool,
+}
+
+impl Config {
+    /// The defaults, with the events in `data_dir`.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), limits: Limits::default(), quickack: true }
+    }
+}
+
+/// What callers may ask for at most. A request beyond a limit is refused; it harms nobody else.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// One event: data, metadata and twice the type's length, in bytes.
+    pub max_event_bytes: usize,
+    /// All events of one append, in bytes.
+    pub max_append_bytes: usize,
+    /// All appends under way together, in bytes; beyond, the server says that it is too busy.
+    pub max_pending_bytes: usize,
+    /// The name of a stream or of an event type, in bytes.
+    pub max_name_bytes: usize,
+    /// The database, in bytes; beyond, appends are refused as on a full disk. `None`: the disk is the limit.
+    pub max_store_bytes: Option<u64>,
+    /// How long an append may wait for its commit. After that its outcome is unknown to the caller.
+    pub write_timeout: Duration,
+    /// Calls under way on one connection, subscriptions included.
+    pub max_concurrent_streams: u32,
+    /// How long connections may take to end on shutdown before they are cut.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_event_bytes: 16 << 20,
+            max_append_bytes: 64 << 20,
+            max_pending_bytes: 256 << 20,
+            max_name_bytes: 4096,
+            max_store_bytes: None,
+            write_timeout: Duration::from_secs(10),
+            max_concurrent_streams: 4096,
+            shutdown_grace: Duration::from_secs(5),
+        }
+    }
+}

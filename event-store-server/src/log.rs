@@ -1,0 +1,171 @@
+//! The log: every event, in the order of its commit, in one SQLite file.
+//!
+//! One thread writes ([`writer`]), a few connections read ([`reader`]), and a watched number, the position of the
+//! last committed event, tells those who wait for more.
+
+pub(crate) mod decide;
+pub(crate) mod event;
+pub(crate) mod filter;
+mod read_all;
+mod read_stream;
+mod reader;
+mod row;
+mod schema;
+mod staged;
+mod stream_metadata;
+mod two_generations;
+mod writer;
+
+pub(crate) use decide::ExpectedRevision;
+pub(crate) use event::{Position, ProposedEvent, RecordedEvent, Revision};
+pub(crate) use filter::Filter;
+pub(crate) use read_all::{AllFrom, AllPage};
+pub(crate) use read_stream::{StreamFrom, StreamPage};
+pub(crate) use reader::{Limit, ReadError};
+pub(crate) use writer::{Append, AppendError, Appended};
+
+use reader::Readers;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+use writer::{Order, Writer};
+
+/// How many appends may wait for the writer; further ones wait to be accepted.
+const WAITING_APPENDS: usize = 1024;
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or another part of this one, has it open.
+    #[error("the data directory {} is in use by another event store server; stop that one first, or choose another directory", .0.display())]
+    Locked(PathBuf),
+    /// It was written by a later version of this program.
+    #[error("{} has layout {found}, which is newer than the {supported} that this version knows; use the newer version", .path.display())]
+    Version {
+        /// The database file.
+        path: PathBuf,
+        /// The layout it has.
+        found: i32,
+        /// The newest layout that this program knows.
+        supported: i32,
+    },
+    /// The directory cannot be used.
+    #[error("the data directory {} cannot be used: {source}", .dir.display())]
+    Directory {
+        /// The data directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database cannot be used.
+    #[error("the database of the event store cannot be opened: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// No thread could be started for the writer.
+    #[error("the event store's writer cannot be started: {0}")]
+    Thread(io::Error),
+}
+
+/// An open log. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    id: Uuid,
+    orders: mpsc::Sender<Order>,
+    committed: watch::Receiver<Position>,
+    readers: Readers,
+}
+
+impl Log {
+    /// Opens the log in `dir`, making both if there are none, and locks it against every other process.
+    pub(crate) fn open(dir: &Path, max_store_bytes: Option<u64>) -> Result<Self, OpenError> {
+        let lock = lock(dir)?;
+        let path = dir.join("events.sqlite");
+        let conn = schema::open_writer(&path, max_store_bytes)?;
+        let id = schema::store_id(&conn)?;
+        let (committed, watched) = watch::channel(0);
+        let writer = Writer::new(conn, committed)?;
+        let readers = Readers::open(&path)?;
+        let (orders, inbox) = mpsc::channel(WAITING_APPENDS);
+        std::thread::Builder::new()
+            .name("event-log-writer".into())
+            .spawn(move || {
+                writer.run(inbox);
+                drop(lock);
+            })
+            .map_err(OpenError::Thread)?;
+        Ok(Self { shared: Arc::new(Shared { id, orders, committed: watched, readers }) })
+    }
+
+    /// The identity of this store, given when it was made.
+    pub(crate) fn id(&self) -> Uuid {
+        self.shared.id
+    }
+
+    /// Appends events to a stream. When this returns, the events are on the disk, or nothing was appended, or the
+    /// error says that the outcome is not known.
+    pub(crate) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        let order = Order::Append { append, reply };
+        self.shared.orders.send(order).await.map_err(|_| AppendError::Closed)?;
+        answer.await.map_err(|_| AppendError::Unknown)?
+    }
+
+    /// The position of the last committed event (0: none), to read and to wait for.
+    pub(crate) fn committed(&self) -> watch::Receiver<Position> {
+        self.shared.committed.clone()
+    }
+
+    /// A page of `$all`.
+    pub(crate) async fn read_all(
+        &self,
+        from: AllFrom,
+        filter: Option<Arc<Filter>>,
+        limit: Limit,
+    ) -> Result<AllPage, ReadError> {
+        self.shared.readers.read(move |conn| read_all::page(conn, from, filter.as_deref(), limit)).await
+    }
+
+    /// A page of a stream.
+    pub(crate) async fn read_stream(
+        &self,
+        stream: Arc<str>,
+        from: StreamFrom,
+        limit: Limit,
+    ) -> Result<StreamPage, ReadError> {
+        self.shared.readers.read(move |conn| read_stream::page(conn, &stream, from, limit)).await
+    }
+
+    /// Commits what was accepted, folds the write-ahead log into the database and lets go of the directory.
+    pub(crate) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.shared.orders.send(Order::Close { done }).await.is_ok() {
+            // An error means that the writer has ended already, which is all we wait for.
+            let _ = closed.await;
+        }
+        self.shared.readers.close();
+    }
+}
+
+/// Takes the lock that keeps a second server out. The system releases it when the process ends, however it ends.
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
+    std::fs::create_dir_all(dir).map_err(unusable)?;
+    // A directory that was just made survives a power cut only when its parent is on the disk.
+    if let Some(parent) = dir.canonicalize().map_err(unusable)?.parent() {
+        File::open(parent).and_then(|parent| parent.sync_all()).map_err(unusable)?;
+    }
+    let file =
+        File::options().create(true).truncate(false).write(true).open(dir.join("lock")).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(dir.to_owned())),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}

@@ -1,0 +1,198 @@
+//! May this append be written? The rules of expected revisions and of repeated appends, as one pure function.
+
+use super::event::{Position, Revision};
+use uuid::Uuid;
+
+/// What a writer expects of a stream before its append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExpectedRevision {
+    /// Nothing.
+    Any,
+    /// The stream, or its metadata stream, has been written to.
+    StreamExists,
+    /// The stream has no event.
+    NoStream,
+    /// The last event has this revision.
+    Exact(Revision),
+}
+
+/// What to do with an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Write it after the last event.
+    Write,
+    /// Its events have been written before, the last of them here.
+    Repeated(Place),
+    /// Refuse it.
+    WrongExpectedRevision,
+}
+
+/// Where an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) revision: Revision,
+    pub(super) position: Position,
+}
+
+/// What the decision needs to know of a stream beyond its last revision; looked up only when it matters.
+pub(super) trait Past {
+    /// Why a look-up failed.
+    type Error;
+
+    /// Has the metadata stream been written to?
+    fn has_metadata(&mut self) -> Result<bool, Self::Error>;
+
+    /// The event of this stream at `revision`.
+    fn at(&mut self, revision: Revision) -> Result<Option<(Uuid, Position)>, Self::Error>;
+
+    /// The event of this stream with this id, if it is among the events appended most recently.
+    fn recent(&mut self, id: Uuid) -> Option<Place>;
+}
+
+/// Decides an append of the events `ids` to a stream whose last event is `last`.
+pub(super) fn decide<P: Past>(
+    expected: ExpectedRevision,
+    last: Option<Revision>,
+    ids: impl Iterator<Item = Uuid>,
+    past: &mut P,
+) -> Result<Decision, P::Error> {
+    match expected {
+        ExpectedRevision::Any => Ok(decide_by_recent_ids(ids, past)),
+        ExpectedRevision::StreamExists if last.is_none() && !past.has_metadata()? => {
+            Ok(Decision::WrongExpectedRevision)
+        }
+        ExpectedRevision::StreamExists => Ok(decide_by_recent_ids(ids, past)),
+        ExpectedRevision::NoStream => decide_by_revision(-1, last, ids, past),
+        ExpectedRevision::Exact(revision) => decide_by_revision(revision, last, ids, past),
+    }
+}
+
+/// The weak rule: the append names no revision, so a repeat is known only by ids that are still remembered.
+fn decide_by_recent_ids<P: Past>(ids: impl Iterator<Item = Uuid>, past: &mut P) -> Decision {
+    let mut written = None;
+    for id in ids {
+        match (past.recent(id), written) {
+            (Some(place), _) => written = Some(place),
+            (None, None) => return Decision::Write,
+            // Its beginning was written once and its end was not: neither a repeat nor a new append.
+            (None, Some(_)) => return Decision::WrongExpectedRevision,
+        }
+    }
+    written.map_or(Decision::Write, Decision::Repeated)
+}
+
+/// The strong rule: the append names the revision it follows (-1: none), so a repeat is known however old it is.
+fn decide_by_revision<P: Past>(
+    expected: Revision,
+    last: Option<Revision>,
+    ids: impl Iterator<Item = Uuid>,
+    past: &mut P,
+) -> Result<Decision, P::Error> {
+    let last = last.unwrap_or(-1);
+    if expected == last {
+        return Ok(Decision::Write);
+    }
+    let mut written = None;
+    let mut revision = expected;
+    for id in ids {
+        // A revision beyond the last one has no event, so the comparison ends there at the latest.
+        revision = revision.saturating_add(1);
+        match past.at(revision)? {
+            Some((found, position)) if found == id => written = Some(Place { revision, position }),
+            Some(_) | None => return Ok(Decision::WrongExpectedRevision),
+        }
+    }
+    Ok(written.map_or(Decision::WrongExpectedRevision, Decision::Repeated))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+
+    /// A stream with events of the given ids, position = 10 + revision, of which the last `remembered` are recent.
+    struct Stream {
+        ids: Vec<u128>,
+        remembered: usize,
+        metadata: bool,
+    }
+
+    impl Past for Stream {
+        type Error = Infallible;
+
+        fn has_metadata(&mut self) -> Result<bool, Infallible> {
+            Ok(self.metadata)
+        }
+
+        fn at(&mut self, revision: Revision) -> Result<Option<(Uuid, Position)>, Infallible> {
+            let id = usize::try_from(revision).ok().and_then(|revision| self.ids.get(revision));
+            Ok(id.map(|id| (Uuid::from_u128(*id), revision + 10)))
+        }
+
+        fn recent(&mut self, id: Uuid) -> Option<Place> {
+            let revision = self.ids.iter().position(|known| Uuid::from_u128(*known) == id)?;
+            let recent = revision + self.remembered >= self.ids.len();
+            recent.then_some(Place { revision: revision as i64, position: revision as i64 + 10 })
+        }
+    }
+
+    #[test]
+    fn every_expectation_meets_every_stream() {
+        use Decision::{Write, WrongExpectedRevision as Wrong};
+        use ExpectedRevision::{Any, Exact, NoStream, StreamExists};
+        let repeated = |revision: Revision| Decision::Repeated(Place { revision, position: revision + 10 });
+        let empty: &[u128] = &[];
+        let three: &[u128] = &[1, 2, 3];
+        #[rustfmt::skip]
+        let cases: &[(&[u128], ExpectedRevision, &[u128], Decision)] = &[
+            // stream  expected        appended       decision
+            (empty,    Any,            &[9],          Write),
+            (empty,    NoStream,       &[9],          Write),
+            (empty,    StreamExists,   &[9],          Wrong),
+            (empty,    Exact(0),       &[9],          Wrong),
+            (empty,    Any,            &[],           Write),
+            (empty,    NoStream,       &[],           Write),
+            (three,    Any,            &[9],          Write),
+            (three,    StreamExists,   &[9],          Write),
+            (three,    NoStream,       &[9],          Wrong),
+            (three,    Exact(2),       &[9],          Write),
+            (three,    Exact(1),       &[9],          Wrong),
+            (three,    Exact(3),       &[9],          Wrong),
+            (three,    Exact(i64::MAX),&[9],          Wrong),
+            // Strong repeats, however old.
+            (three,    NoStream,       &[1],          repeated(0)),
+            (three,    NoStream,       &[1, 2, 3],    repeated(2)),
+            (three,    Exact(0),       &[2, 3],       repeated(2)),
+            (three,    Exact(0),       &[2, 9],       Wrong),
+            (three,    Exact(0),       &[2, 3, 4],    Wrong),
+            (three,    Exact(1),       &[2],          Wrong),
+            (three,    Exact(2),       &[3],          Write),
+            // Weak repeats, only of the two events remembered.
+            (three,    Any,            &[3],          repeated(2)),
+            (three,    Any,            &[2, 3],       repeated(2)),
+            (three,    StreamExists,   &[2],          repeated(1)),
+            (three,    Any,            &[1],          Write),
+            (three,    Any,            &[3, 9],       Wrong),
+            (three,    Any,            &[9, 3],       Write),
+            // Appends without events check the revision only.
+            (three,    Any,            &[],           Write),
+            (three,    Exact(2),       &[],           Write),
+            (three,    Exact(1),       &[],           Wrong),
+            (three,    NoStream,       &[],           Wrong),
+        ];
+        for (stream, expected, appended, decision) in cases {
+            let mut past = Stream { ids: stream.to_vec(), remembered: 2, metadata: false };
+            let last = (stream.len() as i64).checked_sub(1).filter(|last| *last >= 0);
+            let ids = appended.iter().map(|id| Uuid::from_u128(*id));
+            let decided = decide(*expected, last, ids, &mut past).unwrap();
+            assert_eq!(decided, *decision, "{stream:?} {expected:?} {appended:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_has_only_metadata_exists() {
+        let mut past = Stream { ids: Vec::new(), remembered: 0, metadata: true };
+        let ids = [Uuid::from_u128(9)].into_iter();
+        assert_eq!(decide(ExpectedRevision::StreamExists, None, ids, &mut past).unwrap(), Decision::Write);
+    }
+}

@@ -1,0 +1,119 @@
+//! The database file: its tables, its settings, its version.
+
+use super::OpenError;
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The layout that this program writes, in SQLite's `user_version`.
+const VERSION: i32 = 1;
+
+/// How long a connection waits for a lock that another program took (a backup, someone's shell).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// `position` is the row's key: an append goes to the end of the table, a read of `$all` is a scan of it.
+/// There is no unique index over `id`: it would cost a third of the throughput, and retries are recognised by
+/// revision or by the most recent ids.
+const TABLES: &str = "
+    CREATE TABLE store (
+        id BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE streams (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE
+    ) STRICT;
+    CREATE TABLE events (
+        position INTEGER PRIMARY KEY,
+        stream INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        id BLOB NOT NULL,
+        created INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        is_json INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        metadata BLOB NOT NULL,
+        UNIQUE (stream, revision)
+    ) STRICT;
+";
+
+/// Opens the database for the one writer; creates it if there is none.
+pub(super) fn open_writer(path: &Path, max_store_bytes: Option<u64>) -> Result<Connection, OpenError> {
+    let conn = Connection::open(path)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    // A commit is on the disk when it returns. Checkpoints are made by the writer itself, which sees their errors;
+    // SQLite's automatic ones would swallow a failed fsync.
+    conn.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA fullfsync = ON;
+         PRAGMA checkpoint_fullfsync = ON;
+         PRAGMA wal_autocheckpoint = 0;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA cache_size = -16384;",
+    )?;
+    conn.set_prepared_statement_cache_capacity(32);
+    match version(&conn)? {
+        0 => create(&conn)?,
+        VERSION => {}
+        found => {
+            return Err(OpenError::Version { path: path.to_owned(), found, supported: VERSION });
+        }
+    }
+    if let Some(bytes) = max_store_bytes {
+        let page_bytes: u64 =
+            conn.query_row("PRAGMA page_size", (), |row| row.get::<_, i64>(0))?.cast_unsigned();
+        conn.execute_batch(&format!("PRAGMA max_page_count = {}", (bytes / page_bytes).max(1)))?;
+    }
+    Ok(conn)
+}
+
+/// Opens the database for reading only.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.execute_batch("PRAGMA cache_size = -4096;")?;
+    conn.set_prepared_statement_cache_capacity(32);
+    Ok(conn)
+}
+
+/// The identity that a store was given when it was made.
+pub(super) fn store_id(conn: &Connection) -> Result<Uuid, OpenError> {
+    let bytes: [u8; 16] = conn.query_row("SELECT id FROM store", (), |row| row.get(0))?;
+    Ok(Uuid::from_bytes(bytes))
+}
+
+fn version(conn: &Connection) -> Result<i32, OpenError> {
+    Ok(conn.query_row("PRAGMA user_version", (), |row| row.get(0))?)
+}
+
+fn create(conn: &Connection) -> Result<(), OpenError> {
+    #[expect(clippy::disallowed_methods, reason = "what tells one store from all others has to be random")]
+    let id = Uuid::new_v4();
+    let tx = conn.unchecked_transaction()?;
+    tx.execute_batch(TABLES)?;
+    tx.execute("INSERT INTO store (id) VALUES (?1)", [id.as_bytes()])?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_keeps_its_identity_and_refuses_a_newer_layout() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.sqlite");
+        let first = store_id(&open_writer(&path, None).unwrap()).unwrap();
+        let conn = open_writer(&path, None).unwrap();
+        assert_eq!(store_id(&conn).unwrap(), first);
+
+        conn.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        let error = open_writer(&path, None).unwrap_err();
+        assert!(error.to_string().contains("newer"), "{error}");
+    }
+}

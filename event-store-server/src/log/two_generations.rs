@@ -1,0 +1,71 @@
+//! A bounded cache.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// A map that forgets what was not used for longest, roughly: entries live in a young and an old generation; a hit
+/// moves an entry to the young one, and when that is full it becomes the old one and the former old one is dropped.
+/// Holds at least the `capacity` entries used last, at most twice as many.
+#[derive(Debug)]
+pub(super) struct TwoGenerations<K, V> {
+    capacity: usize,
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+}
+
+impl<K: Eq + Hash, V: Copy> TwoGenerations<K, V> {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, young: HashMap::new(), old: HashMap::new() }
+    }
+
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        if self.young.len() >= self.capacity && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+
+    pub(super) fn get<Q>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        if let Some(value) = self.young.get(key) {
+            return Some(*value);
+        }
+        let (key, value) = self.old.remove_entry(key)?;
+        self.insert(key, value);
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_keeps_the_last_used_entries_and_never_more_than_twice_its_capacity() {
+        let mut cache = TwoGenerations::new(10);
+        for key in 0..1_000 {
+            cache.insert(key, key * 2);
+            assert_eq!(cache.get(&0), Some(0), "used all the time, so never forgotten");
+            assert!(cache.young.len() + cache.old.len() <= 20);
+        }
+        for key in 992..1_000 {
+            assert_eq!(cache.get(&key), Some(key * 2));
+        }
+        assert_eq!(cache.get(&500), None);
+    }
+
+    #[test]
+    fn a_newer_value_replaces_an_older_one_in_both_generations() {
+        let mut cache = TwoGenerations::new(1);
+        cache.insert("a", 1);
+        cache.insert("b", 1);
+        cache.insert("a", 2);
+        assert_eq!(cache.get("a"), Some(2));
+        cache.insert("c", 1);
+        assert_eq!(cache.get("a"), Some(2));
+    }
+}

@@ -1,0 +1,238 @@
+//! The one thread that writes. It takes whatever appends are waiting, commits them as one transaction and then
+//! answers them all: a single fsync serves everybody who waited for it.
+
+use super::decide::{Decision, ExpectedRevision, Place, decide};
+use super::event::{Position, ProposedEvent, Revision};
+use super::staged::{Head, Memory, Staged, StreamPast};
+use super::two_generations::TwoGenerations;
+use rusqlite::{Connection, ErrorCode};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+/// One transaction takes at most so many appends, and no further one once it has so many bytes.
+const TRANSACTION_APPENDS: usize = 512;
+const TRANSACTION_BYTES: usize = 8 << 20;
+
+/// So many streams' heads, and so many events' ids, are remembered at least.
+const REMEMBERED_HEADS: usize = 64 << 10;
+const REMEMBERED_IDS: usize = 64 << 10;
+
+/// The write-ahead log is folded into the database after about so many bytes.
+const CHECKPOINT_BYTES: usize = 16 << 20;
+
+/// What a commit writes beyond the payload, roughly: for the decision above.
+const COMMIT_BYTES: usize = 16 << 10;
+
+/// What a writer asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Append {
+    pub(crate) stream: Arc<str>,
+    pub(crate) expected: ExpectedRevision,
+    pub(crate) events: Vec<ProposedEvent>,
+}
+
+/// The answer to an append that was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Appended {
+    /// The events are in the stream, now or since an earlier append of the same events.
+    Durable {
+        /// Of the last event appended, or of the stream if none was; nothing if it has none.
+        revision: Option<Revision>,
+        /// Of the last event appended, if there was one.
+        position: Option<Position>,
+    },
+    /// Nothing was appended: the stream is not as the writer expected.
+    WrongExpectedRevision {
+        /// The stream's last revision, if it has one.
+        current: Option<Revision>,
+    },
+}
+
+/// Why an append was not decided.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AppendError {
+    #[error("The disk is full, or the store has reached its size limit: nothing was appended.")]
+    Full,
+    #[error("The database is locked by another program: nothing was appended.")]
+    Busy,
+    #[error(
+        "The event store stopped accepting events after a failed write and stays stopped until it is restarted: {0}"
+    )]
+    Stopped(Arc<str>),
+    #[error("The event store is shutting down: nothing was appended.")]
+    Closed,
+    #[error("The event store ended while it was appending: the outcome is not known.")]
+    Unknown,
+}
+
+/// What the writer's thread is told to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    Append { append: Append, reply: Reply },
+    Close { done: oneshot::Sender<()> },
+}
+
+type Reply = oneshot::Sender<Result<Appended, AppendError>>;
+
+/// The writer's thread.
+pub(super) struct Writer {
+    conn: Connection,
+    memory: Memory,
+    committed: watch::Sender<Position>,
+    unfolded_bytes: usize,
+    stopped: Option<Arc<str>>,
+}
+
+impl Writer {
+    /// Takes up the log where it ends. Recent ids are read back, so that a repeat is recognised across a restart.
+    pub(super) fn new(conn: Connection, committed: watch::Sender<Position>) -> rusqlite::Result<Self> {
+        let last: Option<Position> =
+            conn.query_row("SELECT max(position) FROM events", (), |row| row.get(0))?;
+        let last = last.unwrap_or(0);
+        committed.send_replace(last);
+        let mut memory = Memory {
+            heads: TwoGenerations::new(REMEMBERED_HEADS),
+            recent: TwoGenerations::new(REMEMBERED_IDS),
+        };
+        let mut statement = conn.prepare(
+            "SELECT id, stream, revision, position FROM events WHERE position > ?1 ORDER BY position",
+        )?;
+        let mut rows = statement.query([last - i64::try_from(REMEMBERED_IDS).unwrap_or(i64::MAX)])?;
+        while let Some(row) = rows.next()? {
+            let place = Place { revision: row.get(2)?, position: row.get(3)? };
+            memory.recent.insert(Uuid::from_bytes(row.get(0)?), (row.get(1)?, place));
+        }
+        drop(rows);
+        drop(statement);
+        Ok(Self { conn, memory, committed, unfolded_bytes: 0, stopped: None })
+    }
+
+    /// Works until it is told to close, or nobody is left to tell it.
+    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
+        let mut closing = None;
+        let mut batch = Vec::new();
+        while let Some(order) = inbox.blocking_recv() {
+            let mut next = Some(order);
+            let mut bytes = 0;
+            while let Some(order) = next.take() {
+                match order {
+                    // A caller that has gone away must not be surprised by an event it gave up on.
+                    Order::Append { reply, .. } if reply.is_closed() => {}
+                    Order::Append { append, reply } => {
+                        bytes += append.events.iter().map(ProposedEvent::size).sum::<usize>();
+                        batch.push((append, reply));
+                    }
+                    Order::Close { done } => {
+                        inbox.close();
+                        closing = Some(done);
+                    }
+                }
+                if batch.len() < TRANSACTION_APPENDS && bytes < TRANSACTION_BYTES {
+                    next = inbox.try_recv().ok();
+                }
+            }
+            self.commit_and_answer(&mut batch);
+        }
+        self.fold();
+        drop(self);
+        if let Some(done) = closing {
+            // An error means that nobody waits for the end any more.
+            let _ = done.send(());
+        }
+    }
+
+    fn commit_and_answer(&mut self, batch: &mut Vec<(Append, Reply)>) {
+        if batch.is_empty() {
+            return;
+        }
+        let outcome = match &self.stopped {
+            Some(reason) => Err(AppendError::Stopped(reason.clone())),
+            None => self.commit(batch).map_err(|error| self.judge(&error)),
+        };
+        // A caller that went away in the meantime does not want its answer: not an error of ours.
+        match outcome {
+            Ok(answers) => {
+                for ((_, reply), answer) in batch.drain(..).zip(answers) {
+                    let _ = reply.send(Ok(answer));
+                }
+            }
+            Err(error) => {
+                for (_, reply) in batch.drain(..) {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+        if self.unfolded_bytes >= CHECKPOINT_BYTES && self.stopped.is_none() {
+            self.fold();
+        }
+    }
+
+    /// Decides and writes a batch as one transaction. On an error nothing of it has happened, here or in the file.
+    fn commit(&mut self, batch: &[(Append, Reply)]) -> rusqlite::Result<Vec<Appended>> {
+        let tx = rusqlite::Transaction::new_unchecked(&self.conn, rusqlite::TransactionBehavior::Immediate)?;
+        let last_position = *self.committed.borrow();
+        let created = service_kit::clock::unix_micros().saturating_mul(10);
+        let mut staged = Staged::new(&self.conn, &mut self.memory, last_position, created);
+        let answers = batch
+            .iter()
+            .map(|(append, _)| place(append, &mut staged))
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let (position, bytes) = (staged.last_position(), staged.bytes());
+        if position > last_position {
+            tx.commit()?;
+            staged.keep();
+            self.unfolded_bytes += bytes + COMMIT_BYTES;
+            self.committed.send_replace(position);
+        }
+        Ok(answers)
+    }
+
+    /// Folds the write-ahead log into the database. After a failed fsync nobody knows what is on the disk, and a
+    /// second fsync would not tell: so any error here stops the log.
+    fn fold(&mut self) {
+        self.unfolded_bytes = 0;
+        if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())) {
+            self.judge(&error);
+        }
+    }
+
+    /// What a failed write means: a full disk or a lock pass, anything else stops the log for good.
+    fn judge(&mut self, error: &rusqlite::Error) -> AppendError {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => {
+                tracing::error!(%error, "the disk is full: appends are refused until there is room");
+                AppendError::Full
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                tracing::warn!(%error, "another program holds the database locked");
+                AppendError::Busy
+            }
+            _ => {
+                tracing::error!(%error, "a write failed: no event is accepted until the server is restarted");
+                let reason: Arc<str> = error.to_string().into();
+                self.stopped = Some(reason.clone());
+                AppendError::Stopped(reason)
+            }
+        }
+    }
+}
+
+/// Decides one append and writes its events into the transaction.
+fn place(append: &Append, staged: &mut Staged<'_>) -> rusqlite::Result<Appended> {
+    let head = staged.head(&append.stream)?;
+    let last = head.map(|Head { last, .. }| last);
+    let ids = append.events.iter().map(|event| event.id);
+    let mut past = StreamPast { name: &append.stream, head, staged };
+    let place = match decide(append.expected, last, ids, &mut past)? {
+        Decision::Write => staged.write(&append.stream, head, &append.events)?,
+        Decision::Repeated(place) => Some(place),
+        Decision::WrongExpectedRevision => {
+            return Ok(Appended::WrongExpectedRevision { current: last });
+        }
+    };
+    Ok(Appended::Durable {
+        revision: place.map(|place| place.revision).or(last),
+        position: place.map(|place| place.position),
+    })
+}

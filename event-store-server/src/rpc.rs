@@ -1,0 +1,101 @@
+//! The calls that are answered. Each has its own file; this one lists them.
+
+mod append;
+mod batch_append;
+mod expected_revision;
+mod gossip;
+mod identifiers;
+mod proposal;
+mod read;
+mod read_options;
+mod recorded;
+mod responses;
+mod server_features;
+mod status;
+mod subscribe;
+mod unsupported;
+
+use crate::config::Limits;
+use crate::log::Log;
+use crate::protocol::gossip::gossip_server::GossipServer;
+use crate::protocol::server_features::server_features_server::ServerFeaturesServer;
+use crate::protocol::streams as wire;
+use crate::protocol::streams::streams_server::{self, StreamsServer};
+use responses::Responses;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+/// The largest message that is decoded, in bytes.
+const MESSAGE_BYTES: usize = 16 << 20;
+
+/// Every service of this server, and a clear answer for every other one.
+pub(crate) fn routes(log: Log, limits: Limits, shutdown: CancellationToken) -> Routes {
+    let id = log.id();
+    let pending = Arc::new(Semaphore::new(limits.max_pending_bytes.min(Semaphore::MAX_PERMITS)));
+    let streams = Streams { log, limits: limits.into(), pending, shutdown, subscriptions: Arc::default() };
+    let streams = StreamsServer::new(streams)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(usize::MAX);
+    let mut routes = Routes::new(streams)
+        .add_service(GossipServer::new(gossip::Gossip { id }))
+        .add_service(ServerFeaturesServer::new(server_features::ServerFeatures));
+    let router = routes.axum_router_mut();
+    *router = std::mem::take(router).fallback(unsupported::service);
+    routes.prepare()
+}
+
+/// The service `Streams`.
+#[derive(Clone, Debug)]
+struct Streams {
+    log: Log,
+    limits: Arc<Limits>,
+    /// One permit for each byte that appends under way may still hold.
+    pending: Arc<Semaphore>,
+    shutdown: CancellationToken,
+    /// How many subscriptions there have been.
+    subscriptions: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl streams_server::Streams for Streams {
+    type ReadStream = Responses<wire::ReadResp>;
+    type BatchAppendStream = Responses<wire::BatchAppendResp>;
+
+    async fn append(
+        &self,
+        request: Request<Streaming<wire::AppendReq>>,
+    ) -> Result<Response<wire::AppendResp>, Status> {
+        append::append(self, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn batch_append(
+        &self,
+        request: Request<Streaming<wire::BatchAppendReq>>,
+    ) -> Result<Response<Self::BatchAppendStream>, Status> {
+        Ok(Response::new(batch_append::batch_append(self, request.into_inner())))
+    }
+
+    async fn read(&self, request: Request<wire::ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
+        let options = read_options::parse(request.into_inner())?;
+        let responses = match options.extent {
+            read_options::Extent::Count(count) => read::read(self, options.source, count, options.form),
+            read_options::Extent::Subscription => subscribe::subscribe(self, options.source, options.form),
+        };
+        Ok(Response::new(responses))
+    }
+
+    async fn delete(&self, _: Request<wire::DeleteReq>) -> Result<Response<wire::DeleteResp>, Status> {
+        Err(unsupported::feature("Deleting a stream"))
+    }
+
+    async fn tombstone(
+        &self,
+        _: Request<wire::TombstoneReq>,
+    ) -> Result<Response<wire::TombstoneResp>, Status> {
+        Err(unsupported::feature("Tombstoning a stream"))
+    }
+}

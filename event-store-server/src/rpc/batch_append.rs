@@ -1,0 +1,269 @@
+//! `Streams.BatchAppend`: a session of many appends. Fragments with the same correlation id make one append; answers
+//! come in any order; an append that fails says so in its answer and the session goes on.
+
+use super::proposal::{CommitError, Message, Proposal, Refusal, unsigned};
+use super::responses::{End, Pages, Responses, respond};
+use super::{Streams, expected_revision, identifiers, status};
+use crate::log::{Appended, ExpectedRevision};
+use crate::protocol::rpc::Status as WireStatus;
+use crate::protocol::shared::wrong_expected_version::{
+    CurrentStreamRevisionOption, ExpectedStreamPositionOption,
+};
+use crate::protocol::shared::{
+    AllStreamPosition, BadRequest, MaximumAppendEventSizeExceeded, MaximumAppendSizeExceeded,
+    StreamIdentifier, Timeout, Unknown, Uuid as WireUuid, WrongExpectedVersion,
+};
+use crate::protocol::streams::batch_append_req::options::{DeadlineOption, ExpectedStreamPosition};
+use crate::protocol::streams::batch_append_req::{Options, ProposedMessage};
+use crate::protocol::streams::batch_append_resp::success::{CurrentRevisionOption, PositionOption};
+use crate::protocol::streams::batch_append_resp::{
+    ExpectedStreamPosition as AnsweredPosition, Result as Outcome, Success,
+};
+use crate::protocol::streams::{BatchAppendReq, BatchAppendResp};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status, Streaming};
+use uuid::Uuid;
+
+/// So many appends of a session may be waiting for their commit; then its requests wait to be read.
+const IN_FLIGHT: usize = 1024;
+
+/// So many appends of a session may be waiting for their further fragments.
+const UNFINISHED: usize = 1024;
+
+pub(super) fn batch_append(
+    streams: &Streams,
+    requests: Streaming<BatchAppendReq>,
+) -> Responses<BatchAppendResp> {
+    let streams = streams.clone();
+    // The session hears of the shutdown itself, since it has commits to wait for first.
+    respond(CancellationToken::new(), move |pages| session(streams, requests, pages))
+}
+
+async fn session(
+    streams: Streams,
+    mut requests: Streaming<BatchAppendReq>,
+    pages: Pages<BatchAppendResp>,
+) -> Result<(), End> {
+    let mut unfinished: HashMap<Uuid, Unfinished> = HashMap::new();
+    let mut in_flight = FuturesUnordered::new();
+    let mut end = None;
+    while end.is_none() {
+        tokio::select! {
+            request = requests.message(), if in_flight.len() < IN_FLIGHT => match request {
+                Ok(Some(request)) => match take(request, &mut unfinished, &streams) {
+                    Ok(Some(append)) => in_flight.push(append.commit(&streams)),
+                    Ok(None) => {}
+                    Err(refusal) => pages.put(vec![*refusal]).await?,
+                },
+                Ok(None) => end = Some(Ok(())),
+                Err(status) => end = Some(Err(End::Status(status::of_request_stream(status)))),
+            },
+            Some(answer) = in_flight.next() => pages.put(vec![answer]).await?,
+            () = streams.shutdown.cancelled() => end = Some(Err(End::Status(status::shutting_down()))),
+        }
+    }
+    while let Some(answer) = in_flight.next().await {
+        pages.put(vec![answer]).await?;
+    }
+    end.unwrap_or(Ok(()))
+}
+
+/// An append of which the last fragment has not come, or which waits for its commit.
+struct Unfinished {
+    answer: Answer,
+    proposal: Proposal,
+    expected: ExpectedRevision,
+    timeout: Duration,
+}
+
+/// What every answer repeats of its request.
+#[derive(Clone)]
+struct Answer {
+    correlation_id: Option<WireUuid>,
+    stream_identifier: Option<StreamIdentifier>,
+    expected: Option<ExpectedStreamPosition>,
+}
+
+/// Takes a fragment. Gives the append when it is complete, or the answer that refuses it.
+fn take(
+    request: BatchAppendReq,
+    unfinished: &mut HashMap<Uuid, Unfinished>,
+    streams: &Streams,
+) -> Result<Option<Unfinished>, Box<BatchAppendResp>> {
+    let BatchAppendReq { correlation_id, options, proposed_messages, is_final } = request;
+    let mut answer = Answer { correlation_id, stream_identifier: None, expected: None };
+    let id = identifiers::parse_uuid(answer.correlation_id.as_ref())
+        .map_err(|error| answer.clone().refuse(error))?;
+    // Options that come again change nothing.
+    let mut append = match (unfinished.remove(&id), options) {
+        (Some(append), _) => append,
+        (None, Some(options)) => {
+            answer.stream_identifier.clone_from(&options.stream_identifier);
+            answer.expected = options.expected_stream_position;
+            begin(answer, options, streams)?
+        }
+        (None, None) => {
+            let text = "The first fragment of an append needs its options; or it was refused already.";
+            return Err(answer.refuse(Status::invalid_argument(text)));
+        }
+    };
+    for ProposedMessage { id, metadata, custom_metadata, data } in proposed_messages {
+        let message = Message { id, metadata, custom_metadata, data };
+        append.proposal.add(message, streams).map_err(|error| append.answer.clone().refuse(error))?;
+    }
+    if is_final {
+        return Ok(Some(append));
+    }
+    if unfinished.len() >= UNFINISHED {
+        return Err(append.answer.refuse(status::too_busy()));
+    }
+    unfinished.insert(id, append);
+    Ok(None)
+}
+
+fn begin(answer: Answer, options: Options, streams: &Streams) -> Result<Unfinished, Box<BatchAppendResp>> {
+    let timeout = requested_timeout(&options).min(streams.limits.write_timeout);
+    if timeout.is_zero() {
+        return Err(answer.fail(timed_out()));
+    }
+    let checked = identifiers::stream_name(options.stream_identifier, &streams.limits).and_then(|stream| {
+        let expected = expected_revision::of_batch_append(options.expected_stream_position)?;
+        Ok((Proposal::new(stream, expected), expected))
+    });
+    match checked {
+        Ok((proposal, expected)) => Ok(Unfinished { answer, proposal, expected, timeout }),
+        Err(error) => Err(answer.refuse(error)),
+    }
+}
+
+/// How long the caller is willing to wait. Some clients send the time of day here, as a duration: that only means
+/// that the server's own limit holds.
+fn requested_timeout(options: &Options) -> Duration {
+    match &options.deadline_option {
+        Some(DeadlineOption::Deadline(duration)) => Duration::try_from(*duration).unwrap_or_default(),
+        Some(DeadlineOption::Deadline21100(time)) => {
+            let micros = i128::from(time.seconds) * 1_000_000 + i128::from(time.nanos) / 1_000;
+            let left = micros - i128::from(service_kit::clock::unix_micros());
+            Duration::from_micros(u64::try_from(left.max(0)).unwrap_or(u64::MAX))
+        }
+        None => Duration::MAX,
+    }
+}
+
+impl Unfinished {
+    async fn commit(self, streams: &Streams) -> BatchAppendResp {
+        let Self { answer, proposal, expected, timeout } = self;
+        let appended = tokio::time::timeout(timeout, proposal.commit(streams))
+            .await
+            .unwrap_or(Err(CommitError::Timeout));
+        match appended {
+            Ok(Appended::Durable { revision, position }) => answer.with(Outcome::Success(Success {
+                current_revision_option: Some(match revision {
+                    Some(revision) => CurrentRevisionOption::CurrentRevision(unsigned(revision)),
+                    None => CurrentRevisionOption::NoStream(()),
+                }),
+                position_option: Some(match position.map(unsigned) {
+                    Some(position) => PositionOption::Position(AllStreamPosition {
+                        commit_position: position,
+                        prepare_position: position,
+                    }),
+                    None => PositionOption::NoPosition(()),
+                }),
+            })),
+            Ok(Appended::WrongExpectedRevision { current }) => {
+                *answer.fail(wrong_expected_version(expected, current.map(unsigned)))
+            }
+            Err(CommitError::Timeout) => *answer.fail(timed_out()),
+            Err(CommitError::Log(error)) => *answer.refuse(Status::from(error)),
+        }
+    }
+}
+
+impl Answer {
+    fn with(self, outcome: Outcome) -> BatchAppendResp {
+        let expected_stream_position = self.expected.map(|expected| match expected {
+            ExpectedStreamPosition::StreamPosition(revision) => AnsweredPosition::StreamPosition(revision),
+            ExpectedStreamPosition::NoStream(()) => AnsweredPosition::NoStream(()),
+            ExpectedStreamPosition::Any(()) => AnsweredPosition::Any(()),
+            ExpectedStreamPosition::StreamExists(()) => AnsweredPosition::StreamExists(()),
+        });
+        BatchAppendResp {
+            correlation_id: self.correlation_id,
+            result: Some(outcome),
+            // Always there: a client of the protocol breaks without it.
+            stream_identifier: Some(self.stream_identifier.unwrap_or_default()),
+            expected_stream_position,
+        }
+    }
+
+    fn fail(self, status: WireStatus) -> Box<BatchAppendResp> {
+        Box::new(self.with(Outcome::Error(status)))
+    }
+
+    /// Fails with what a single append would have failed with.
+    fn refuse(self, refusal: impl Into<Refusal>) -> Box<BatchAppendResp> {
+        self.fail(match refusal.into() {
+            Refusal::EventTooLarge { id, size, limit } => named(
+                Code::InvalidArgument,
+                "MaximumAppendEventSizeExceeded",
+                &MaximumAppendEventSizeExceeded {
+                    event_id: id.to_string(),
+                    proposed_event_size: saturated(size),
+                    max_append_event_size: saturated(limit),
+                },
+            ),
+            Refusal::AppendTooLarge { limit } => named(
+                Code::InvalidArgument,
+                "MaximumAppendSizeExceeded",
+                &MaximumAppendSizeExceeded { max_append_size: saturated(limit) },
+            ),
+            Refusal::Status(status) if status.code() == Code::InvalidArgument => {
+                let message = status.message().to_owned();
+                named(Code::InvalidArgument, "BadRequest", &BadRequest { message })
+            }
+            Refusal::Status(status) => described(status.code(), status.message(), "Unknown", &Unknown {}),
+        })
+    }
+}
+
+fn saturated(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+fn timed_out() -> WireStatus {
+    named(Code::DeadlineExceeded, "Timeout", &Timeout {})
+}
+
+fn wrong_expected_version(expected: ExpectedRevision, current: Option<u64>) -> WireStatus {
+    let details = WrongExpectedVersion {
+        current_stream_revision_option: Some(match current {
+            Some(revision) => CurrentStreamRevisionOption::CurrentStreamRevision(revision),
+            None => CurrentStreamRevisionOption::CurrentNoStream(()),
+        }),
+        expected_stream_position_option: Some(match expected {
+            ExpectedRevision::Any => ExpectedStreamPositionOption::ExpectedAny(()),
+            ExpectedRevision::StreamExists => ExpectedStreamPositionOption::ExpectedStreamExists(()),
+            ExpectedRevision::NoStream => ExpectedStreamPositionOption::ExpectedNoStream(()),
+            ExpectedRevision::Exact(revision) => {
+                ExpectedStreamPositionOption::ExpectedStreamPosition(unsigned(revision))
+            }
+        }),
+    };
+    named(Code::AlreadyExists, "WrongExpectedVersion", &details)
+}
+
+/// A failure that the protocol has a message of its own for.
+fn named(code: Code, name: &str, details: &impl prost::Message) -> WireStatus {
+    described(code, name, name, details)
+}
+
+/// A failure told in `text`, with a message of type `name` as its details.
+fn described(code: Code, text: &str, name: &str, details: &impl prost::Message) -> WireStatus {
+    let type_url = format!("type.googleapis.com/event_store.client.{name}");
+    let details = prost_types::Any { type_url, value: details.encode_to_vec() };
+    WireStatus { code: code.into(), message: text.to_owned(), details: Some(details) }
+}

@@ -1,0 +1,162 @@
+//! An append in the making: what every proposed event must fulfil, whichever call brings it.
+
+use super::Streams;
+use super::{identifiers, status, unsupported};
+use crate::config::Limits;
+use crate::log::event::{METADATA_EVENT_TYPE, METADATA_STREAM_PREFIX};
+use crate::log::{Append, AppendError, Appended, ExpectedRevision, ProposedEvent, Revision};
+use crate::protocol::shared::Uuid as WireUuid;
+use bytes::Bytes;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::Status;
+use uuid::Uuid;
+
+/// An append whose events are still coming in.
+#[derive(Debug)]
+pub(super) struct Proposal {
+    append: Append,
+    bytes: usize,
+    /// This append's part of what all appends under way may hold, given back when it ends.
+    held: Option<OwnedSemaphorePermit>,
+}
+
+/// An event as both calls carry it.
+pub(super) struct Message {
+    pub(super) id: Option<WireUuid>,
+    pub(super) metadata: HashMap<String, String>,
+    pub(super) custom_metadata: Bytes,
+    pub(super) data: Bytes,
+}
+
+impl Proposal {
+    pub(super) fn new(stream: Arc<str>, expected: ExpectedRevision) -> Self {
+        Self { append: Append { stream, expected, events: Vec::new() }, bytes: 0, held: None }
+    }
+
+    /// Takes one more event, or refuses the whole append.
+    pub(super) fn add(&mut self, message: Message, streams: &Streams) -> Result<(), Refusal> {
+        let limits = &streams.limits;
+        let event = proposed(message, limits)?;
+        refuse_unsupported(&self.append.stream, &event)?;
+        self.bytes += event.size();
+        if self.bytes > limits.max_append_bytes {
+            return Err(Refusal::AppendTooLarge { limit: limits.max_append_bytes });
+        }
+        self.hold(event.size(), &streams.pending)?;
+        self.append.events.push(event);
+        Ok(())
+    }
+
+    /// Appends all of it; the answer comes after the commit.
+    pub(super) async fn commit(self, streams: &Streams) -> Result<Appended, CommitError> {
+        let Self { append, bytes: _, held } = self;
+        let appended = tokio::time::timeout(streams.limits.write_timeout, streams.log.append(append)).await;
+        drop(held);
+        Ok(appended.map_err(|_| CommitError::Timeout)??)
+    }
+
+    fn hold(&mut self, bytes: usize, pending: &Arc<Semaphore>) -> Result<(), Status> {
+        let permits = u32::try_from(bytes).map_err(|_| status::too_busy())?;
+        // Waiting here could wait for ever: other unfinished appends may hold the rest and wait as well.
+        let more = pending.clone().try_acquire_many_owned(permits).map_err(|_| status::too_busy())?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// Why an append was refused before it was tried. The sizes stand apart because each call has its own words for them.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    EventTooLarge { id: Uuid, size: usize, limit: usize },
+    AppendTooLarge { limit: usize },
+    Status(Status),
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::EventTooLarge { id, size, limit } => status::event_too_large(id, size, limit),
+            Refusal::AppendTooLarge { limit } => status::append_too_large(limit),
+            Refusal::Status(status) => status,
+        }
+    }
+}
+
+/// Why an append got no answer of its own.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommitError {
+    /// It took too long; it may still be committed.
+    #[error("the append was not committed in time")]
+    Timeout,
+    #[error(transparent)]
+    Log(#[from] AppendError),
+}
+
+impl From<CommitError> for Status {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Timeout => status::write_timeout(),
+            CommitError::Log(error) => error.into(),
+        }
+    }
+}
+
+/// A revision or position as the wire has it.
+pub(super) fn unsigned(number: Revision) -> u64 {
+    number.cast_unsigned()
+}
+
+fn proposed(message: Message, limits: &Limits) -> Result<ProposedEvent, Refusal> {
+    let Message { id, mut metadata, custom_metadata, data } = message;
+    let event_type = metadata.remove("type").ok_or_else(|| status::missing_metadata_property("type"))?;
+    let content_type =
+        metadata.remove("content-type").ok_or_else(|| status::missing_metadata_property("content-type"))?;
+    if event_type.is_empty() {
+        return Err(Status::invalid_argument("The event type is empty.").into());
+    }
+    if event_type.len() > limits.max_name_bytes {
+        return Err(Status::invalid_argument(format!(
+            "The event type has {} bytes; at most {} are allowed.",
+            event_type.len(),
+            limits.max_name_bytes
+        ))
+        .into());
+    }
+    let id = identifiers::parse_uuid(id.as_ref())?;
+    if id.is_nil() {
+        return Err(Status::invalid_argument("The event id is empty.").into());
+    }
+    let is_json = content_type == "application/json";
+    let event = ProposedEvent { id, event_type, is_json, data, metadata: custom_metadata };
+    if event.size() > limits.max_event_bytes {
+        return Err(Refusal::EventTooLarge { id, size: event.size(), limit: limits.max_event_bytes });
+    }
+    Ok(event)
+}
+
+/// Metadata that reads could not obey is refused rather than stored and ignored.
+fn refuse_unsupported(stream: &str, event: &ProposedEvent) -> Result<(), Status> {
+    if !stream.starts_with(METADATA_STREAM_PREFIX) || event.event_type != METADATA_EVENT_TYPE {
+        return Ok(());
+    }
+    let Ok(Value::Object(fields)) = serde_json::from_slice(&event.data) else { return Ok(()) };
+    if fields.contains_key("$maxAge") {
+        return Err(unsupported::feature("Stream metadata with $maxAge"));
+    }
+    if fields.get("$tb").and_then(Value::as_i64) == Some(i64::MAX) {
+        return Err(unsupported::feature("Deleting a stream by its metadata"));
+    }
+    Ok(())
+}

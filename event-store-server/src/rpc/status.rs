@@ -1,0 +1,108 @@
+//! The statuses that calls fail with: codes, texts and metadata as the clients of the protocol know them.
+
+use crate::log::{AppendError, ReadError};
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+pub(super) fn missing_metadata_property(name: &str) -> Status {
+    with_exception(
+        Code::InvalidArgument,
+        format!("Required Metadata Property '{name}' is missing"),
+        "missing-required-metadata-property",
+        &[("required-metadata-properties", "type,content-type")],
+    )
+}
+
+pub(super) fn event_too_large(id: Uuid, size: usize, limit: usize) -> Status {
+    with_exception(
+        Code::InvalidArgument,
+        format!("Event with Id: {id}, Size: {size}, exceeds Maximum Append Event Size of {limit}."),
+        "maximum-append-event-size-exceeded",
+        &[
+            ("maximum-append-event-size", &limit.to_string()),
+            ("event-id", &id.to_string()),
+            ("proposed-append-event-size", &size.to_string()),
+        ],
+    )
+}
+
+pub(super) fn append_too_large(limit: usize) -> Status {
+    with_exception(
+        Code::InvalidArgument,
+        format!("Maximum Append Size of {limit} Exceeded."),
+        "maximum-append-size-exceeded",
+        &[("maximum-append-size", &limit.to_string())],
+    )
+}
+
+pub(super) fn invalid_position() -> Status {
+    Status::invalid_argument("Trying to read from an invalid position.")
+}
+
+pub(super) fn too_busy() -> Status {
+    Status::unavailable("Server Is Too Busy")
+}
+
+/// The outcome of the append is not known.
+pub(super) fn write_timeout() -> Status {
+    Status::aborted("Operation timed out: the append was not committed in time; it may still be.")
+}
+
+pub(super) fn shutting_down() -> Status {
+    Status::unavailable("The event store is shutting down.")
+}
+
+/// A message that was too long to decode ends the call with the code that gRPC has for it.
+pub(super) fn of_request_stream(status: Status) -> Status {
+    match status.code() {
+        Code::OutOfRange => Status::resource_exhausted(status.message()),
+        _ => status,
+    }
+}
+
+impl From<AppendError> for Status {
+    fn from(error: AppendError) -> Self {
+        let text = error.to_string();
+        match error {
+            AppendError::Full => Self::resource_exhausted(text),
+            AppendError::Busy | AppendError::Stopped(_) | AppendError::Closed | AppendError::Unknown => {
+                Self::unavailable(text)
+            }
+        }
+    }
+}
+
+impl From<ReadError> for Status {
+    fn from(error: ReadError) -> Self {
+        let text = error.to_string();
+        match error {
+            ReadError::Corrupt { .. } | ReadError::CorruptFile(_) => {
+                tracing::error!(%text, "damaged data was found by a read");
+                Self::data_loss(text)
+            }
+            ReadError::Failed(_) => {
+                tracing::error!(%text, "a read failed");
+                Self::unavailable(text)
+            }
+            ReadError::Closed => Self::unavailable(text),
+        }
+    }
+}
+
+fn with_exception(
+    code: Code,
+    text: String,
+    exception: &'static str,
+    more: &[(&'static str, &str)],
+) -> Status {
+    let mut metadata = MetadataMap::new();
+    metadata.insert("exception", AsciiMetadataValue::from_static(exception));
+    for (key, value) in more {
+        // All of them are numbers, ids and literals; a value that no header can carry would only be left out.
+        if let Ok(value) = value.parse() {
+            metadata.insert(*key, value);
+        }
+    }
+    Status::with_metadata(code, text, metadata)
+}

@@ -1,0 +1,73 @@
+//! The server, put together.
+
+use crate::config::{Config, Limits};
+use crate::connection;
+use crate::log::{Log, OpenError};
+use crate::rpc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+/// How often an idle peer is asked whether it is still there, and how long it may take to answer.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// Serving failed for good.
+#[derive(Debug, thiserror::Error)]
+#[error("the event store server failed: {0}")]
+pub struct ServeError(#[from] tonic::transport::Error);
+
+/// An event store: a data directory that this process has to itself, ready to be served.
+#[derive(Debug)]
+pub struct EventStoreServer {
+    log: Log,
+    limits: Limits,
+    quickack: bool,
+}
+
+impl EventStoreServer {
+    /// Opens the data directory, making it if it is missing, and locks it.
+    ///
+    /// # Errors
+    /// When another server has the directory, or it was written by a newer version, or it cannot be used.
+    pub fn open(config: Config) -> Result<Self, OpenError> {
+        let Config { data_dir, limits, quickack } = config;
+        let log = Log::open(&data_dir, limits.max_store_bytes)?;
+        tracing::info!(data_dir = %data_dir.display(), position = *log.committed().borrow(), "event store opened");
+        Ok(Self { log, limits, quickack })
+    }
+
+    /// Answers calls on `listener` until `shutdown`: then it stops accepting, ends subscriptions and reads with
+    /// `Unavailable`, lets appends finish, cuts what is still connected after [`Limits::shutdown_grace`], and closes
+    /// the data directory.
+    ///
+    /// # Errors
+    /// When accepting connections fails for good; the data directory is closed then too.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let Self { log, limits, quickack } = self;
+        let (cut, grace) = (CancellationToken::new(), limits.shutdown_grace);
+        let incoming = connection::incoming(listener, quickack, cut.clone());
+        let mut server = Server::builder()
+            .max_concurrent_streams(limits.max_concurrent_streams)
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE));
+        let routes = rpc::routes(log.clone(), limits, shutdown.clone());
+        let serving = server
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
+        let overdue = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(grace).await;
+            tracing::warn!("connections still open after the grace period were cut");
+            cut.cancel();
+            std::future::pending::<()>().await;
+        };
+        let served = tokio::select! {
+            served = serving => served,
+            () = overdue => Ok(()),
+        };
+        log.close().await;
+        tracing::info!("event store closed");
+        Ok(served?)
+    }
+}

@@ -1,0 +1,195 @@
+//! Requests that make no sense: each gets a clear status, and nobody else is disturbed.
+
+use super::support::*;
+use std::time::Duration;
+use streams::append_req::{Content as AppendContent, Options as AppendOptions, ProposedMessage};
+use streams::read_req::Options;
+use streams::read_req::options::filter_options::{Expression, Filter, Window};
+use streams::read_req::options::{FilterOption, FilterOptions};
+use streams::{AppendReq, ReadReq};
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::{Code, Request, Status};
+
+async fn append_raw(client: &mut Client, contents: Vec<AppendContent>) -> Status {
+    let messages = contents.into_iter().map(|content| AppendReq { content: Some(content) });
+    client.append(tokio_stream::iter(messages.collect::<Vec<_>>())).await.unwrap_err()
+}
+
+fn options(stream: &[u8], expected: Option<Expected>) -> AppendContent {
+    AppendContent::Options(AppendOptions {
+        stream_identifier: Some(StreamIdentifier { stream_name: stream.to_vec().into() }),
+        expected_stream_revision: expected,
+    })
+}
+
+fn proposed(id: Option<shared::Uuid>, metadata: &[(&str, &str)]) -> AppendContent {
+    AppendContent::ProposedMessage(ProposedMessage {
+        id,
+        metadata: metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        ..ProposedMessage::default()
+    })
+}
+
+#[tokio::test]
+async fn appends_that_make_no_sense_are_refused_and_write_nothing() {
+    let (_dir, server, mut client) = fresh().await;
+    let good = [("type", "T"), ("content-type", "application/json")];
+    let long = "x".repeat(5_000);
+    let text_id =
+        |text: &str| Some(shared::Uuid { value: Some(shared::uuid::Value::String(text.to_owned())) });
+    let cases: Vec<Vec<AppendContent>> = vec![
+        vec![proposed(Some(wire_id(1)), &good)],
+        vec![options(b"a", Some(any())), options(b"a", Some(any()))],
+        vec![options(b"a", None)],
+        vec![options(b"a", Some(exact(u64::MAX)))],
+        vec![options(b"", Some(any()))],
+        vec![options(b"$$", Some(any()))],
+        vec![options(b"$all", Some(any()))],
+        vec![options(b"\xff\xfe", Some(any()))],
+        vec![options(long.as_bytes(), Some(any()))],
+        vec![options(b"a", Some(any())), proposed(None, &good)],
+        vec![options(b"a", Some(any())), proposed(text_id("not an id"), &good)],
+        vec![options(b"a", Some(any())), proposed(Some(wire_id(0)), &good)],
+        vec![options(b"a", Some(any())), proposed(Some(wire_id(1)), &[("type", ""), good[1]])],
+        vec![options(b"a", Some(any())), proposed(Some(wire_id(1)), &[("type", &long), good[1]])],
+    ];
+    for case in cases {
+        let shown = format!("{case:?}");
+        let status = append_raw(&mut client, case).await;
+        assert_eq!(status.code(), Code::InvalidArgument, "{shown}: {status}");
+        assert!(!status.message().is_empty());
+    }
+    for incomplete in [&good[..1], &good[1..]] {
+        let case = vec![options(b"a", Some(any())), proposed(Some(wire_id(1)), incomplete)];
+        let status = append_raw(&mut client, case).await;
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.metadata().get("exception").unwrap(), "missing-required-metadata-property");
+    }
+    let none = client.append(tokio_stream::empty()).await.unwrap_err();
+    assert_eq!(none.code(), Code::InvalidArgument);
+    let empty = client.append(tokio_stream::iter([AppendReq { content: None }])).await.unwrap_err();
+    assert_eq!(empty.code(), Code::InvalidArgument);
+    assert_eq!(read(&mut client, all_options()).await.unwrap(), []);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn reads_that_make_no_sense_are_refused() {
+    let (_dir, server, mut client) = fresh().await;
+    let filter = |expression, window, multiplier| {
+        Some(FilterOption::Filter(FilterOptions {
+            filter: expression,
+            window,
+            checkpoint_interval_multiplier: multiplier,
+        }))
+    };
+    let by_type = |regex: &str| Some(Filter::EventType(Expression { regex: regex.into(), prefix: vec![] }));
+    let ten = Some(Window::Max(10));
+    let cases: Vec<Option<Options>> = vec![
+        None,
+        Some(Options { stream_option: None, ..all_options() }),
+        Some(Options { count_option: None, ..all_options() }),
+        Some(Options { filter_option: None, ..all_options() }),
+        Some(Options { uuid_option: None, ..all_options() }),
+        Some(Options { read_direction: 7, ..all_options() }),
+        Some(subscription(Options { read_direction: 1, ..all_options() })),
+        Some(Options { filter_option: filter(by_type("x"), ten, 1), ..read_options("a") }),
+        Some(Options { filter_option: filter(None, ten, 1), ..all_options() }),
+        Some(Options { filter_option: filter(by_type("x"), None, 1), ..all_options() }),
+        Some(Options { filter_option: filter(by_type("x"), Some(Window::Max(0)), 1), ..all_options() }),
+        Some(Options { filter_option: filter(by_type("x"), ten, 0), ..all_options() }),
+        Some(Options { filter_option: filter(by_type("("), ten, 1), ..all_options() }),
+        Some(Options { filter_option: filter(by_type("(?=x)"), ten, 1), ..all_options() }),
+        Some(read_options("")),
+        Some(subscription(read_options("$all"))),
+    ];
+    for case in cases {
+        let shown = format!("{case:?}");
+        let status = match client.read(ReadReq { options: case }).await {
+            Err(status) => status,
+            Ok(answers) => next(&mut answers.into_inner()).await.unwrap_err(),
+        };
+        assert_eq!(status.code(), Code::InvalidArgument, "{shown}: {status}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_supported_says_so() {
+    let (_dir, server, mut client) = fresh().await;
+    let mut statuses = vec![
+        client.delete(streams::DeleteReq::default()).await.unwrap_err(),
+        client.tombstone(streams::TombstoneReq::default()).await.unwrap_err(),
+        open(&mut client, Options { resolve_links: true, ..all_options() }).await.unwrap_err(),
+    ];
+    let mut other = tonic::client::Grpc::new(server.channel().await);
+    other.ready().await.unwrap();
+    let path = PathAndQuery::from_static(
+        "/event_store.client.persistent_subscriptions.PersistentSubscriptions/Create",
+    );
+    let codec = tonic_prost::ProstCodec::<Empty, Empty>::default();
+    statuses.push(other.unary(Request::new(Empty {}), path, codec).await.unwrap_err());
+    for status in statuses {
+        assert_eq!(status.code(), Code::Unimplemented, "{status}");
+        assert!(status.message().contains("not supported"), "{status}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_of_17_mib_is_refused_and_the_connection_lives_on() {
+    let (_dir, server, mut client) = fresh().await;
+    let huge = Event { data: vec![b'x'; 17 << 20], ..event(1) };
+    let status = append(&mut client, "a", any(), vec![huge]).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    let large = Event { data: vec![b'x'; 15 << 20], ..event(1) };
+    append(&mut client, "a", any(), vec![large]).await.unwrap();
+    assert_eq!(ids(&read(&mut client, read_options("a")).await.unwrap()), [1]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn appends_that_never_end_cannot_fill_the_memory() {
+    let limits = event_store_server::Limits { max_pending_bytes: 1 << 20, ..Default::default() };
+    let (_dir, server, mut client) = fresh_with(limits).await;
+    let (sender, unfinished) = tokio::sync::mpsc::channel(8);
+    let mut holder = client.clone();
+    let held = tokio::spawn(async move {
+        holder.append(tokio_stream::wrappers::ReceiverStream::new(unfinished)).await
+    });
+    let large = Event { data: vec![b'x'; 900 << 10], ..event(1) };
+    for message in append_messages("a", any(), vec![large.clone()]) {
+        sender.send(message).await.unwrap();
+    }
+    let refused = async {
+        loop {
+            let larger = Event { id: 2, ..large.clone() };
+            if let Err(status) = append(&mut client, "b", any(), vec![larger]).await {
+                break status;
+            }
+        }
+    };
+    let status = tokio::time::timeout(PATIENCE, refused).await.unwrap();
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, "Server Is Too Busy"));
+    append(&mut client, "c", any(), events([3])).await.unwrap();
+    drop(sender);
+    held.await.unwrap().unwrap();
+    append(&mut client, "d", any(), vec![Event { id: 4, ..large }]).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_append_that_does_not_end_in_time_ends_at_the_callers_deadline() {
+    let (_dir, server, mut client) = fresh().await;
+    let (sender, unfinished) = tokio::sync::mpsc::channel(8);
+    for message in append_messages("a", any(), events([1])) {
+        sender.send(message).await.unwrap();
+    }
+    let mut request = Request::new(tokio_stream::wrappers::ReceiverStream::new(unfinished));
+    request.set_timeout(Duration::from_millis(200));
+    let status = client.append(request).await.unwrap_err();
+    assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{status}");
+    drop(sender);
+    assert_eq!(read(&mut client, all_options()).await.unwrap(), []);
+    server.stop().await;
+}

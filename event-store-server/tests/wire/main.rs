@@ -1,0 +1,13 @@
+//! The server as its clients see it: real calls over real sockets, on real files.
+#![forbid(unsafe_code)]
+
+mod append;
+mod bad_input;
+mod batch_append;
+mod durability;
+mod lifecycle;
+mod metadata;
+mod read_all;
+mod read_stream;
+mod subscribe;
+mod support;

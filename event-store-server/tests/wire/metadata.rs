@@ -1,0 +1,89 @@
+//! Stream metadata: what `$$stream` hides from readers.
+
+use super::support::Answer::Written;
+use super::support::*;
+use streams::read_req::Options;
+use streams::read_req::options::stream_options::RevisionOption;
+use streams::read_req::options::{CountOption, StreamOption, StreamOptions};
+use tonic::Code;
+
+fn metadata(id: u128, json: &str) -> Vec<Event> {
+    vec![Event { data: json.as_bytes().to_vec(), ..typed(id, "$metadata") }]
+}
+
+#[tokio::test]
+async fn a_metadata_stream_shows_only_its_last_event() {
+    let (_dir, server, mut client) = fresh().await;
+    append(&mut client, "$$a", no_stream(), metadata(1, "{}")).await.unwrap();
+    append(&mut client, "$$a", exact(0), metadata(2, "{}")).await.unwrap();
+    let answers = read(&mut client, read_options("$$a")).await.unwrap();
+    assert_eq!(answers, [Told::Event("$$a".into(), 1, 2), Told::Last(1)]);
+    let all = ids(&read(&mut client, all_options()).await.unwrap());
+    assert_eq!(all, [1, 2], "$all shows them still");
+    assert_eq!(read(&mut client, read_options("a")).await.unwrap(), [Told::NotFound("a".into())]);
+    let answer = append(&mut client, "a", stream_exists(), events([3])).await.unwrap();
+    assert_eq!(answer, Written(Some(0), Some(3)), "a stream with metadata counts as existing");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn max_count_and_truncation_hide_events_from_reads_of_the_stream() {
+    let (_dir, server, mut client) = fresh().await;
+    append(&mut client, "a", any(), events(1..=100)).await.unwrap();
+    let backwards = Options {
+        stream_option: Some(StreamOption::Stream(StreamOptions {
+            stream_identifier: Some(identifier("a")),
+            revision_option: Some(RevisionOption::End(Empty {})),
+        })),
+        read_direction: 1,
+        ..read_options("a")
+    };
+    let cases: Vec<(&str, Option<u64>, Vec<u128>)> = vec![
+        (r#"{"$maxCount":3}"#, Some(97), vec![98, 99, 100]),
+        (r#"{"$tb":98}"#, Some(98), vec![99, 100]),
+        (r#"{"$tb":20,"$maxCount":95}"#, None, (21..=100).collect()),
+        ("not json", None, (1..=100).collect()),
+        (r#"{"$maxCount":"many"}"#, None, (1..=100).collect()),
+        (r#"{"$tb":500}"#, Some(500), vec![]),
+    ];
+    for (id, (json, first, visible)) in cases.into_iter().enumerate() {
+        append(&mut client, "$$a", any(), metadata(1_000 + id as u128, json)).await.unwrap();
+        let answers = read(&mut client, read_options("a")).await.unwrap();
+        let mut expected: Vec<_> = first.map(Told::First).into_iter().collect();
+        expected.extend(visible.iter().map(|id| Told::Event("a".into(), *id as u64 - 1, *id)));
+        expected.push(Told::Last(99));
+        assert_eq!(answers, expected, "{json}");
+        let back = ids(&read(&mut client, backwards.clone()).await.unwrap());
+        assert_eq!(back, visible.into_iter().rev().collect::<Vec<_>>(), "{json}");
+    }
+    let one = Options { count_option: Some(CountOption::Count(u64::MAX)), ..all_options() };
+    assert_eq!(ids(&read(&mut client, one).await.unwrap()).len(), 106, "$all hides nothing");
+    let answer = append(&mut client, "a", exact(99), events([101])).await.unwrap();
+    assert_eq!(answer, Written(Some(100), Some(107)), "hidden events count");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_subscription_begins_with_the_first_visible_event() {
+    let (_dir, server, mut client) = fresh().await;
+    append(&mut client, "a", any(), events(1..=10)).await.unwrap();
+    append(&mut client, "$$a", any(), metadata(11, r#"{"$tb":8}"#)).await.unwrap();
+    let mut answers = open(&mut client, subscription(read_options("a"))).await.unwrap();
+    let mut told_so_far = Vec::new();
+    while told_so_far.last() != Some(&Told::CaughtUp) {
+        told_so_far.push(told(next(&mut answers).await.unwrap().unwrap()));
+    }
+    assert_eq!(ids(&told_so_far), [9, 10]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn metadata_that_reads_could_not_obey_is_refused() {
+    let (_dir, server, mut client) = fresh().await;
+    for json in [r#"{"$maxAge":60}"#, r#"{"$tb":9223372036854775807}"#] {
+        let error = append(&mut client, "$$a", any(), metadata(1, json)).await.unwrap_err();
+        assert_eq!(error.code(), Code::Unimplemented, "{json}: {error}");
+    }
+    append(&mut client, "$$a", any(), metadata(1, r#"{"$cacheControl":5,"$acl":{}}"#)).await.unwrap();
+    server.stop().await;
+}

@@ -1,0 +1,102 @@
+//! Reading a JSON body, and telling apart what can be wrong with it.
+
+use crate::Problem;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::error::Category;
+
+/// A JSON object read as `T`. What is refused, and how: not JSON by its content type 415, too large 413, not well
+/// formed 400, a field that is unknown, missing, doubled or of the wrong type 422.
+#[derive(Debug)]
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The body is not JSON",
+                "Send the body with Content-Type: application/json.",
+            ));
+        }
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "body-too-large",
+                    "The body is too large",
+                    "Send a smaller body.",
+                ),
+                _ => Problem::malformed("The body ended before it was complete; send it again."),
+            })?;
+        parse(&bytes).map(JsonBody)
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let malformed =
+        |error: serde_json::Error| Problem::malformed(format!("The body is not well-formed JSON: {error}"));
+    // Reading into a type stops at the first wrong field and would take an array for an object, so the form
+    // is looked at first. It takes no recursion, however deep the body is.
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(malformed)?;
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::invalid("The body must be a JSON object."));
+    }
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        Category::Data => Problem::invalid(error.to_string()),
+        Category::Syntax | Category::Eof | Category::Io => malformed(error),
+    })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::post;
+    use serde::Deserialize;
+    use tower::ServiceExt as _;
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Order {
+        qty: u32,
+    }
+
+    async fn send(content_type: &str, body: impl Into<Body>) -> StatusCode {
+        let route = post(|JsonBody(order): JsonBody<Order>| async move { order.qty.to_string() });
+        let request = Request::post("/").header("content-type", content_type).body(body.into()).unwrap();
+        Router::new().route("/", route).oneshot(request).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn each_kind_of_bad_body_has_its_own_status() {
+        let json = "application/json; charset=utf-8";
+        assert_eq!(send(json, r#"{"qty":1}"#).await, 200);
+        assert_eq!(send("text/plain", r#"{"qty":1}"#).await, 415);
+        assert_eq!(send(json, r#"{"qty":1"#).await, 400);
+        assert_eq!(send(json, &b"{\"qty\":\xff}"[..]).await, 400);
+        assert_eq!(send(json, "[".repeat(100_000)).await, 400);
+        assert_eq!(send(json, r#"{"qty":1}, {"#).await, 400);
+        assert_eq!(send(json, "[1]").await, 422);
+        assert_eq!(send(json, format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))).await, 422);
+        assert_eq!(send(json, r#"{"qty":-1}"#).await, 422);
+        assert_eq!(send(json, r#"{"qty":1,"qty":2}"#).await, 422);
+        assert_eq!(send(json, r#"{"qty":1,"quantity":2}"#).await, 422);
+        assert_eq!(send(json, " ".repeat(3 << 20)).await, 413);
+    }
+}

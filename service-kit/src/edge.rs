@@ -1,0 +1,95 @@
+//! What every HTTP listener puts around its routes: health, limits, and a problem document for whatever goes wrong.
+
+use crate::{Health, Problem};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use std::any::Any;
+use std::time::{Duration, Instant};
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// The largest request body, unless a route takes more.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// The longest that a request may take, unless a route sets its own bound below it.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Puts the edge around `routes`: `/livez` and `/readyz`, body limit, deadline, request log, and problem documents
+/// for unknown paths, wrong methods and faults of our own.
+pub fn around(routes: Router, health: &Health) -> Router {
+    routes
+        .merge(health.routes())
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .fallback(|| async { Problem::no_such_route() })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(CatchPanicLayer::custom(fault))
+        .layer(middleware::from_fn(bounded_and_logged))
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
+fn fault(panic: Box<dyn Any + Send>) -> Response {
+    let cause = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a message");
+    Problem::internal(&cause).into_response()
+}
+
+async fn bounded_and_logged(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = tokio::time::timeout(DEADLINE, next.run(request)).await.unwrap_or_else(|_| {
+        Problem::new(
+            axum::http::StatusCode::SERVICE_UNAVAILABLE,
+            "deadline-exceeded",
+            "The request took too long",
+            "Try again later; if it was a command, with the same Idempotency-Key.",
+        )
+        .retry_after(1)
+        .into_response()
+    });
+    let status = response.status().as_u16();
+    let elapsed_us = started.elapsed().as_micros();
+    if status >= 500 {
+        tracing::warn!(%method, path, status, elapsed_us, "request");
+    } else {
+        tracing::debug!(%method, path, status, elapsed_us, "request");
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::routing::{get, post};
+    use tower::ServiceExt as _;
+
+    async fn answer(method: &str, path: &str) -> (u16, String) {
+        let fails = get(|| async {
+            if true {
+                panic!("on purpose");
+            }
+        });
+        let routes =
+            Router::new().route("/fails", fails).route("/takes", post(|body: String| async move { body }));
+        let request =
+            Request::builder().method(method).uri(path).body(Body::from("x".repeat(1 << 17))).unwrap();
+        let response = around(routes, &Health::default()).oneshot(request).await.unwrap();
+        let content_type =
+            response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+        (response.status().as_u16(), content_type.unwrap_or_default())
+    }
+
+    #[tokio::test]
+    async fn whatever_goes_wrong_is_a_problem_document() {
+        let problem = "application/problem+json".to_owned();
+        assert_eq!(answer("GET", "/nowhere").await, (404, problem.clone()));
+        assert_eq!(answer("DELETE", "/fails").await, (405, problem.clone()));
+        assert_eq!(answer("GET", "/fails").await, (500, problem));
+        assert_eq!(answer("POST", "/takes").await.0, 413);
+        assert_eq!(answer("GET", "/livez").await.0, 200);
+    }
+}

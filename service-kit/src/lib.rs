@@ -1,0 +1,20 @@
+//! What every bookstock service shares, and nothing of the business: listening, health, problems, telemetry,
+//! shutdown, the clock.
+//!
+//! Absent on purpose: any word of the domain, any route but the health routes, any knowledge of a store or a database.
+#![forbid(unsafe_code)]
+
+pub mod body;
+pub mod clock;
+pub mod edge;
+pub mod health;
+pub mod listen;
+pub mod origin;
+pub mod problem;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use body::JsonBody;
+pub use health::Health;
+pub use origin::Origin;
+pub use problem::Problem;

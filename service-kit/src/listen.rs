@@ -1,0 +1,123 @@
+//! Where a service listens, and how it stops.
+
+use axum::Router;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How long requests under way may take to end after a stop was asked for.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Why a service cannot listen: one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Another process has the port.
+    #[error(
+        "{service}: {addr} is already in use; stop the other process, or choose another address with {setting}"
+    )]
+    Taken {
+        /// Who wanted to listen.
+        service: &'static str,
+        /// Where.
+        addr: SocketAddr,
+        /// The flag or variable that changes it.
+        setting: &'static str,
+    },
+    /// Other machines could reach it and nothing would ask them who they are.
+    #[error(
+        "{service}: {addr} can be reached by other machines, and no authentication is configured; listen on 127.0.0.1, or pass --insecure if the network is trusted"
+    )]
+    Unprotected {
+        /// Who wanted to listen.
+        service: &'static str,
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// Anything else the system says.
+    #[error("{service}: cannot listen on {addr} (change it with {setting}): {source}")]
+    Io {
+        /// Who wanted to listen.
+        service: &'static str,
+        /// Where.
+        addr: SocketAddr,
+        /// The flag or variable that changes it.
+        setting: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Opens the listening socket of `service`; port 0 takes any free one. `setting` is what its user would change.
+///
+/// # Errors
+/// [`ListenError`]: taken, not loopback without `insecure`, or what the system says.
+pub async fn bind(
+    service: &'static str,
+    setting: &'static str,
+    addr: SocketAddr,
+    insecure: bool,
+) -> Result<TcpListener, ListenError> {
+    if !addr.ip().is_loopback() {
+        if !insecure {
+            return Err(ListenError::Unprotected { service, addr });
+        }
+        tracing::warn!(service, %addr, "listening without authentication where other machines can reach it (--insecure)");
+    }
+    TcpListener::bind(addr).await.map_err(|source| match source.kind() {
+        ErrorKind::AddrInUse => ListenError::Taken { service, addr, setting },
+        _ => ListenError::Io { service, addr, setting, source },
+    })
+}
+
+/// Serves `router` until `shutdown`, then lets requests under way end for at most five seconds.
+///
+/// # Errors
+/// When accepting fails for good.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    use axum::serve::ListenerExt as _;
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was not set");
+        }
+    });
+    let stop = shutdown.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = serving => ended,
+        () = overdue => {
+            tracing::warn!(drain_secs = DRAIN.as_secs(), "requests still under way were cut off");
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_told_with_the_setting_that_changes_it() {
+        let first = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = first.local_addr().unwrap();
+        let error = bind("query-api", "QUERY_API_LISTEN", addr, false).await.unwrap_err();
+        assert!(error.to_string().contains("already in use"), "{error}");
+        assert!(error.to_string().contains("QUERY_API_LISTEN"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_others_can_reach_is_refused_without_authentication() {
+        let error = bind("query-api", "X", ([0, 0, 0, 0], 0).into(), false).await.unwrap_err();
+        assert!(matches!(error, ListenError::Unprotected { .. }), "{error}");
+        assert!(bind("query-api", "X", ([0, 0, 0, 0], 0).into(), true).await.is_ok());
+    }
+}

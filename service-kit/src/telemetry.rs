@@ -1,0 +1,19 @@
+//! Structured logs on standard error.
+
+use std::io::IsTerminal as _;
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// Starts logging for this process: JSON lines, or readable text on a terminal; `LOG_FORMAT=json|text` decides
+/// otherwise, `RUST_LOG` filters (default `info`). A second call changes nothing.
+pub fn init() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let as_text = match std::env::var("LOG_FORMAT").as_deref() {
+        Ok("json") => false,
+        Ok("text") => true,
+        _ => std::io::stderr().is_terminal(),
+    };
+    let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error means that somebody else already logs in this process, which is all we want.
+    let _ =
+        if as_text { logs.with_target(false).try_init() } else { logs.json().flatten_event(true).try_init() };
+}
