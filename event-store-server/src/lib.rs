@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod log;
 mod protocol;
+mod request_body;
 mod rpc;
 mod server;
 

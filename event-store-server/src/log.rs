@@ -144,12 +144,13 @@ impl Log {
 
     /// Commits what was accepted, folds the write-ahead log into the database and lets go of the directory.
     pub(crate) async fn close(&self) {
+        // Readers first: the connection that closes last folds the write-ahead log and removes it.
+        self.shared.readers.close();
         let (done, closed) = oneshot::channel();
         if self.shared.orders.send(Order::Close { done }).await.is_ok() {
             // An error means that the writer has ended already, which is all we wait for.
             let _ = closed.await;
         }
-        self.shared.readers.close();
     }
 }
 

@@ -7,6 +7,7 @@ use event_store_server::{Config, EventStoreServer, Limits};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// A small durable event store server that speaks the wire protocol of EventStoreDB and KurrentDB.
 #[derive(Debug, Parser)]
@@ -35,9 +36,20 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let Args { data, listen, insecure, max_store_bytes, no_quickack } = Args::parse();
+async fn main() -> ExitCode {
     service_kit::telemetry::init();
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to tell it to, should standard error be closed.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let Args { data, listen, insecure, max_store_bytes, no_quickack } = args;
     let shutdown = service_kit::shutdown::on_signal().context("the signals to stop cannot be watched")?;
     let limits = Limits { max_store_bytes, ..Limits::default() };
     let config = Config { limits, quickack: !no_quickack, ..Config::new(data) };

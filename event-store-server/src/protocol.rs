@@ -1,6 +1,11 @@
 //! The messages and services generated from `proto/`.
-#![allow(missing_docs, unreachable_pub, reason = "generated; the definitions in proto/ carry the words")]
-#![allow(clippy::all, clippy::wildcard_enum_match_arm, reason = "generated")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::wildcard_enum_match_arm,
+    reason = "generated; the definitions in proto/ carry the words"
+)]
 
 include!(concat!(env!("OUT_DIR"), "/server/protocol.rs"));
 

@@ -3,14 +3,18 @@
 use crate::config::{Config, Limits};
 use crate::connection;
 use crate::log::{Log, OpenError};
-use crate::rpc;
+use crate::{request_body, rpc};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
+use tower::util::MapRequestLayer;
 
 /// How often an idle peer is asked whether it is still there, and how long it may take to answer.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// How long connections that were cut may take to notice.
+const CUT: Duration = Duration::from_secs(1);
 
 /// Serving failed for good.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +54,8 @@ impl EventStoreServer {
         let mut server = Server::builder()
             .max_concurrent_streams(limits.max_concurrent_streams)
             .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE));
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .layer(MapRequestLayer::new(request_body::fail_when_broken_off));
         let routes = rpc::routes(log.clone(), limits, shutdown.clone());
         let serving = server
             .add_routes(routes)
@@ -60,7 +65,7 @@ impl EventStoreServer {
             tokio::time::sleep(grace).await;
             tracing::warn!("connections still open after the grace period were cut");
             cut.cancel();
-            std::future::pending::<()>().await;
+            tokio::time::sleep(CUT).await;
         };
         let served = tokio::select! {
             served = serving => served,

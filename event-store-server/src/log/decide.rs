@@ -132,7 +132,8 @@ mod tests {
         fn recent(&mut self, id: Uuid) -> Option<Place> {
             let revision = self.ids.iter().position(|known| Uuid::from_u128(*known) == id)?;
             let recent = revision + self.remembered >= self.ids.len();
-            recent.then_some(Place { revision: revision as i64, position: revision as i64 + 10 })
+            let revision = i64::try_from(revision).unwrap();
+            recent.then_some(Place { revision, position: revision + 10 })
         }
     }
 
@@ -182,7 +183,7 @@ mod tests {
         ];
         for (stream, expected, appended, decision) in cases {
             let mut past = Stream { ids: stream.to_vec(), remembered: 2, metadata: false };
-            let last = (stream.len() as i64).checked_sub(1).filter(|last| *last >= 0);
+            let last = stream.len().checked_sub(1).map(|last| i64::try_from(last).unwrap());
             let ids = appended.iter().map(|id| Uuid::from_u128(*id));
             let decided = decide(*expected, last, ids, &mut past).unwrap();
             assert_eq!(decided, *decision, "{stream:?} {expected:?} {appended:?}");

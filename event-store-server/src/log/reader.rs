@@ -65,19 +65,22 @@ impl Readers {
         page: impl FnOnce(&Connection) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
         let permit = self.free.clone().acquire_owned().await.map_err(|_| ReadError::Closed)?;
-        let idle = self.idle.clone();
+        let (idle, free) = (self.idle.clone(), self.free.clone());
         let read = move || {
             let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let conn = taken.ok_or(ReadError::Closed)?;
             let result = snapshot(&conn, page);
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+            let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if !free.is_closed() {
+                idle.push(conn);
+            }
             drop(permit);
             result
         };
         tokio::task::spawn_blocking(read).await.map_err(|_| ReadError::Closed)?
     }
 
-    /// Closes all connections; pages under way end first, waiting ones are refused.
+    /// Closes all connections, those in use as soon as their page is read; waiting pages are refused.
     pub(super) fn close(&self) {
         self.free.close();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();

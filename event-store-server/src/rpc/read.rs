@@ -1,7 +1,7 @@
 //! `Streams.Read` that ends: a number of events of a stream or of `$all`, in either direction.
 
 use super::proposal::unsigned;
-use super::read_options::{AllFilter, Direction, Form, From, Source};
+use super::read_options::{AllFilter, Direction, Form, Source, Starting};
 use super::responses::{End, Pages, Responses, respond};
 use super::{Streams, identifiers, recorded};
 use crate::log::{AllFrom, Limit, Log, Position, Revision, StreamFrom, StreamPage};
@@ -34,19 +34,19 @@ pub(super) fn read(streams: &Streams, source: Source, count: u64, form: Form) ->
 async fn read_stream(
     log: &Log,
     stream: Arc<str>,
-    from: From<Revision>,
+    from: Starting<Revision>,
     direction: Direction,
     count: u64,
     form: Form,
     pages: &Pages<ReadResp>,
 ) -> Result<(), End> {
     let mut from = match (direction, from) {
-        (Direction::Forwards, From::Start) => StreamFrom::Forwards(0),
-        (Direction::Forwards, From::At(revision)) => StreamFrom::Forwards(revision),
-        (Direction::Forwards, From::End) => StreamFrom::Forwards(Revision::MAX),
-        (Direction::Backwards, From::Start) => StreamFrom::Backwards(0),
-        (Direction::Backwards, From::At(revision)) => StreamFrom::Backwards(revision),
-        (Direction::Backwards, From::End) => StreamFrom::Backwards(Revision::MAX),
+        (Direction::Forwards, Starting::Start) => StreamFrom::Forwards(0),
+        (Direction::Forwards, Starting::At(revision)) => StreamFrom::Forwards(revision),
+        (Direction::Forwards, Starting::End) => StreamFrom::Forwards(Revision::MAX),
+        (Direction::Backwards, Starting::Start) => StreamFrom::Backwards(0),
+        (Direction::Backwards, Starting::At(revision)) => StreamFrom::Backwards(revision),
+        (Direction::Backwards, Starting::End) => StreamFrom::Backwards(Revision::MAX),
     };
     let (mut left, mut first_page) = (count, true);
     loop {
@@ -93,7 +93,7 @@ fn first_stream_position(start: Revision, count: u64, first: Revision, last: Rev
 
 async fn read_all(
     log: &Log,
-    from: From<Position>,
+    from: Starting<Position>,
     direction: Direction,
     filter: Option<AllFilter>,
     count: u64,
@@ -102,12 +102,12 @@ async fn read_all(
 ) -> Result<(), End> {
     // Forwards the start is inclusive, backwards it is not.
     let mut from = match (direction, from) {
-        (Direction::Forwards, From::Start) => AllFrom::After(0),
-        (Direction::Forwards, From::At(position)) => AllFrom::After(position - 1),
-        (Direction::Forwards, From::End) => AllFrom::After(Position::MAX),
-        (Direction::Backwards, From::Start) => AllFrom::Before(0),
-        (Direction::Backwards, From::At(position)) => AllFrom::Before(position),
-        (Direction::Backwards, From::End) => AllFrom::Before(Position::MAX),
+        (Direction::Forwards, Starting::Start) => AllFrom::After(0),
+        (Direction::Forwards, Starting::At(position)) => AllFrom::After(position - 1),
+        (Direction::Forwards, Starting::End) => AllFrom::After(Position::MAX),
+        (Direction::Backwards, Starting::Start) => AllFrom::Before(0),
+        (Direction::Backwards, Starting::At(position)) => AllFrom::Before(position),
+        (Direction::Backwards, Starting::End) => AllFrom::Before(Position::MAX),
     };
     let filter = filter.map(|filter| filter.filter);
     let mut left = count;

@@ -28,8 +28,8 @@ pub(super) struct ReadOptions {
 /// What is read.
 #[derive(Debug)]
 pub(super) enum Source {
-    Stream { identifier: Option<StreamIdentifier>, from: From<Revision>, direction: Direction },
-    All { from: From<Position>, direction: Direction, filter: Option<AllFilter> },
+    Stream { identifier: Option<StreamIdentifier>, from: Starting<Revision>, direction: Direction },
+    All { from: Starting<Position>, direction: Direction, filter: Option<AllFilter> },
 }
 
 /// A filter of `$all`, and how often a subscription wants to hear how far it has come.
@@ -42,7 +42,7 @@ pub(super) struct AllFilter {
 
 /// Where it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From<T> {
+pub(super) enum Starting<T> {
     Start,
     At(T),
     End,
@@ -120,27 +120,27 @@ fn form(options: &Options) -> Result<Form, Status> {
     })
 }
 
-fn from_revision(options: &StreamOptions) -> Result<From<Revision>, Status> {
+fn from_revision(options: &StreamOptions) -> Result<Starting<Revision>, Status> {
     match &options.revision_option {
-        Some(RevisionOption::Start(_)) => Ok(From::Start),
-        Some(RevisionOption::End(_) | RevisionOption::Revision(u64::MAX)) => Ok(From::End),
+        Some(RevisionOption::Start(_)) => Ok(Starting::Start),
+        Some(RevisionOption::End(_) | RevisionOption::Revision(u64::MAX)) => Ok(Starting::End),
         Some(RevisionOption::Revision(revision)) => i64::try_from(*revision)
-            .map(From::At)
+            .map(Starting::At)
             .map_err(|_| Status::invalid_argument(format!("{revision} is not a valid stream revision."))),
         None => Err(missing("revision_option")),
     }
 }
 
-fn from_position(options: &AllOptions) -> Result<From<Position>, Status> {
+fn from_position(options: &AllOptions) -> Result<Starting<Position>, Status> {
     match &options.all_option {
-        Some(AllOption::Start(_)) => Ok(From::Start),
-        Some(AllOption::End(_)) => Ok(From::End),
-        Some(AllOption::Position(position)) if position.commit_position == u64::MAX => Ok(From::End),
+        Some(AllOption::Start(_)) => Ok(Starting::Start),
+        Some(AllOption::End(_)) => Ok(Starting::End),
+        Some(AllOption::Position(position)) if position.commit_position == u64::MAX => Ok(Starting::End),
         Some(AllOption::Position(position)) if position.prepare_position > position.commit_position => {
             Err(status::invalid_position())
         }
         Some(AllOption::Position(position)) => {
-            i64::try_from(position.commit_position).map(From::At).map_err(|_| status::invalid_position())
+            i64::try_from(position.commit_position).map(Starting::At).map_err(|_| status::invalid_position())
         }
         None => Err(missing("all_option")),
     }

@@ -5,7 +5,7 @@
 
 use super::proposal::unsigned;
 use super::read::PAGE;
-use super::read_options::{AllFilter, Form, From, Source};
+use super::read_options::{AllFilter, Form, Source, Starting};
 use super::responses::{End, Gone, Pages, Responses, respond};
 use super::{Streams, identifiers, recorded, status};
 use crate::log::{AllFrom, AllPage, Limit, Log, Position, Revision, StreamFrom, StreamPage};
@@ -44,15 +44,15 @@ pub(super) fn subscribe(streams: &Streams, source: Source, form: Form) -> Respon
 async fn follow_stream(
     log: &Log,
     stream: Arc<str>,
-    from: From<Revision>,
+    from: Starting<Revision>,
     form: Form,
     pages: &Pages<ReadResp>,
 ) -> Result<(), End> {
     let mut committed = log.committed();
     let mut next = match from {
-        From::Start => 0,
-        From::At(revision) => revision.saturating_add(1),
-        From::End => {
+        Starting::Start => 0,
+        Starting::At(revision) => revision.saturating_add(1),
+        Starting::End => {
             let nothing = Limit { events: 0, ..PAGE };
             match log.read_stream(stream.clone(), StreamFrom::Forwards(0), nothing).await? {
                 StreamPage::Found { last, .. } => last + 1,
@@ -86,16 +86,16 @@ async fn follow_stream(
 /// Follows `$all` from after position `from`.
 async fn follow_all(
     log: &Log,
-    from: From<Position>,
+    from: Starting<Position>,
     filter: Option<AllFilter>,
     form: Form,
     pages: &Pages<ReadResp>,
 ) -> Result<(), End> {
     let mut committed = log.committed();
     let mut cursor = match from {
-        From::Start => 0,
-        From::At(position) => position,
-        From::End => *committed.borrow(),
+        Starting::Start => 0,
+        Starting::At(position) => position,
+        Starting::End => *committed.borrow(),
     };
     let mut checkpoints = filter.as_ref().map(|filter| Checkpoints::new(filter.checkpoint_interval, cursor));
     let filter = filter.map(|filter| filter.filter);

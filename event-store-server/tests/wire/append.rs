@@ -34,7 +34,13 @@ async fn a_wrong_revision_is_answered_in_the_fields_of_both_protocol_versions() 
     append(&mut client, "a", no_stream(), events([1, 2])).await.unwrap();
     let none = Empty {};
     let cases = [
-        ("a", no_stream(), Some(1), Wanted::ExpectedNoStream(none), Wanted2060::ExpectedRevision2060(u64::MAX)),
+        (
+            "a",
+            no_stream(),
+            Some(1),
+            Wanted::ExpectedNoStream(none),
+            Wanted2060::ExpectedRevision2060(u64::MAX),
+        ),
         ("a", exact(7), Some(1), Wanted::ExpectedRevision(7), Wanted2060::ExpectedRevision2060(7)),
         ("b", stream_exists(), None, Wanted::ExpectedStreamExists(none), Wanted2060::StreamExists2060(none)),
     ];
@@ -45,7 +51,9 @@ async fn a_wrong_revision_is_answered_in_the_fields_of_both_protocol_versions() 
         assert_eq!(wrong.expected_revision_option, Some(wanted));
         assert_eq!(wrong.expected_revision_option_20_6_0, Some(wanted_2060));
         let (new, old) = match current {
-            Some(revision) => (Current::CurrentRevision(revision), Current2060::CurrentRevision2060(revision)),
+            Some(revision) => {
+                (Current::CurrentRevision(revision), Current2060::CurrentRevision2060(revision))
+            }
             None => (Current::CurrentNoStream(none), Current2060::NoStream2060(none)),
         };
         assert_eq!(wrong.current_revision_option, Some(new));
@@ -68,7 +76,11 @@ async fn a_repeated_append_gets_its_first_answer_and_writes_nothing() {
     assert_eq!(append(c, "a", stream_exists(), events([3, 4])).await.unwrap(), Written(Some(3), Some(4)));
     assert_eq!(append(c, "a", exact(1), events([3, 9])).await.unwrap(), Wrong(Some(4)));
     assert_eq!(append(c, "a", any(), events([5, 9])).await.unwrap(), Wrong(Some(4)));
-    assert_eq!(append(c, "b", any(), events([5])).await.unwrap(), Written(Some(0), Some(6)), "another stream");
+    assert_eq!(
+        append(c, "b", any(), events([5])).await.unwrap(),
+        Written(Some(0), Some(6)),
+        "another stream"
+    );
 
     let all = read(c, read_options("a")).await.unwrap();
     assert_eq!(ids(&all), [1, 2, 3, 4, 5]);
@@ -128,7 +140,10 @@ async fn writers_of_one_stream_never_overwrite_each_other() {
     let mut client = client;
     let all = ids(&read(&mut client, read_options("a")).await.unwrap());
     assert_eq!(all.len(), 320 + won.len());
-    assert!(won.len() <= 1 && won.iter().all(|id| all[8] == *id), "one of them at most has revision 8: {won:?}");
+    assert!(
+        won.len() <= 1 && won.iter().all(|id| all[8] == *id),
+        "one of them at most has revision 8: {won:?}"
+    );
     server.stop().await;
 }
 

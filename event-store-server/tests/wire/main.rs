@@ -1,5 +1,11 @@
 //! The server as its clients see it: real calls over real sockets, on real files.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy.toml allows them in tests, not in what tests share"
+)]
 
 mod append;
 mod bad_input;

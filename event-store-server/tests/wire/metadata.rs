@@ -50,7 +50,8 @@ async fn max_count_and_truncation_hide_events_from_reads_of_the_stream() {
         append(&mut client, "$$a", any(), metadata(1_000 + id as u128, json)).await.unwrap();
         let answers = read(&mut client, read_options("a")).await.unwrap();
         let mut expected: Vec<_> = first.map(Told::First).into_iter().collect();
-        expected.extend(visible.iter().map(|id| Told::Event("a".into(), *id as u64 - 1, *id)));
+        expected
+            .extend(visible.iter().map(|id| Told::Event("a".into(), u64::try_from(*id).unwrap() - 1, *id)));
         expected.push(Told::Last(99));
         assert_eq!(answers, expected, "{json}");
         let back = ids(&read(&mut client, backwards.clone()).await.unwrap());

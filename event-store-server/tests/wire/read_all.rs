@@ -29,9 +29,10 @@ async fn all_events_come_in_the_order_of_their_commits() {
         let mut client = client.clone();
         tokio::spawn(async move {
             let mut positions = Vec::new();
-            for turn in 0..25 {
-                let answer = append(&mut client, &format!("s-{writer}"), any(), events([1 + writer * 100 + turn]));
-                positions.push((1 + writer * 100 + turn, answer.await.unwrap().position()));
+            let stream = format!("s-{writer}");
+            for id in (1 + writer * 100..).take(25) {
+                let answer = append(&mut client, &stream, any(), events([id])).await.unwrap();
+                positions.push((id, answer.position()));
             }
             positions
         })
@@ -76,7 +77,10 @@ async fn a_position_is_inclusive_forwards_and_exclusive_backwards() {
         assert_eq!(answers.len(), expected.len(), "nothing but events: {answers:?}");
     }
     let error = read(&mut client, part(at(u64::MAX - 1), false, 1)).await.unwrap_err();
-    assert_eq!((error.code(), error.message()), (Code::InvalidArgument, "Trying to read from an invalid position."));
+    assert_eq!(
+        (error.code(), error.message()),
+        (Code::InvalidArgument, "Trying to read from an invalid position.")
+    );
     server.stop().await;
 }
 

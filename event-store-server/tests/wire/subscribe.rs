@@ -5,7 +5,9 @@ use streams::read_req::Options;
 use streams::read_req::options::all_options::AllOption;
 use streams::read_req::options::filter_options::{Expression, Filter, Window};
 use streams::read_req::options::stream_options::RevisionOption;
-use streams::read_req::options::{AllOptions, FilterOption, FilterOptions, Position, StreamOption, StreamOptions};
+use streams::read_req::options::{
+    AllOptions, FilterOption, FilterOptions, Position, StreamOption, StreamOptions,
+};
 use tonic::Streaming;
 
 fn to_stream(from: RevisionOption) -> Options {
@@ -30,8 +32,11 @@ fn at(position: u64) -> AllOption {
 }
 
 fn filtered(options: Options, filter: Filter, window: Window, multiplier: u32) -> Options {
-    let filter =
-        FilterOptions { filter: Some(filter), window: Some(window), checkpoint_interval_multiplier: multiplier };
+    let filter = FilterOptions {
+        filter: Some(filter),
+        window: Some(window),
+        checkpoint_interval_multiplier: multiplier,
+    };
     Options { filter_option: Some(FilterOption::Filter(filter)), ..options }
 }
 
@@ -64,7 +69,10 @@ async fn a_subscription_to_a_stream_catches_up_and_goes_live() {
     let caught_up = [Told::Confirmed, in_stream(0, 1), in_stream(1, 2), in_stream(2, 3), Told::CaughtUp];
     assert_eq!(take(&mut from_start, 5).await, caught_up);
     let mut after_0 = open(&mut client, to_stream(RevisionOption::Revision(0))).await.unwrap();
-    assert_eq!(take(&mut after_0, 4).await, [Told::Confirmed, in_stream(1, 2), in_stream(2, 3), Told::CaughtUp]);
+    assert_eq!(
+        take(&mut after_0, 4).await,
+        [Told::Confirmed, in_stream(1, 2), in_stream(2, 3), Told::CaughtUp]
+    );
     let mut from_end = open(&mut client, to_stream(RevisionOption::End(Empty {}))).await.unwrap();
     assert_eq!(take(&mut from_end, 2).await, [Told::Confirmed, Told::CaughtUp]);
 
@@ -94,7 +102,10 @@ async fn a_subscription_to_all_begins_after_its_position() {
     append(&mut client, "a", any(), events([2])).await.unwrap();
 
     let mut from_start = open(&mut client, to_all(AllOption::Start(Empty {}))).await.unwrap();
-    assert_eq!(take(&mut from_start, 4).await, [Told::Confirmed, in_stream(0, 1), in_stream(1, 2), Told::CaughtUp]);
+    assert_eq!(
+        take(&mut from_start, 4).await,
+        [Told::Confirmed, in_stream(0, 1), in_stream(1, 2), Told::CaughtUp]
+    );
     let mut after_first = open(&mut client, to_all(at(first))).await.unwrap();
     assert_eq!(take(&mut after_first, 3).await, [Told::Confirmed, in_stream(1, 2), Told::CaughtUp]);
     let mut from_end = open(&mut client, to_all(AllOption::End(Empty {}))).await.unwrap();
@@ -150,7 +161,7 @@ async fn filters_choose_by_stream_and_by_type_with_prefixes_and_regexes() {
         ("book-2", typed(2, "Renewed")),
         ("user-1", typed(3, "Renewed")),
         ("$$book-1", typed(4, "$metadata")),
-        ("notebook-1", typed(5, "Wared")),
+        ("notebook-1", typed(5, "Shared")),
     ] {
         append(&mut client, stream, any(), vec![event]).await.unwrap();
     }
@@ -194,7 +205,8 @@ async fn checkpoints_come_after_each_window_and_when_the_subscription_goes_live(
     append(&mut client, "other", any(), events(37..=45)).await.unwrap();
     assert_eq!(take(&mut by_ten, 1).await, [Told::Checkpoint(45)]);
 
-    let mut by_default = open(&mut client, filtered(start(), books(), Window::Count(Empty {}), 1)).await.unwrap();
+    let mut by_default =
+        open(&mut client, filtered(start(), books(), Window::Count(Empty {}), 1)).await.unwrap();
     let book = Told::Event("book-1".into(), 0, 36);
     assert_eq!(
         take(&mut by_default, 5).await,

@@ -12,7 +12,14 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 use uuid::Uuid;
 
-#[allow(missing_docs, clippy::all, clippy::wildcard_enum_match_arm, reason = "generated")]
+#[allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::wildcard_enum_match_arm,
+    reason = "generated"
+)]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/client/protocol.rs"));
 }
@@ -82,7 +89,9 @@ pub(crate) async fn channel(addr: SocketAddr) -> Channel {
 }
 
 pub(crate) async fn client(addr: SocketAddr) -> Client {
-    StreamsClient::new(channel(addr).await).max_decoding_message_size(64 << 20).max_encoding_message_size(64 << 20)
+    StreamsClient::new(channel(addr).await)
+        .max_decoding_message_size(64 << 20)
+        .max_encoding_message_size(64 << 20)
 }
 
 /// An event to append, with a number for its id and its data.
@@ -129,12 +138,14 @@ pub(crate) fn exact(revision: u64) -> Expected {
     Expected::Revision(revision)
 }
 
-pub(crate) fn append_messages(stream: &str, expected: Expected, events: Vec<Event>) -> Vec<streams::AppendReq> {
+pub(crate) fn append_messages(
+    stream: &str,
+    expected: Expected,
+    events: Vec<Event>,
+) -> Vec<streams::AppendReq> {
     use streams::append_req::{Content, Options, ProposedMessage};
-    let options = Options {
-        stream_identifier: Some(identifier(stream)),
-        expected_stream_revision: Some(expected),
-    };
+    let options =
+        Options { stream_identifier: Some(identifier(stream)), expected_stream_revision: Some(expected) };
     let proposed = events.into_iter().map(|event| {
         Content::ProposedMessage(ProposedMessage {
             id: Some(wire_id(event.id)),
