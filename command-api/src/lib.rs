@@ -1,1 +1,50 @@
-//! placeholder
+//! The command side over HTTP: a command comes in, one loop decides it on the book's own stream, an event goes to
+//! the event store, and the answer tells what the book is after it.
+//!
+//! Absent on purpose: the read models (an answer comes from the stream alone), any rule of the business (they are in
+//! `domain`), and a second place that appends (there is only `transact`).
+#![forbid(unsafe_code)]
+
+mod cache;
+mod history;
+mod identity;
+mod inbound;
+mod intention;
+mod readiness;
+mod recent;
+mod settings;
+mod transact;
+
+use anyhow::Context as _;
+use axum::Router;
+use domain::book::{Book, BookName};
+use event_store::{Kurrent, Options};
+use inbound::http::Desk;
+use service_kit::Health;
+pub use settings::Settings;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use transact::Transact;
+
+/// What the store may take of the whole deadline of a command: the rest is for finding out what its failure means.
+const STORE_SHARE: f64 = 0.9;
+
+/// The routes of the command side. From here until `shutdown` the check `event-store` of `health` follows the store;
+/// that it is down now is no error. Call it inside a tokio runtime.
+///
+/// # Errors
+/// When the event store's address cannot be understood.
+pub fn routes(settings: &Settings, health: &Health, shutdown: CancellationToken) -> anyhow::Result<Router> {
+    let deadline = Duration::from_millis(settings.store_timeout_ms);
+    let options = Options { call_timeout: deadline.mul_f64(STORE_SHARE), ..Options::default() };
+    let store = Kurrent::connect(&settings.event_store_url, options).context("EVENT_STORE_URL")?;
+    tokio::spawn(readiness::watch(store.clone(), health.check("event-store"), shutdown));
+    let cache_bytes = settings.book_cache_mib.saturating_mul(1 << 20);
+    let transact = Transact::new(store, deadline, cache_bytes, heap_bytes);
+    Ok(inbound::http::routes(Desk { transact, default_name: settings.name.clone() }))
+}
+
+/// What a cached book holds outside of itself.
+fn heap_bytes(book: &Book) -> usize {
+    book.holding().and_then(|holding| holding.name.as_ref()).map_or(0, |name: &BookName| name.as_str().len())
+}

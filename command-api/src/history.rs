@@ -1,0 +1,264 @@
+//! Reading a stream back into a state.
+//!
+//! Each event's metadata says what the state was after it, so the last event is enough. Where that is missing or
+//! cannot be read, the whole stream is folded. An event that cannot be decoded is an error, never skipped.
+
+use crate::identity::{CommandHash, fingerprint};
+use crate::recent::{Booked, Recent, WINDOW};
+use domain::Persist;
+use event_store::{Appended, Direction, EventStore, ReadError, Start, StoredEvent};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// How many events are read at a time.
+const PAGE: usize = 1_000;
+
+/// What is known of a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded<A> {
+    /// The state after its last event.
+    pub(crate) state: A,
+    /// Where its last event is; none if it has no event.
+    pub(crate) last: Option<Appended>,
+    /// The commands behind its last events.
+    pub(crate) recent: Recent,
+}
+
+/// One event of a stream, and the state it led to.
+#[derive(Debug)]
+pub(crate) struct Moment<A: Persist> {
+    /// The event.
+    pub(crate) event: A::Event,
+    /// The state after it.
+    pub(crate) state: A,
+    /// Where it is.
+    pub(crate) at: Appended,
+}
+
+/// Why a stream did not become a state.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HistoryError {
+    /// The store did not answer.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The store answered with something that no rule can be applied to.
+    #[error("the stream cannot be read at revision {revision:?}: {reason}")]
+    Unreadable {
+        /// The event's revision, if it came as far as an event.
+        revision: Option<u64>,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl From<ReadError> for HistoryError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable(reason) => Self::Unavailable(reason),
+            ReadError::Refused(reason) => Self::Unreadable { revision: None, reason },
+        }
+    }
+}
+
+/// How far back a load looks for the commands behind the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Only the state is wanted.
+    LastEvent,
+    /// A repeat must be recognised.
+    Window,
+}
+
+/// Loads the stream from its last event backwards.
+pub(crate) async fn load<A: Persist>(
+    store: &impl EventStore,
+    stream: &str,
+    reach: Reach,
+) -> Result<Loaded<A>, HistoryError> {
+    let limit = match reach {
+        Reach::LastEvent => 1,
+        Reach::Window => usize::try_from(WINDOW).unwrap_or(usize::MAX),
+    };
+    let events = store.read_stream(stream, Start::End, Direction::Backwards, limit).await?;
+    let (Some(last), Some(oldest)) = (events.first(), events.last()) else {
+        return Ok(Loaded { state: A::default(), last: None, recent: Recent::since(0) });
+    };
+    let mut recent = Recent::since(oldest.revision);
+    events.iter().rev().filter_map(booked).for_each(|booked| recent.push(booked));
+    let Moment { state, at, .. } = resume(store, stream, last).await?;
+    Ok(Loaded { state, last: Some(at), recent })
+}
+
+/// Folds on what came after `loaded`. Answers whether anything did.
+pub(crate) async fn catch_up<A: Persist>(
+    store: &impl EventStore,
+    stream: &str,
+    loaded: &mut Loaded<A>,
+) -> Result<bool, HistoryError> {
+    let mut found_any = false;
+    loop {
+        let from = next_revision(loaded.last);
+        let events = store.read_stream(stream, Start::At(from), Direction::Forwards, PAGE).await?;
+        for event in &events {
+            evolve(loaded, event)?;
+            if let Some(booked) = booked(event) {
+                loaded.recent.push(booked);
+            }
+        }
+        found_any |= !events.is_empty();
+        if events.len() < PAGE {
+            return Ok(found_any);
+        }
+    }
+}
+
+/// The last event of the stream, if it has one.
+pub(crate) async fn last<A: Persist>(
+    store: &impl EventStore,
+    stream: &str,
+) -> Result<Option<Moment<A>>, HistoryError> {
+    let events = store.read_stream(stream, Start::End, Direction::Backwards, 1).await?;
+    match events.first() {
+        Some(event) => resume(store, stream, event).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The event at `revision`, which is known to be there.
+pub(crate) async fn at<A: Persist>(
+    store: &impl EventStore,
+    stream: &str,
+    revision: u64,
+) -> Result<Moment<A>, HistoryError> {
+    let events = store.read_stream(stream, Start::At(revision), Direction::Forwards, 1).await?;
+    match events.first() {
+        Some(event) if event.revision == revision => resume(store, stream, event).await,
+        _ => Err(HistoryError::Unreadable { revision: Some(revision), reason: "it is gone".to_owned() }),
+    }
+}
+
+/// The state after `stored`: as its metadata says, else by folding all up to it.
+async fn resume<A: Persist>(
+    store: &impl EventStore,
+    stream: &str,
+    stored: &StoredEvent,
+) -> Result<Moment<A>, HistoryError> {
+    let event = decode::<A>(stored)?;
+    let after = Told::by(stored).after.and_then(|after| serde_json::from_str(after.get()).ok());
+    let state = match after {
+        Some(after) => A::resume(after, &event),
+        None => {
+            tracing::debug!(stream, revision = stored.revision, "folding the whole stream");
+            fold_to(store, stream, stored.revision).await?
+        }
+    };
+    Ok(Moment { event, state, at: place(stored) })
+}
+
+/// Folds the stream from its beginning to `revision`.
+async fn fold_to<A: Persist>(
+    store: &impl EventStore,
+    stream: &str,
+    revision: u64,
+) -> Result<A, HistoryError> {
+    let mut folded = Loaded { state: A::default(), last: None, recent: Recent::since(0) };
+    while folded.last.is_none_or(|last| last.revision < revision) {
+        let from = next_revision(folded.last);
+        let limit = usize::try_from(revision - from).unwrap_or(PAGE).saturating_add(1).min(PAGE);
+        let events = store.read_stream(stream, Start::At(from), Direction::Forwards, limit).await?;
+        if events.is_empty() {
+            return Err(HistoryError::Unreadable { revision: Some(from), reason: "it is gone".to_owned() });
+        }
+        events.iter().try_for_each(|event| evolve(&mut folded, event))?;
+    }
+    Ok(folded.state)
+}
+
+fn next_revision(last: Option<Appended>) -> u64 {
+    last.map_or(0, |last| last.revision + 1)
+}
+
+fn evolve<A: Persist>(loaded: &mut Loaded<A>, stored: &StoredEvent) -> Result<(), HistoryError> {
+    let expected = next_revision(loaded.last);
+    if stored.revision != expected {
+        let reason = format!("revision {} came in its place", stored.revision);
+        return Err(HistoryError::Unreadable { revision: Some(expected), reason });
+    }
+    let event = decode::<A>(stored)?;
+    loaded.state = std::mem::take(&mut loaded.state).evolve(&event);
+    loaded.last = Some(place(stored));
+    Ok(())
+}
+
+fn decode<A: Persist>(stored: &StoredEvent) -> Result<A::Event, HistoryError> {
+    A::decode(&stored.event_type, &stored.data, &stored.metadata).map_err(|error| HistoryError::Unreadable {
+        revision: Some(stored.revision),
+        reason: error.to_string(),
+    })
+}
+
+fn place(stored: &StoredEvent) -> Appended {
+    Appended { revision: stored.revision, position: stored.position }
+}
+
+fn booked(stored: &StoredEvent) -> Option<Booked> {
+    let told = Told::by(stored);
+    Some(Booked {
+        key: fingerprint(&told.idempotency_key?),
+        command: told.command_hash.as_deref().and_then(CommandHash::fingerprint_of_hex),
+        revision: stored.revision,
+    })
+}
+
+/// What the metadata of an event tells us, as far as it does.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Told<'a> {
+    #[serde(borrow, default)]
+    after: Option<&'a RawValue>,
+    idempotency_key: Option<String>,
+    command_hash: Option<String>,
+}
+
+impl<'a> Told<'a> {
+    fn by(stored: &'a StoredEvent) -> Self {
+        serde_json::from_slice(&stored.metadata).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event_store::Position;
+    use uuid::Uuid;
+
+    fn stored(metadata: &str) -> StoredEvent {
+        StoredEvent {
+            stream: "book-1".to_owned(),
+            revision: 4,
+            position: Position(99),
+            id: Uuid::nil(),
+            event_type: "Renewed".to_owned(),
+            data: bytes::Bytes::new(),
+            metadata: bytes::Bytes::copy_from_slice(metadata.as_bytes()),
+            created_micros: 0,
+        }
+    }
+
+    #[test]
+    fn the_command_behind_an_event_is_read_from_its_metadata() {
+        let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        let event = stored(&format!(r#"{{"idempotencyKey":"a\u002db","commandHash":"{hash}","new":[]}}"#));
+        let expected =
+            Booked { key: fingerprint("a-b"), command: CommandHash::fingerprint_of_hex(hash), revision: 4 };
+        assert_eq!(booked(&event), Some(expected));
+    }
+
+    #[test]
+    fn an_event_without_our_metadata_has_no_command_behind_it() {
+        for metadata in ["", "{}", "null", "[1]", "no json", r#"{"idempotencyKey":7}"#] {
+            assert_eq!(booked(&stored(metadata)), None, "{metadata}");
+            assert!(Told::by(&stored(metadata)).after.is_none(), "{metadata}");
+        }
+    }
+}

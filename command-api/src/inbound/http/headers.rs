@@ -1,0 +1,146 @@
+//! What a request's headers say of the command in its body.
+
+use crate::identity::{Key, MAX_KEY_LENGTH, random};
+use crate::intention::{Intention, Precondition};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, header};
+use service_kit::Problem;
+
+/// The key by which a client's repeat of a command is recognised.
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The longest request id that is taken over, in characters.
+const MAX_REQUEST_ID_LENGTH: usize = 128;
+
+impl<S: Send + Sync> FromRequestParts<S> for Intention {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let headers = &parts.headers;
+        Ok(Self {
+            key: key(headers)?,
+            precondition: precondition(headers)?,
+            request_id: text(headers, &REQUEST_ID)
+                .filter(|id| is_request_id(id))
+                .map_or_else(random, str::to_owned),
+            traceparent: text(headers, &TRACEPARENT).filter(|text| is_traceparent(text)).map(str::to_owned),
+        })
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The one value of a header, if it is there; `None` inside if it is no text, or there are several.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a str>> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    Some(first.to_str().ok().filter(|_| values.next().is_none()))
+}
+
+/// The key, as a bare word or as the quoted string that the draft of the header asks for: both are the same key.
+fn key(headers: &HeaderMap) -> Result<Key, Problem> {
+    let Some(value) = single(headers, &IDEMPOTENCY_KEY) else {
+        return Ok(Key::made_here());
+    };
+    value.map(unquoted).and_then(Key::from_client).ok_or_else(|| {
+        Problem::malformed(format!(
+            "An Idempotency-Key is sent once and has 1 to {MAX_KEY_LENGTH} visible ASCII characters, no quote and no backslash among them."
+        ))
+    })
+}
+
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+}
+
+/// `If-Match`: the ETag of a command's answer, `"<revision>"`, or of a query's, `"<revision>.<generation>"`, of which
+/// only the revision counts.
+fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
+    match single(headers, &header::IF_MATCH) {
+        None => Ok(None),
+        Some(Some("*")) => Ok(Some(Precondition::Exists)),
+        Some(value) => {
+            value.and_then(revision).map(|revision| Some(Precondition::Revision(revision))).ok_or_else(|| {
+                Problem::malformed("If-Match takes one ETag of a book, such as \"3\" with its quotes, or *.")
+            })
+        }
+    }
+}
+
+fn revision(etag: &str) -> Option<u64> {
+    let tag = etag.strip_prefix('"')?.strip_suffix('"')?;
+    let (revision, generation) = tag.split_once('.').unwrap_or((tag, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(revision) && is_number(generation)).then(|| revision.parse().ok()).flatten()
+}
+
+fn is_request_id(text: &str) -> bool {
+    (1..=MAX_REQUEST_ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether it is a W3C trace context of version 00: `00-<trace id>-<parent id>-<flags>` in lower-case hex.
+fn is_traceparent(text: &str) -> bool {
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let set = |part: &str, length: usize| hex(part, length) && part.bytes().any(|byte| byte != b'0');
+    match text.split('-').collect::<Vec<_>>()[..] {
+        ["00", trace, parent, flags] => set(trace, 32) && set(parent, 16) && hex(flags, 2),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn headers(name: &HeaderName, values: &[&[u8]]) -> HeaderMap {
+        values.iter().map(|value| (name.clone(), HeaderValue::from_bytes(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn a_key_is_a_word_or_the_same_word_in_quotes() {
+        let parse = |values: &[&[u8]]| key(&headers(&IDEMPOTENCY_KEY, values)).ok();
+        assert_eq!(parse(&[b"abc-1"]), Key::from_client("abc-1"));
+        assert_eq!(parse(&[b"\"abc-1\""]), Key::from_client("abc-1"));
+        assert!(!parse(&[]).unwrap().is_from_client());
+        for bad in [&b""[..], b"\"\"", b"a b", b"\"abc", b"\xea\xb0\x80", &[b'k'; 256]] {
+            assert_eq!(parse(&[bad]), None, "{bad:?}");
+        }
+        assert_eq!(parse(&[b"a", b"b"]), None);
+    }
+
+    #[test]
+    fn a_condition_compares_revisions_and_nothing_else() {
+        let parse = |value: &str| precondition(&headers(&header::IF_MATCH, &[value.as_bytes()]));
+        assert_eq!(parse("\"3\"").unwrap(), Some(Precondition::Revision(3)));
+        assert_eq!(parse("\"3.7\"").unwrap(), Some(Precondition::Revision(3)));
+        assert_eq!(parse("*").unwrap(), Some(Precondition::Exists));
+        assert_eq!(precondition(&HeaderMap::new()).unwrap(), None);
+        for bad in ["3", "\"\"", "\"a\"", "\"+3\"", "\"3.\"", "\"3.x\"", "W/\"3\"", "\"3\", \"4\"", ""] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_trace_context_is_carried_on() {
+        assert!(is_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+        ] {
+            assert!(!is_traceparent(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The routes of the original system: `POST /libraries` is a warehousing if it has a qty, else a renewal, and
+//! `GET /libraries/{bookId}` shows what came of it, straight from the stream.
+
+use super::answer::{BookNow, created, with_place};
+use super::fields::{Fields, invalid, missing};
+use super::path::BookPath;
+use super::{Desk, problem, renew, warehouse};
+use crate::intention::Intention;
+use axum::extract::State;
+use axum::response::Response;
+use domain::book::{BookEvent, BookId, BookName, Quantity};
+use serde::Serialize;
+use service_kit::{Origin, Problem};
+use std::sync::Arc;
+
+pub(super) async fn post(
+    State(desk): State<Arc<Desk>>,
+    origin: Origin,
+    intention: Intention,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    // The original's clients send an id of their own; it never meant anything.
+    let fields = fields.only(&["id", "bookId", "qty", "version", "name"])?;
+    let book_id: BookId = fields.number("bookId")?.ok_or_else(|| missing("bookId"))?;
+    let (qty, version) = (fields.number("qty")?, fields.number("version")?);
+    let name: Option<BookName> = fields.text("name")?;
+    let book = match qty {
+        Some(qty) => warehouse::run(&desk, book_id, qty, version, name, &intention).await?,
+        None if name.is_some() => {
+            return Err(invalid(
+                "name",
+                "without a qty this is a renewal, and a renewal does not rename a book",
+            ));
+        }
+        None => renew::run(&desk, book_id, version, &intention).await?,
+    };
+    let href = href(&origin, book_id);
+    created(&book, &href, &Library::new(&href, qty, &book))
+}
+
+pub(super) async fn get(
+    State(desk): State<Arc<Desk>>,
+    origin: Origin,
+    BookPath(book_id): BookPath,
+) -> Result<Response, Problem> {
+    let last = desk.transact.last(&book_id.stream()).await.map_err(|error| problem::of_reading(&error))?;
+    let found = last.and_then(|moment| {
+        let qty = match moment.event {
+            BookEvent::Warehoused(event) => Some(event.qty),
+            BookEvent::Renewed(_) => None,
+        };
+        BookNow::at(book_id, &moment.state, moment.at).map(|book| (qty, book))
+    });
+    let (qty, book) = found.ok_or_else(|| {
+        problem::book_unknown(format!("No copy of book {book_id} ever came in; warehouse it first."))
+    })?;
+    with_place(&book, "application/hal+json", &Library::new(&href(&origin, book_id), qty, &book))
+}
+
+fn href(origin: &Origin, book_id: BookId) -> String {
+    origin.href(&format!("/libraries/{book_id}"))
+}
+
+/// The original's view of a command: what was asked for, and since then also what the book is now.
+#[derive(Serialize)]
+struct Library<'a> {
+    #[serde(rename = "_links")]
+    links: Links<'a>,
+    qty: Option<Quantity>,
+    #[serde(flatten)]
+    book: &'a BookNow,
+}
+
+#[derive(Serialize)]
+struct Links<'a> {
+    library: Link<'a>,
+    #[serde(rename = "self")]
+    this: Link<'a>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Link<'a> {
+    href: &'a str,
+}
+
+impl<'a> Library<'a> {
+    fn new(href: &'a str, qty: Option<Quantity>, book: &'a BookNow) -> Self {
+        let link = Link { href };
+        Self { links: Links { library: link, this: link }, qty, book }
+    }
+}

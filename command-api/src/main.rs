@@ -1,0 +1,52 @@
+//! The command side as a program of its own.
+#![forbid(unsafe_code)]
+
+use anyhow::Context as _;
+use clap::Parser;
+use command_api::Settings;
+use service_kit::{Health, edge, listen, shutdown, telemetry};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+/// Takes the commands of bookstock over HTTP and books them in the event store.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// Where to listen; port 0 takes any free one.
+    #[arg(long, env = "COMMAND_API_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8085")]
+    listen: SocketAddr,
+
+    /// Listen on an address that other machines can reach, though nothing asks who they are.
+    #[arg(long)]
+    insecure: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    telemetry::init();
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If even standard error is closed there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let shutdown = shutdown::on_signal().context("the signals to stop cannot be watched")?;
+    let setting = "--listen or COMMAND_API_LISTEN";
+    let listener = listen::bind("command-api", setting, args.listen, args.insecure).await?;
+    let addr = listener.local_addr().context("the address listened on is not known")?;
+    let health = Health::default();
+    let routes = command_api::routes(&args.settings, &health, shutdown.clone())?;
+    // Programs that start this one read the address from here.
+    writeln!(std::io::stdout(), "command-api listening on http://{addr}")
+        .context("standard output cannot be written")?;
+    listen::serve(listener, edge::around(routes, &health), shutdown).await.context("serving failed")
+}

@@ -1,0 +1,67 @@
+//! How the command side is configured.
+
+use domain::book::BookName;
+use std::fmt;
+
+/// The settings of the command side; each is a flag or an environment variable, and the flag wins.
+#[derive(Clone, clap::Args)]
+pub struct Settings {
+    /// The event store, as an EventStoreDB connection string.
+    #[arg(
+        long,
+        env = "EVENT_STORE_URL",
+        value_name = "URL",
+        default_value = "esdb://127.0.0.1:2113?tls=false",
+        hide_env_values = true
+    )]
+    pub event_store_url: String,
+
+    /// What a new book is called if its first command does not say.
+    #[arg(long, env = "NAME")]
+    pub name: Option<BookName>,
+
+    /// How long a command may wait for the event store, in milliseconds; then the answer is 503.
+    #[arg(long, env = "STORE_TIMEOUT_MS", value_name = "MS", default_value_t = 777,
+          value_parser = clap::value_parser!(u64).range(1..=25_000))]
+    pub store_timeout_ms: u64,
+
+    /// How much memory recently used books may take, in MiB.
+    #[arg(long, env = "BOOK_CACHE_MIB", value_name = "MIB", default_value_t = 64)]
+    pub book_cache_mib: u64,
+}
+
+/// The store's address may carry a password, so it is not shown.
+impl fmt::Debug for Settings {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Settings")
+            .field("name", &self.name)
+            .field("store_timeout_ms", &self.store_timeout_ms)
+            .field("book_cache_mib", &self.book_cache_mib)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory as _, Parser};
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_not_shown() {
+        Args::command().debug_assert();
+        let args = Args::parse_from(["x", "--event-store-url", "esdb://admin:changeit@db:2113"]);
+        assert!(!format!("{:?}", args.settings).contains("changeit"));
+    }
+
+    #[test]
+    fn a_timeout_that_no_request_could_live_to_see_is_refused() {
+        assert!(Args::try_parse_from(["x", "--store-timeout-ms", "0"]).is_err());
+        assert!(Args::try_parse_from(["x", "--store-timeout-ms", "60000"]).is_err());
+    }
+}

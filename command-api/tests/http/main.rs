@@ -1,0 +1,17 @@
+//! The command side over HTTP, against a real event store server in a process of its own.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy.toml allows them in tests, not in what tests share"
+)]
+
+mod bad_input;
+mod conditions;
+mod history;
+mod outage;
+mod repeats;
+mod replicas;
+mod support;
+mod wire;

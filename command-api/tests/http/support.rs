@@ -1,0 +1,238 @@
+//! A running event store, running command sides on it, and short words for what tests say often.
+
+use command_api::Settings;
+use domain::book::BookName;
+use event_store::{Direction, EventStore as _, Kurrent, Options, Start, StoredEvent};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use service_kit::{Health, edge, listen};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// How long a test waits for something that has to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An event store server with a directory of its own.
+pub(crate) struct Store {
+    dir: TempDir,
+    pub(crate) addr: SocketAddr,
+    server: Child,
+}
+
+impl Store {
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (server, addr) = spawn(&dir, ([127, 0, 0, 1], 0).into()).await;
+        Self { dir, addr, server }
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) async fn kill(&mut self) {
+        self.server.kill().await.unwrap();
+    }
+
+    /// Starts it again on the same data, at the same address.
+    pub(crate) async fn restart(&mut self) {
+        self.kill().await;
+        (self.server, self.addr) = spawn(&self.dir, self.addr).await;
+    }
+
+    /// Freezes it: its connections stay open and nothing answers.
+    pub(crate) async fn freeze(&self) {
+        self.signal("-STOP").await;
+    }
+
+    pub(crate) async fn thaw(&self) {
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let pid = self.server.id().unwrap().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("esdb://{}?tls=false", self.addr)
+    }
+
+    /// A client of it, for looking and meddling past the command side.
+    pub(crate) fn client(&self) -> Kurrent {
+        Kurrent::connect(&self.url(), Options::default()).unwrap()
+    }
+
+    /// All events of the book, old to new.
+    pub(crate) async fn events(&self, book: u64) -> Vec<StoredEvent> {
+        let stream = format!("book-{book}");
+        self.client().read_stream(&stream, Start::Beginning, Direction::Forwards, 10_000).await.unwrap()
+    }
+}
+
+async fn spawn(dir: &TempDir, listen: SocketAddr) -> (Child, SocketAddr) {
+    let mut server = Command::new(server_binary())
+        .arg("--data")
+        .arg(dir.path())
+        .args(["--listen", &listen.to_string()])
+        .env("RUST_LOG", "warn")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it starts").unwrap().unwrap();
+    let addr = line.rsplit([' ', '/']).next().unwrap().parse().unwrap();
+    (server, addr)
+}
+
+fn server_binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("EVENT_STORE_SERVER_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join("event-store-server");
+    assert!(
+        path.exists(),
+        "these tests need {}: run `cargo build -p event-store-server` (with --release if the tests are), or set EVENT_STORE_SERVER_BIN",
+        path.display()
+    );
+    path
+}
+
+/// A command side with a cache of its own, as one of several replicas would be.
+pub(crate) struct Replica {
+    addr: SocketAddr,
+    http: reqwest::Client,
+    _running: DropGuard,
+}
+
+impl Replica {
+    pub(crate) async fn start(store: &Store) -> Self {
+        Self::start_with(store, None).await
+    }
+
+    pub(crate) async fn start_with(store: &Store, name: Option<&str>) -> Self {
+        let settings = Settings {
+            event_store_url: store.url(),
+            name: name.map(|name| name.parse::<BookName>().unwrap()),
+            store_timeout_ms: 777,
+            book_cache_mib: 1,
+        };
+        let (health, shutdown) = (Health::default(), CancellationToken::new());
+        let routes = command_api::routes(&settings, &health, shutdown.clone()).unwrap();
+        let any_port = ([127, 0, 0, 1], 0).into();
+        let listener = listen::bind("command-api", "--listen", any_port, false).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        tokio::spawn(listen::serve(listener, edge::around(routes, &health), shutdown.clone()));
+        Self { addr, http: reqwest::Client::new(), _running: shutdown.drop_guard() }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        answer(self.http.get(self.url(path))).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.post_with(path, body, &[]).await
+    }
+
+    pub(crate) async fn post_with(&self, path: &str, body: Value, headers: &[(&str, &str)]) -> Answer {
+        self.send(Method::POST, path, "application/json", body.to_string().into_bytes(), headers).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = self.http.request(method, self.url(path)).body(body);
+        if !content_type.is_empty() {
+            request = request.header("content-type", content_type);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request).await
+    }
+
+    /// Warehouses so many copies of the book.
+    pub(crate) async fn warehouse(&self, book: u64, qty: u64) -> Answer {
+        self.post(&format!("/books/{book}/warehousings"), serde_json::json!({"qty": qty})).await
+    }
+
+    /// The same, with a key.
+    pub(crate) async fn warehouse_keyed(&self, book: u64, qty: u64, key: &str) -> Answer {
+        let path = format!("/books/{book}/warehousings");
+        self.post_with(&path, serde_json::json!({"qty": qty}), &[("idempotency-key", key)]).await
+    }
+
+    pub(crate) async fn stock(&self, book: u64) -> Value {
+        self.get(&format!("/libraries/{book}")).await.ok(200)["stock"].clone()
+    }
+}
+
+/// An HTTP answer, read to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    /// The body, if the status is this one.
+    #[track_caller]
+    pub(crate) fn ok(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// The problem document, if it is this one.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, name: &str) -> Value {
+        let document = self.ok(status);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(document["type"], format!("urn:bookstock:problem:{name}"), "{document}");
+        assert_eq!(document["status"], status);
+        document
+    }
+
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}")).to_str().unwrap()
+    }
+
+    /// What a repeat has to answer again: all but the date, and the word that it is one.
+    pub(crate) fn lasting(&self) -> Answer {
+        let mut lasting = self.clone();
+        lasting.headers.remove("date");
+        lasting.headers.remove("idempotency-replayed");
+        lasting
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, text: response.text().await.unwrap() }
+}
+
+/// Tries until it holds, for as long as patience lasts.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < PATIENCE, "{what} did not come about");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,117 @@
+//! What goes over the wire when all is well: the original's examples, and our own routes.
+
+use crate::support::{Replica, Store};
+use event_store::Position;
+use reqwest::Method;
+use serde_json::json;
+
+#[tokio::test]
+async fn the_originals_commands_are_answered_field_for_field() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    let href = replica.url("/libraries/1");
+    let links = json!({"library": {"href": href}, "self": {"href": href}});
+
+    // HTTPie sends numbers as strings.
+    let warehoused =
+        replica.post("/libraries", json!({"id": "1", "bookId": "1", "qty": "123", "version": "1.0"})).await;
+    let body = warehoused.ok(201);
+    assert_eq!(warehoused.header("location"), href);
+    assert_eq!(warehoused.header("content-type"), "application/json");
+    assert_eq!((&body["_links"], &body["bookId"], &body["qty"]), (&links, &json!(1), &json!(123)));
+    assert!(warehoused.text.contains(r#""version":1.0"#), "{}", warehoused.text);
+
+    let renewed = replica.post("/libraries", json!({"id": "1", "bookId": "1", "version": "2.0"})).await;
+    let body = renewed.ok(201);
+    assert_eq!(renewed.header("location"), href);
+    assert_eq!((&body["_links"], &body["bookId"], &body["qty"]), (&links, &json!(1), &json!(null)));
+    assert!(body.as_object().unwrap().contains_key("qty"));
+    assert!(renewed.text.contains(r#""version":2.0"#), "{}", renewed.text);
+
+    let library = replica.get("/libraries/1").await;
+    let body = library.ok(200);
+    assert_eq!(library.header("content-type"), "application/hal+json");
+    assert_eq!((&body["_links"], &body["bookId"], &body["qty"]), (&links, &json!(1), &json!(null)));
+    assert_eq!(body["stock"], 100);
+    assert!(library.text.contains(r#""version":2.0"#), "{}", library.text);
+}
+
+#[tokio::test]
+async fn behind_a_gateway_the_links_are_the_gateways() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    let forwarded = [("x-forwarded-host", "books.example"), ("x-forwarded-proto", "https")];
+    let answer = replica.post_with("/libraries", json!({"bookId": 3, "qty": 1}), &forwarded).await;
+    answer.ok(201);
+    assert_eq!(answer.header("location"), "https://books.example/libraries/3");
+}
+
+#[tokio::test]
+async fn warehousing_123_and_then_7_makes_130() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    assert_eq!(replica.warehouse(1, 123).await.ok(201)["stock"], 123);
+    let answer = replica.warehouse(1, 7).await;
+    assert_eq!(answer.ok(201)["stock"], 130);
+    assert_eq!(replica.stock(1).await, 130);
+}
+
+#[tokio::test]
+async fn a_commands_answer_tells_the_book_and_its_place() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    let path = "/books/42/warehousings";
+    let first = replica.post(path, json!({"qty": 5, "version": 1.25, "name": "해리 포터"})).await;
+    let body = first.ok(201);
+    let position = body["position"].as_str().unwrap().to_owned();
+    let expected = json!({"bookId": 42, "name": "해리 포터", "version": 1.25, "stock": 5, "revision": 0, "position": position});
+    assert_eq!(body, expected);
+    assert_eq!(first.header("location"), "/books/42");
+    assert_eq!(first.header("etag"), "\"0\"");
+    assert_eq!(first.header("bookstock-position"), position);
+
+    let second = replica.send(Method::POST, "/books/42/renewals", "", Vec::new(), &[]).await;
+    let body = second.ok(201);
+    assert!(second.text.contains(r#""version":2.0"#), "{}", second.text);
+    assert_eq!(
+        (&body["stock"], &body["revision"], &body["name"]),
+        (&json!(100), &json!(1), &json!("해리 포터"))
+    );
+    assert_eq!(second.header("etag"), "\"1\"");
+    let later: Position = body["position"].as_str().unwrap().parse().unwrap();
+    assert!(later > position.parse().unwrap());
+}
+
+#[tokio::test]
+async fn a_renewal_takes_the_version_it_is_given_or_the_next_whole_one() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    replica.warehouse(1, 1).await.ok(201);
+    let path = "/books/1/renewals";
+    assert_eq!(replica.post(path, json!({"version": "1.50"})).await.ok(201)["version"], json!(1.5));
+    assert_eq!(replica.post(path, json!({"version": null})).await.ok(201)["version"], json!(2.0));
+    assert_eq!(replica.post(path, json!({})).await.ok(201)["version"], json!(3.0));
+}
+
+#[tokio::test]
+async fn a_new_book_has_the_configured_name_unless_its_command_says_another() {
+    let store = Store::start().await;
+    let replica = Replica::start_with(&store, Some("HarryPorter")).await;
+    assert_eq!(replica.warehouse(1, 1).await.ok(201)["name"], "HarryPorter");
+    let named = replica.post("/libraries", json!({"bookId": 2, "qty": 1, "name": "Other"})).await;
+    assert_eq!(named.ok(201)["name"], "Other");
+    assert_eq!(replica.warehouse(2, 1).await.ok(201)["name"], "Other");
+}
+
+#[tokio::test]
+async fn the_library_shows_the_last_event_straight_from_the_stream() {
+    let store = Store::start().await;
+    let (writer, reader) = (Replica::start(&store).await, Replica::start(&store).await);
+    reader.get("/libraries/1").await.problem(404, "book-unknown");
+    writer.warehouse(1, 3).await.ok(201);
+    writer.warehouse(1, 4).await.ok(201);
+    let library = reader.get("/libraries/1").await;
+    let body = library.ok(200);
+    assert_eq!((&body["qty"], &body["stock"]), (&json!(4), &json!(7)));
+    assert_eq!(library.header("etag"), "\"1\"");
+}
