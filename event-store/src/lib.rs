@@ -8,8 +8,8 @@ pub mod contract;
 mod kurrent;
 mod store;
 
-pub use kurrent::{Kurrent, KurrentError};
+pub use kurrent::{Kurrent, KurrentError, Options};
 pub use store::{
-    AppendError, Appended, Direction, EventStore, Expected, Filter, Follow, Heard, NewEvent, Position, ReadError,
-    Start, StoredEvent,
+    AppendError, Appended, Direction, EventStore, Expected, Filter, Follow, Heard, NewEvent, Position,
+    ReadError, Start, StoredEvent,
 };

@@ -3,10 +3,14 @@
 use std::io::IsTerminal as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
+/// What is logged unless `RUST_LOG` says otherwise. The crate `eventstore` logs an error for each call that fails, also
+/// for those that its adapter then repeats; the adapter tells what comes of them.
+const DEFAULT_FILTER: &str = "info,eventstore=off";
+
 /// Starts logging for this process: JSON lines, or readable text on a terminal; `LOG_FORMAT=json|text` decides
-/// otherwise, `RUST_LOG` filters (default `info`). A second call changes nothing.
+/// otherwise, `RUST_LOG` filters. A second call changes nothing.
 pub fn init() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let as_text = match std::env::var("LOG_FORMAT").as_deref() {
         Ok("json") => false,
         Ok("text") => true,
