@@ -1,54 +1,105 @@
 # shellcheck shell=bash
-# What bin/up and bin/test share: finding what is missing on a Debian or Ubuntu machine, and installing it.
+# Finds out what this machine lacks, says so, and installs it: `need_...` for each, then install_what_is_missing.
+# What is there already is left alone, so running it again does nothing.
 
-say() { printf '\n== %s\n' "$*" >&2; }
+missing_packages=()
 
-die() {
-    printf 'error: %s\n' "$*" >&2
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+    say "$@"
     exit 1
 }
 
-# The newest PostgreSQL server on this machine, as its bin directory; nothing if there is none.
-postgres_bin() {
-    local dir
-    for dir in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV); do
-        if [ -x "$dir/postgres" ] && [ -x "$dir/initdb" ]; then
-            printf '%s\n' "$dir"
-            return
-        fi
-    done
-    if command -v postgres initdb >/dev/null; then dirname "$(command -v postgres)"; fi
-}
+has() { command -v "$1" >/dev/null; }
 
 need_rust() {
-    # shellcheck source=/dev/null
-    if ! command -v cargo >/dev/null && [ -r "$HOME/.cargo/env" ]; then . "$HOME/.cargo/env"; fi
-    command -v cargo >/dev/null || die "no Rust toolchain; install one from https://rustup.rs, then run this again"
+    if ! has cargo && [[ -r ${CARGO_HOME:-$HOME/.cargo}/env ]]; then
+        # shellcheck source=/dev/null
+        source "${CARGO_HOME:-$HOME/.cargo}/env"
+    fi
+    has cargo || fail "Rust is not installed; get it from https://rustup.rs and run this again."
 }
 
-# Installs the Debian packages of the commands that are missing, after saying which.
-need_packages() {
-    local missing=()
-    command -v cc >/dev/null || missing+=(build-essential)
-    command -v cmake >/dev/null || missing+=(cmake)
-    command -v setpriv >/dev/null || missing+=(util-linux)
-    command -v curl >/dev/null || missing+=(curl)
-    [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
-    [ -n "$(postgres_bin)" ] || missing+=(postgresql)
-    [ ${#missing[@]} -gt 0 ] || return 0
-
-    say "installing with apt-get: ${missing[*]}"
-    command -v apt-get >/dev/null || die "no apt-get here; install by hand: ${missing[*]}"
-    local as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || die "neither root nor sudo; run as root: apt-get install ${missing[*]}"
-        as_root=(sudo)
+# SQLite and the TLS library are C.
+need_build_tools() {
+    if ! has cc || ! has make; then
+        missing_packages+=(build-essential)
     fi
-    # bookstock runs a private PostgreSQL of its own; the package need not start another.
-    if [[ " ${missing[*]} " == *" postgresql "* ]] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
-        "${as_root[@]}" mkdir -p /etc/postgresql-common
-        printf 'create_main_cluster = false\n' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
-    fi
-    "${as_root[@]}" apt-get update -q >&2
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+    # The certificates are for fetching crates.
+    [[ -e /etc/ssl/certs/ca-certificates.crt || -e /etc/pki/tls/certs/ca-bundle.crt ]] ||
+        missing_packages+=(ca-certificates)
 }
+
+# The server programs, which Debian keeps out of the PATH, and setpriv, which ends them with their launcher.
+need_postgresql() {
+    postgresql_programs || missing_packages+=(postgresql)
+    has setpriv || missing_packages+=(util-linux)
+}
+
+postgresql_programs() {
+    local directory
+    for directory in /usr/lib/postgresql/*/bin "$(pg_config --bindir 2>/dev/null)" "$(dirname "$(command -v initdb)")"; do
+        if [[ -x $directory/initdb && -x $directory/postgres ]]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+need_curl() {
+    has curl || missing_packages+=(curl)
+}
+
+need_cargo_deny() {
+    if cargo deny --version 2>/dev/null; then
+        return
+    fi
+    say "installing cargo-deny with cargo; that takes some minutes, once"
+    cargo install cargo-deny --locked
+}
+
+install_what_is_missing() {
+    if ((${#missing_packages[@]} == 0)); then
+        return
+    fi
+    local packages="${missing_packages[*]}"
+    has apt-get || fail "This needs the following, by their Debian names; install them and run this again: $packages"
+    say "installing with apt-get: $packages"
+    apt_get update -qq || fail "The package lists cannot be fetched; install these yourself and run this again: $packages"
+    if [[ " $packages " == *" postgresql "* ]]; then
+        without_a_cluster_of_debians_own apt_get install -qq -y --no-install-recommends postgresql
+    fi
+    apt_get install -qq -y --no-install-recommends "${missing_packages[@]}" ||
+        fail "Not everything could be installed; install these yourself and run this again: $packages"
+}
+
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get "$@" >&2; }
+
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif has sudo; then
+        sudo "$@"
+    else
+        fail "Only root can install packages, and there is no sudo; as root: apt-get install ${missing_packages[*]}"
+    fi
+}
+
+# Debian makes and starts a cluster on port 5432 when its package comes in. Nobody asked for that one.
+without_a_cluster_of_debians_own() {
+    local settings=/etc/postgresql-common/createcluster.conf
+    apt_get install -qq -y --no-install-recommends postgresql-common || return
+    if grep -q '^create_main_cluster' "$settings"; then
+        "$@"
+        return
+    fi
+    echo 'create_main_cluster = false' | as_root tee -a "$settings" >/dev/null
+    local outcome=0
+    "$@" || outcome=$?
+    # It was for this one installation; later ones do as they do everywhere.
+    as_root sed -i '/^create_main_cluster = false$/d' "$settings"
+    return "$outcome"
+}
+
+target_directory() { printf '%s' "${CARGO_TARGET_DIR:-${root:?}/target}"; }

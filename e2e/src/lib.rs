@@ -1,1 +1,36 @@
-//! placeholder
+//! What the end-to-end tests stand on: real processes on free ports in a directory of each test's own, and short words
+//! for what tests do with them.
+//!
+//! [`System`] is `bookstock up`; [`Topology`] is every part as a process of its own. Whatever a test starts is gone when
+//! it ends, and a test that fails shows the end of every log. Absent on purpose: any way past what a user, an operator
+//! or a power cut could do.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "this is the harness of tests: it fails as tests do"
+)]
+
+mod binaries;
+mod eventually;
+mod librarians;
+mod place;
+mod postgres;
+mod process;
+mod receiving;
+mod site;
+mod system;
+mod topology;
+
+pub use binaries::{binary, command};
+pub use eventually::{PATIENCE, eventually};
+pub use librarians::{Acknowledged, Librarians, assert_booked_once};
+pub use place::Place;
+pub use postgres::{Postgres, connect};
+pub use process::{Ended, Process};
+pub use receiving::ReceivingList;
+pub use site::{Answer, Site, assert_shows};
+pub use system::System;
+pub use topology::{Service, Topology};

@@ -1,1 +1,47 @@
-//! placeholder
+//! The projector: it follows the event store and folds what it hears into the read models, each batch of events with
+//! its checkpoint in one PostgreSQL transaction.
+//!
+//! Any number of projectors may run on one database. One is active, the others stand by and take over within five
+//! seconds of its death. Absent on purpose: any rule of the business (a view's fold is in `read-model`), and any way to
+//! skip an event: one that cannot be applied stops the projector.
+#![forbid(unsafe_code)]
+
+mod follow;
+mod halt;
+mod hear;
+mod owner;
+mod readiness;
+mod settings;
+mod shift;
+mod views;
+
+use anyhow::Context as _;
+use event_store::{Kurrent, Options};
+use read_model::Database;
+use service_kit::Health;
+pub use settings::Settings;
+use shift::Projector;
+use tokio_util::sync::CancellationToken;
+
+/// Projects until `shutdown`; then the batch under way is finished and the lease handed back. Neither store needs to
+/// be up, now or at any other moment: the checks `event-store`, `database` and `projection` of `health` tell.
+///
+/// # Errors
+/// When one of the addresses cannot be understood.
+pub async fn run(settings: Settings, health: &Health, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let store = Kurrent::connect(&settings.event_store_url, Options::default()).context("EVENT_STORE_URL")?;
+    let database: Database = settings.database_url.parse().context("DATABASE_URL")?;
+    tokio::spawn(readiness::watch(store.clone(), health.check("event-store"), shutdown.clone()));
+    Projector {
+        store,
+        database,
+        database_url: settings.database_url,
+        batch_events: settings.batch_events,
+        owner: owner::name(),
+        database_check: health.check("database"),
+        projection_check: health.check("projection"),
+    }
+    .run(shutdown)
+    .await;
+    Ok(())
+}

@@ -1,1 +1,36 @@
-//! placeholder
+//! The query side over HTTP: every answer is one snapshot of the read models, and says how far they are.
+//!
+//! Absent on purpose: the event store and the rules of the business (an answer comes from the read models alone), any
+//! way to write (the database role cannot), and any SQL (it is with the views).
+#![forbid(unsafe_code)]
+
+mod headers;
+mod http;
+mod problem;
+mod readiness;
+mod settings;
+
+use anyhow::Context as _;
+use axum::Router;
+use read_model::{Reader, ReaderOptions};
+use service_kit::Health;
+pub use settings::Settings;
+use tokio_util::sync::CancellationToken;
+
+/// The routes of the query side. From here until `shutdown` the check `database` of `health` follows the database; it
+/// is asked once before this returns. That it is down now is no error. Call it inside a tokio runtime.
+///
+/// # Errors
+/// When the database's address cannot be understood.
+pub async fn routes(
+    settings: &Settings,
+    health: &Health,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Router> {
+    let options = ReaderOptions { pool_size: settings.pool_size, ..ReaderOptions::default() };
+    let reader = Reader::new(settings.url(), options).context("READ_DATABASE_URL or DATABASE_URL")?;
+    let check = health.check("database");
+    readiness::look(&reader, &check).await;
+    tokio::spawn(readiness::watch(reader.clone(), check, shutdown));
+    Ok(http::routes(reader))
+}

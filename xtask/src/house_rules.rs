@@ -9,30 +9,33 @@ const MAX_LINES: usize = 400;
 /// The one crate that may allow unsafe code, in the one module that ADR 0003 argues for.
 const MAY_BE_UNSAFE: &str = "event-store";
 
-/// The broken rules of all Rust files under `root`, one line each.
+/// Folders that hold nothing of ours.
+const NOT_OURS: [&str; 3] = [".git", ".bookstock", "target"];
+
+/// The broken rules of all files under `root`, one line each.
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut files = Vec::new();
-    rust_files(root, &mut files)?;
+    list(root, &mut files)?;
     files.sort();
     let mut broken = Vec::new();
     for file in files {
-        let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        let bytes = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+        // What is no text is an image or the like.
+        let Ok(text) = String::from_utf8(bytes) else { continue };
         let name = file.strip_prefix(root).unwrap_or(&file);
         broken.extend(broken_in(name, &text).into_iter().map(|rule| format!("{}: {rule}", name.display())));
     }
     Ok(broken)
 }
 
-fn rust_files(dir: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+fn list(dir: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(dir).with_context(|| format!("listing {}", dir.display()))? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if path.is_dir() {
-            if name != "target" && !name.starts_with('.') {
-                rust_files(&path, files)?;
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_file() {
+            files.push(entry.path());
+        } else if kind.is_dir() && !NOT_OURS.iter().any(|name| entry.file_name() == *name) {
+            list(&entry.path(), files)?;
         }
     }
     Ok(())
@@ -40,6 +43,12 @@ fn rust_files(dir: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 
 fn broken_in(name: &Path, text: &str) -> Vec<String> {
     let mut broken = Vec::new();
+    if text.lines().any(|line| line.starts_with("<<<<<<<") || line.starts_with(">>>>>>>")) {
+        broken.push("a conflict was left in it".to_owned());
+    }
+    if name.extension().is_none_or(|extension| extension != "rs") {
+        return broken;
+    }
     let lines = text.lines().count();
     if lines > MAX_LINES {
         broken.push(format!("{lines} lines; over {MAX_LINES} there are two ideas in it"));
@@ -53,9 +62,6 @@ fn broken_in(name: &Path, text: &str) -> Vec<String> {
         if text.contains(unfinished) {
             broken.push(format!("{unfinished}) is unfinished work"));
         }
-    }
-    if text.lines().any(|line| line.starts_with("<<<<<<<") || line.starts_with(">>>>>>>")) {
-        broken.push("a conflict was left in it".to_owned());
     }
     broken
 }
@@ -74,11 +80,13 @@ mod tests {
         assert_eq!(rules_broken_by("domain/src/lib.rs", "//! The rules."), 1);
         assert_eq!(rules_broken_by("a/src/x.rs", concat!("fn f() { todo", "!() }")), 1);
         assert_eq!(rules_broken_by("a/src/x.rs", "<<<<<<< HEAD\n"), 1);
+        assert_eq!(rules_broken_by("README.md", "# A\n>>>>>>> theirs\n"), 1);
     }
 
     #[test]
     fn what_keeps_the_rules_is_left_alone() {
         assert_eq!(rules_broken_by("a/src/x.rs", &"\n".repeat(400)), 0);
+        assert_eq!(rules_broken_by("docs/long.md", &"\n".repeat(401)), 0);
         assert_eq!(rules_broken_by("event-store/src/lib.rs", "//! The port."), 0);
         assert_eq!(rules_broken_by("domain/src/lib.rs", "#![forbid(unsafe_code)]"), 0);
     }

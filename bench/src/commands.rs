@@ -1,0 +1,78 @@
+//! Durable commands over 1,000 books with everything on, beside a route that only answers, a route that only writes
+//! a file, and the disk; and how long an event takes to its view when nothing else happens.
+
+use crate::http::{Asking, Connection, Question};
+use crate::limits::{Running, disk};
+use crate::load::closed_loop;
+use crate::random::Random;
+use crate::report::Report;
+use crate::system::System;
+use crate::{Plan, event_to_view};
+use futures_util::future::try_join_all;
+use hyper::StatusCode;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+const SYSTEM: &str = "bookstock";
+const DURABLE_ROUTE: &str = "durable route (limit)";
+const BARE_ROUTE: &str = "bare route (limit)";
+const FDATASYNC: &str = "fdatasync (limit)";
+
+/// How many books there are.
+pub(crate) const BOOKS: usize = 1_000;
+
+/// How many connections ask at once.
+const CALLERS: [usize; 3] = [1, 16, 64];
+
+pub(crate) async fn run(plan: Plan, dir: &Path) -> anyhow::Result<Report> {
+    let mut report = plan.report("commands")?;
+    let system = System::start(dir).await?;
+    let durable_route = Running::durable_route(dir).await?;
+    let first = warehouse(1)?;
+    let (_, answer) = Connection::open(system.command_api).await?.ask(&first).await?;
+    let bare_route = Running::bare_route("bare-route", &answer, StatusCode::CREATED, dir).await?;
+
+    let contestants = [
+        (SYSTEM, system.command_api, system.server()),
+        (DURABLE_ROUTE, durable_route.addr, durable_route.server()),
+        (BARE_ROUTE, bare_route.addr, bare_route.server()),
+    ];
+    for _ in 0..plan.rounds {
+        for callers in CALLERS {
+            for (what, addr, server) in contestants {
+                let librarians = librarians(addr, callers).await?;
+                report.add(what, callers, closed_loop(librarians, plan.span, &[server]).await?);
+                system.settle().await?;
+            }
+        }
+        report.add(FDATASYNC, 1, disk::fdatasync(dir, plan.span).await?);
+        event_to_view::measure(&mut report, &system, plan.span).await?;
+    }
+    for callers in CALLERS {
+        for limit in [DURABLE_ROUTE, BARE_ROUTE] {
+            report.compare((SYSTEM, callers), (limit, callers));
+        }
+    }
+    report.compare((SYSTEM, 1), (FDATASYNC, 1));
+    system.stop().await?;
+    Ok(report)
+}
+
+/// Warehousing one copy of a book.
+pub(crate) fn warehouse(book: usize) -> anyhow::Result<Question> {
+    Question::post(&format!("/books/{book}/warehousings"), r#"{"qty":1}"#)
+}
+
+/// Callers that warehouse a copy of some book each time, on a connection each.
+async fn librarians(
+    addr: SocketAddr,
+    callers: usize,
+) -> anyhow::Result<Vec<Asking<impl FnMut() -> Question + Send + 'static>>> {
+    let commands: Arc<[Question]> = (1..=BOOKS).map(warehouse).collect::<anyhow::Result<_>>()?;
+    try_join_all((0..callers).map(|caller| {
+        let (commands, mut random) = (commands.clone(), Random::seeded(caller));
+        Asking::connect(addr, move || commands[random.below(BOOKS)].clone())
+    }))
+    .await
+}

@@ -1,0 +1,82 @@
+//! A history of books: valid events, written several at a time.
+
+use domain::book::{Book, BookId, Warehouse};
+use domain::metadata::SCHEMA_VERSION;
+use domain::{Command as _, Decide as _, Evolve as _, Metadata, Persist as _, Timestamp};
+use event_store::{EventStore, Expected, NewEvent, Position};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use uuid::Uuid;
+
+/// How many appends are under way at once.
+const AT_ONCE: usize = 64;
+
+/// Writes `events` events of each of the books 1 to `books`, one append a book, and answers the last position.
+pub(crate) async fn write(store: &impl EventStore, books: u64, events: u32) -> anyhow::Result<Position> {
+    futures_util::stream::iter((1..=books).map(|book| async move {
+        let (stream, events) = warehousings(book, events)?;
+        anyhow::Ok(store.append(&stream, Expected::NoStream, events).await?.position)
+    }))
+    .buffer_unordered(AT_ONCE)
+    .try_fold(Position::default(), |last, position| async move { Ok(last.max(position)) })
+    .await
+}
+
+/// The stream of a book and its first events, as the command side writes them.
+fn warehousings(book: u64, events: u32) -> anyhow::Result<(String, Vec<NewEvent>)> {
+    let command = Warehouse {
+        book_id: BookId::try_from(book)?,
+        qty: 1.try_into()?,
+        version: None,
+        name: None,
+        default_name: None,
+        at: Timestamp::from_unix_micros(service_kit::clock::unix_micros())?,
+    };
+    let stream = command.stream();
+    let mut book = Book::default();
+    let mut written = Vec::new();
+    for index in 0..events {
+        let command = Warehouse {
+            // Some events name the book, most do not.
+            name: (index == 0).then(|| format!("Book {}", command.book_id).parse()).transpose()?,
+            ..command.clone()
+        };
+        for event in command.decide(&book)? {
+            book = book.evolve(&event);
+            let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{stream}/{index}").as_bytes());
+            let metadata = Metadata {
+                schema_version: SCHEMA_VERSION,
+                after: book.after(),
+                idempotency_key: id.to_string(),
+                command_hash: "0".repeat(64),
+                actor: None,
+                correlation_id: id.to_string(),
+                causation_id: id.to_string(),
+                traceparent: None,
+            };
+            let (event_type, data) = Book::encode(&event);
+            written.push(NewEvent {
+                id,
+                event_type: event_type.to_owned(),
+                data: data.into(),
+                metadata: serde_json::to_vec(&metadata)?.into(),
+            });
+        }
+    }
+    Ok((stream, written))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_folds_to_the_stock_that_its_metadata_tells() {
+        let (stream, events) = warehousings(7, 3).unwrap();
+        let folded = events.iter().fold(Book::default(), |book, event| {
+            book.evolve(&Book::decode(&event.event_type, &event.data, &event.metadata).unwrap())
+        });
+        let last: Metadata<domain::book::After> = serde_json::from_slice(&events[2].metadata).unwrap();
+        assert_eq!((stream.as_str(), events.len()), ("book-7", 3));
+        assert_eq!((folded.after(), last.after.stock), (Some(last.after), 3));
+    }
+}

@@ -1,0 +1,145 @@
+//! One kept-alive HTTP/1.1 connection, as thin as it gets.
+
+use crate::load::Call;
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+
+/// A connection to one server.
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    host: HeaderValue,
+}
+
+/// What is asked on a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) method: Method,
+    pub(crate) target: Uri,
+    /// JSON, or nothing.
+    pub(crate) body: Bytes,
+}
+
+impl Question {
+    /// A query.
+    pub(crate) fn get(target: &str) -> anyhow::Result<Self> {
+        Ok(Self { method: Method::GET, target: target.parse()?, body: Bytes::new() })
+    }
+
+    /// A command with a JSON body.
+    pub(crate) fn post(target: &str, body: impl Into<Bytes>) -> anyhow::Result<Self> {
+        Ok(Self { method: Method::POST, target: target.parse()?, body: body.into() })
+    }
+}
+
+impl Connection {
+    pub(crate) async fn open(addr: SocketAddr) -> anyhow::Result<Self> {
+        let tcp = TcpStream::connect(addr).await.with_context(|| format!("no connection to {addr}"))?;
+        tcp.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(tcp)).await?;
+        // Its error is seen by the sender too.
+        tokio::spawn(connection);
+        Ok(Self { sender, host: HeaderValue::try_from(addr.to_string())? })
+    }
+
+    async fn send(&mut self, question: &Question) -> anyhow::Result<Response<Incoming>> {
+        let mut request = Request::new(Full::new(question.body.clone()));
+        *request.method_mut() = question.method.clone();
+        *request.uri_mut() = question.target.clone();
+        request.headers_mut().insert(HOST, self.host.clone());
+        if !question.body.is_empty() {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        self.sender.ready().await?;
+        Ok(self.sender.send_request(request).await?)
+    }
+
+    /// Asks, and reads the whole answer.
+    pub(crate) async fn ask(&mut self, question: &Question) -> anyhow::Result<(StatusCode, Bytes)> {
+        let response = self.send(question).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
+    }
+
+    /// Asks, and reads the JSON of the answer, which has to be a 2xx.
+    pub(crate) async fn ask_json<T: DeserializeOwned>(&mut self, question: &Question) -> anyhow::Result<T> {
+        let (status, body) = self.ask(question).await?;
+        ensure!(status.is_success(), refused(question, status, &body));
+        Ok(serde_json::from_slice(&body)?)
+    }
+}
+
+/// A caller on its own connection, who asks what `next` says and expects 2xx.
+pub(crate) struct Asking<F> {
+    connection: Connection,
+    next: F,
+}
+
+impl<F: FnMut() -> Question + Send + 'static> Asking<F> {
+    pub(crate) async fn connect(addr: SocketAddr, next: F) -> anyhow::Result<Self> {
+        Ok(Self { connection: Connection::open(addr).await?, next })
+    }
+}
+
+impl<F: FnMut() -> Question + Send + 'static> Call for Asking<F> {
+    async fn call(&mut self) -> anyhow::Result<()> {
+        let question = (self.next)();
+        let response = self.connection.send(&question).await?;
+        let status = response.status();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            anyhow::bail!(refused(&question, status, &body.collect().await?.to_bytes()));
+        }
+        while let Some(frame) = body.frame().await {
+            frame?;
+        }
+        Ok(())
+    }
+}
+
+fn refused(question: &Question, status: StatusCode, body: &[u8]) -> String {
+    let Question { method, target, .. } = question;
+    format!("{method} {target} was answered with {status}: {}", String::from_utf8_lossy(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::routing::{get, post};
+
+    async fn serve(routes: Router) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        addr
+    }
+
+    #[tokio::test]
+    async fn one_connection_asks_again_and_again() {
+        let addr = serve(Router::new().route("/", post(|body: String| async move { body }))).await;
+        let mut connection = Connection::open(addr).await.unwrap();
+        for number in 0..3 {
+            let question = Question::post("/", number.to_string()).unwrap();
+            assert_eq!(connection.ask_json::<u32>(&question).await.unwrap(), number);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_an_error_that_tells_what_was_asked_and_answered() {
+        let refusing = get(|| async { (StatusCode::CONFLICT, "elsewhere") });
+        let addr = serve(Router::new().route("/books/1", refusing)).await;
+        let question = Question::get("/books/1").unwrap();
+        let mut caller = Asking::connect(addr, move || question.clone()).await.unwrap();
+        let error = caller.call().await.unwrap_err().to_string();
+        assert_eq!(error, "GET /books/1 was answered with 409 Conflict: elsewhere");
+    }
+}

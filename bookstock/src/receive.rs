@@ -1,0 +1,125 @@
+//! `bookstock receive`: books a receiving list, a CSV file of what was delivered, as warehousing commands.
+//!
+//! All of the file is checked before anything is sent. Each row has a key of its own (delivery and line), so that
+//! sending a list again, whole or after a crash in its middle, books nothing twice.
+
+mod delivery;
+mod list;
+mod progress;
+mod rejected;
+mod send;
+mod summary;
+
+use anyhow::Context as _;
+pub use delivery::{Delivery, NotADelivery};
+use futures_util::{StreamExt as _, stream};
+pub use list::{BadRow, ListError, ReceivingList, Row};
+use progress::Progress;
+pub use send::{Answer, SendError, Sender};
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use summary::Summary;
+
+/// Book a receiving list: a CSV file with the columns bookId and qty, and name and version if it has them.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Receive {
+    /// The receiving list. Rows that the rules refuse are written beside it, to FILE.rejected.csv with the reason.
+    #[arg(value_name = "FILE.csv")]
+    file: PathBuf,
+
+    /// Where the system is: the gateway or the command API.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8088", value_parser = send::base_url)]
+    url: String,
+
+    /// The name of the delivery. A list that is sent again under the same name books nothing twice; by default the
+    /// name is made from the file's content.
+    #[arg(long, value_name = "NAME")]
+    delivery: Option<Delivery>,
+
+    /// How many rows are sent at once. Rows of one book always go one after the other.
+    #[arg(long, value_name = "N", default_value = "16")]
+    in_flight: NonZeroUsize,
+
+    /// How long a row is sent again while the system is out, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    patience: u64,
+}
+
+/// Books the list. Succeeds when every row is booked, now or before.
+///
+/// # Errors
+/// When the file cannot be read or has a bad row (then nothing was sent), or the rejected rows cannot be written.
+pub async fn run(args: Receive) -> anyhow::Result<ExitCode> {
+    let Receive { file, url, delivery, in_flight, patience } = args;
+    let content = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let list = ReceivingList::parse(&content)
+        .with_context(|| format!("{} cannot be received, and nothing was sent", file.display()))?;
+    let delivery = delivery.unwrap_or_else(|| Delivery::of_content(&content));
+    let mut out = std::io::stdout();
+    writeln!(out, "{}: {} rows, delivery {delivery}", file.display(), list.rows.len())?;
+    if !list.ignored.is_empty() {
+        writeln!(out, "ignored columns: {}", list.ignored.join(", "))?;
+    }
+
+    let sender = Sender::new(url, delivery, Duration::from_secs(patience))?;
+    let started = Instant::now();
+    let mut summary = Summary::of(list.rows.len());
+    let failure = send_all(&list, &sender, in_flight.get(), &mut summary).await.err();
+    let rejected = rejected::write(&file, &list, &summary.refused, failure.is_none())?;
+    summary.print(&mut out, rejected.as_deref(), started.elapsed())?;
+    match failure {
+        None if summary.is_complete() => Ok(ExitCode::SUCCESS),
+        None => Ok(ExitCode::FAILURE),
+        Some(failure) => {
+            Err(failure).context("not all rows were sent; send the list again, it books nothing twice")
+        }
+    }
+}
+
+async fn send_all(
+    list: &ReceivingList,
+    sender: &Sender,
+    in_flight: usize,
+    summary: &mut Summary,
+) -> Result<(), SendError> {
+    let progress = Progress::start(list.rows.len());
+    let send_in_order = |rows: Vec<usize>| {
+        let answers = stream::iter(rows).then(|row| async move { (row, sender.send(&list.rows[row]).await) });
+        answers.boxed_local()
+    };
+    let mut answers = stream::iter(by_book(&list.rows)).map(send_in_order).flatten_unordered(in_flight);
+    while let Some((row, answer)) = answers.next().await {
+        summary.add(row, answer?);
+        progress.row_done();
+    }
+    Ok(())
+}
+
+/// The rows of each book, in the order of the file.
+fn by_book(rows: &[Row]) -> Vec<Vec<usize>> {
+    let mut place = HashMap::new();
+    let mut books: Vec<Vec<usize>> = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        let book = *place.entry(row.book_id).or_insert(books.len());
+        match books.get_mut(book) {
+            Some(rows) => rows.push(index),
+            None => books.push(vec![index]),
+        }
+    }
+    books
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_of_a_book_stay_in_the_order_of_the_file() {
+        let list = ReceivingList::parse(b"bookId,qty\n7,1\n9,2\n7,3\n8,4\n9,5\n").unwrap();
+        assert_eq!(by_book(&list.rows), [vec![0, 2], vec![1, 4], vec![3]]);
+    }
+}

@@ -1,0 +1,227 @@
+//! `bookstock up`: the whole system in one process.
+//!
+//! The same parts as on many machines, over the same connections; what is embedded is only what stands behind two
+//! addresses. Parts start in the order in which they need each other and stop in the opposite one.
+
+mod addresses;
+mod data_dir;
+mod parts;
+mod readiness;
+mod settings;
+mod sockets;
+
+use crate::postgres::PrivateCluster;
+pub use addresses::Addresses;
+use anyhow::Context as _;
+use axum::Router;
+use data_dir::DataDir;
+use event_store_server::{Config, EventStoreServer};
+use parts::Parts;
+use service_kit::{Health, edge, listen};
+use sockets::Sockets;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How long a part may take to stop; PostgreSQL, which comes last and has most to write, may take longer.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+const POSTGRES_STOPS_WITHIN: Duration = Duration::from_secs(45);
+
+/// How long to wait before PostgreSQL is started once more, when that has just failed.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// Run the whole system in this process, until Ctrl-C.
+#[derive(Clone, clap::Args)]
+#[command(
+    after_help = "The services take their other settings from the environment, as they do when they run alone: \
+    NAME is what a new book is called if nobody says; `command-api --help` and the like tell the rest."
+)]
+pub struct Up {
+    /// Where everything is kept; made if it is missing.
+    #[arg(long, value_name = "DIR", default_value = ".bookstock")]
+    data_dir: PathBuf,
+
+    /// Where all routes are. Port 0, here and below, takes any free one.
+    #[arg(long, value_name = "ADDR", env = "GATEWAY_LISTEN", default_value = "127.0.0.1:8088")]
+    gateway: SocketAddr,
+
+    /// Where the command side is.
+    #[arg(long, value_name = "ADDR", env = "COMMAND_API_LISTEN", default_value = "127.0.0.1:8085")]
+    command_api: SocketAddr,
+
+    /// Where the query side is.
+    #[arg(long, value_name = "ADDR", env = "QUERY_API_LISTEN", default_value = "127.0.0.1:8083")]
+    query_api: SocketAddr,
+
+    /// Where the query side is once more, for the admin list.
+    #[arg(long, value_name = "ADDR", env = "ADMIN_LISTEN", default_value = "127.0.0.1:8086")]
+    admin: SocketAddr,
+
+    /// Where the embedded event store is.
+    #[arg(long, value_name = "ADDR", env = "EVENT_STORE_LISTEN", default_value = "127.0.0.1:2113")]
+    event_store: SocketAddr,
+
+    /// Listen on addresses that other machines can reach, though nothing asks who they are.
+    #[arg(long)]
+    insecure: bool,
+
+    /// The event store to use instead of the embedded one, as an EventStoreDB connection string.
+    #[arg(long, value_name = "URL", env = "EVENT_STORE_URL", hide_env_values = true)]
+    event_store_url: Option<String>,
+
+    /// The PostgreSQL to use instead of a private one, as postgres://user:password@host:5432/name.
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+}
+
+/// Runs the system until Ctrl-C or SIGTERM, and stops it in order.
+///
+/// # Errors
+/// When a part cannot start, or ends by itself. Whatever runs is stopped then too.
+pub async fn run(up: Up) -> anyhow::Result<ExitCode> {
+    service_kit::telemetry::init();
+    let shutdown = service_kit::shutdown::on_signal().context("the signals to stop cannot be watched")?;
+    let data_dir = DataDir::take(&up.data_dir)?;
+    let mut parts = Parts::default();
+    let outcome = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => Ok(ExitCode::SUCCESS),
+        failure = start_and_watch(up, &data_dir, &mut parts) => failure.map(|never| match never {}),
+    };
+    data_dir.withdraw();
+    parts.stop().await;
+    outcome
+}
+
+/// Starts everything, says so, and returns only with the reason why it cannot go on.
+async fn start_and_watch(
+    up: Up,
+    data_dir: &DataDir,
+    parts: &mut Parts,
+) -> anyhow::Result<std::convert::Infallible> {
+    // What somebody else has taken is found out before anything is started.
+    let sockets = Sockets::bind(&up).await?;
+    let database = start_database(&up, data_dir, parts).await?;
+    let event_store = start_event_store(&up, data_dir, sockets.event_store, parts)?;
+    let addresses = Addresses {
+        gateway: addresses::http(&sockets.gateway)?,
+        command_api: addresses::http(&sockets.command_api)?,
+        query_api: addresses::http(&sockets.query_api)?,
+        admin: addresses::http(&sockets.admin)?,
+        event_store: event_store.clone(),
+        database: database.url.clone(),
+    };
+
+    let (command, query, projection) = (Health::default(), Health::default(), Health::default());
+    let of_store = ("event-store-url", event_store.as_str());
+    let of_database = ("database-url", database.url.as_str());
+
+    let (settings, health) = (settings::of(&[of_store, of_database])?, projection.clone());
+    let projecting = async move |stop| projector::run(settings, &health, stop).await;
+    parts.add("the projector", STOP_WITHIN, projecting);
+
+    // Their watches of store and database end when the listeners have stopped.
+    let services = CancellationToken::new();
+    let commands = command_api::routes(&settings::of(&[of_store])?, &command, services.clone())?;
+    let mut of_queries = vec![of_database];
+    of_queries.extend(database.read_url.as_deref().map(|url| ("read-database-url", url)));
+    let queries = query_api::routes(&settings::of(&of_queries)?, &query, services.clone()).await?;
+
+    // Not before each of them has registered its checks: a health without any passes for ready.
+    let health = readiness::of_all([
+        ("command-api", command.clone()),
+        ("query-api", query.clone()),
+        ("projector", projection),
+    ]);
+    let listeners = [
+        (sockets.gateway, edge::around(commands.clone().merge(queries.clone()), &health)),
+        (sockets.command_api, edge::around(commands, &command)),
+        (sockets.query_api, edge::around(queries.clone(), &query)),
+        (sockets.admin, edge::around(queries, &query)),
+    ];
+    parts.add("listening", STOP_WITHIN, |stop| serve_all(listeners, stop, services));
+
+    tokio::select! {
+        () = readiness::reached(&health) => {}
+        failure = parts.failure() => return Err(failure),
+    }
+    data_dir.publish(&addresses)?;
+    addresses.greet(up.event_store_url.is_some(), up.database_url.is_some())?;
+    Err(parts.failure().await)
+}
+
+/// Which database the read models are in.
+struct Database {
+    url: String,
+    /// The address for those who only read, if it is another.
+    read_url: Option<String>,
+}
+
+async fn start_database(up: &Up, data_dir: &DataDir, parts: &mut Parts) -> anyhow::Result<Database> {
+    if let Some(url) = up.database_url.clone() {
+        // The services would wait for it. Whoever types a command is told at once.
+        read_model::migrate(&url)
+            .await
+            .context("DATABASE_URL does not lead to a database that can be used")?;
+        return Ok(Database { url, read_url: None });
+    }
+    let cluster = PrivateCluster::start(data_dir.path()).await?;
+    let database = Database { url: cluster.url(), read_url: Some(cluster.read_url()) };
+    parts.add("PostgreSQL", POSTGRES_STOPS_WITHIN, |stop| keep_running(cluster, stop));
+    read_model::migrate(&database.url).await?;
+    Ok(database)
+}
+
+/// Starts the cluster again whenever it ends, until it is told to stop: commands go on without it, and the views catch up.
+async fn keep_running(mut cluster: PrivateCluster, stop: CancellationToken) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            how = cluster.ended() => tracing::error!(how, "PostgreSQL ended and is started again; postgres.log says why"),
+            () = stop.cancelled() => break,
+        }
+        if let Err(error) = cluster.start_again().await {
+            tracing::error!(%error, "PostgreSQL cannot be started; trying again");
+            tokio::select! {
+                () = tokio::time::sleep(RESTART_PAUSE) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+    }
+    cluster.stop().await;
+    Ok(())
+}
+
+/// Starts the embedded event store, if it is wanted, and gives the address of whichever is used.
+fn start_event_store(
+    up: &Up,
+    data_dir: &DataDir,
+    listener: Option<TcpListener>,
+    parts: &mut Parts,
+) -> anyhow::Result<String> {
+    match (&up.event_store_url, listener) {
+        (None, Some(listener)) => {
+            let url = addresses::event_store(&listener)?;
+            let server = EventStoreServer::open(Config::new(data_dir.path().join("event-store")))?;
+            parts.add("the event store", STOP_WITHIN, |stop| async move {
+                Ok(server.serve(listener, stop).await?)
+            });
+            Ok(url)
+        }
+        (Some(url), _) => Ok(url.clone()),
+        (None, None) => anyhow::bail!("neither an event store nor a place to listen for one is given"),
+    }
+}
+
+async fn serve_all(
+    listeners: [(TcpListener, Router); 4],
+    stop: CancellationToken,
+    services: CancellationToken,
+) -> anyhow::Result<()> {
+    let serving = listeners.map(|(listener, router)| listen::serve(listener, router, stop.clone()));
+    let served = futures_util::future::try_join_all(serving).await;
+    services.cancel();
+    served.map(drop).context("connections can no longer be accepted")
+}

@@ -1,0 +1,51 @@
+//! Where the programs under test are.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What could change a program's behaviour behind a test's back.
+const STRANGE: [&str; 13] = [
+    "ADMIN_LISTEN",
+    "COMMAND_API_LISTEN",
+    "DATABASE_URL",
+    "EVENT_STORE_LISTEN",
+    "EVENT_STORE_URL",
+    "GATEWAY_LISTEN",
+    "LOG_FORMAT",
+    "NAME",
+    "PGDATA",
+    "PROJECTOR_LISTEN",
+    "QUERY_API_LISTEN",
+    "READ_DATABASE_URL",
+    "RUST_LOG",
+];
+
+/// The program `name` of this workspace: in `BOOKSTOCK_BIN_DIR` if that is set, else beside the running test in the
+/// target directory. Cargo does not build another package's programs for a test.
+///
+/// # Panics
+/// When it is not there; the message says how to build it.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let dir = env::var_os("BOOKSTOCK_BIN_DIR")
+        .map_or_else(|| env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned(), PathBuf::from);
+    let path = dir.join(name);
+    assert!(
+        path.exists(),
+        "these tests need {}: run `cargo build --workspace` first (with --release if the tests are run so), or set \
+         BOOKSTOCK_BIN_DIR",
+        path.display()
+    );
+    path
+}
+
+/// A command that runs the program `name`, with nothing of our own environment that would configure it.
+#[must_use]
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(binary(name));
+    for variable in STRANGE {
+        command.env_remove(variable);
+    }
+    command
+}

@@ -1,0 +1,92 @@
+//! The commands that the documents show work: each block marked `sh` is run, in order, against a running system.
+#![cfg(test)]
+
+use e2e::{System, eventually};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+/// The addresses that the documents speak of, and whose they are.
+const DEFAULTS: [(&str, &str); 4] = [
+    ("localhost:8088", "gateway"),
+    ("localhost:8085", "commandApi"),
+    ("localhost:8083", "queryApi"),
+    ("localhost:8086", "admin"),
+];
+
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The blocks of a document that are fenced as `sh`.
+fn blocks(document: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = document.lines();
+    while let Some(line) = lines.next() {
+        if let Some(language) = line.trim().strip_prefix("```") {
+            let block: Vec<&str> = lines.by_ref().take_while(|line| line.trim() != "```").collect();
+            if language == "sh" {
+                blocks.push(block.join("\n"));
+            }
+        }
+    }
+    blocks
+}
+
+/// Runs what the document shows. `bin/up` and `bin/test`, which start this test, only have to be there.
+async fn runs(name: &str) {
+    let blocks = blocks(&fs::read_to_string(checkout().join(name)).unwrap());
+    assert!(!blocks.is_empty(), "{name} shows no command");
+    let system = System::start().await;
+    for block in blocks {
+        let (programs, commands): (Vec<&str>, Vec<&str>) =
+            block.lines().partition(|line| line.starts_with("bin/"));
+        for program in programs {
+            let path = checkout().join(program.split_whitespace().next().unwrap());
+            let mode =
+                fs::metadata(&path).unwrap_or_else(|error| panic!("{program}: {error}")).permissions().mode();
+            assert!(mode & 0o111 != 0, "{program} cannot be executed");
+        }
+        let mut script = commands.join("\n");
+        for (default, part) in DEFAULTS {
+            script = script.replace(default, system.listen(part));
+        }
+        // A view may be some milliseconds behind; people do not notice.
+        eventually(&format!("what {name} shows works"), async || {
+            let ran = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).output().unwrap();
+            if ran.status.success() { Ok(()) } else { Err(format!("{script}\n{ran:?}")) }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn the_commands_of_the_readme_work() {
+    runs("README.md").await;
+}
+
+#[tokio::test]
+async fn the_commands_of_the_korean_readme_work() {
+    runs("README.ko.md").await;
+}
+
+#[test]
+fn both_readmes_show_the_same_commands() {
+    let commands = |name: &str| blocks(&fs::read_to_string(checkout().join(name)).unwrap());
+    assert_eq!(commands("README.md"), commands("README.ko.md"));
+}
+
+#[test]
+fn what_the_documents_link_to_is_there() {
+    for name in ["README.md", "README.ko.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/GLOSSARY.md"] {
+        let document = fs::read_to_string(checkout().join(name)).unwrap();
+        let folder = checkout().join(name).parent().unwrap().to_owned();
+        for link in document.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link)
+        {
+            let path = link.split('#').next().unwrap();
+            let local = !path.is_empty() && !path.contains("://");
+            assert!(!local || folder.join(path).exists(), "{name} links to {link}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Following, as the owner of the lease: read, hear, write with the checkpoint in one transaction.
+
+use crate::halt::Halt;
+use crate::hear;
+use crate::shift::End;
+use crate::views::VIEWS;
+use domain::book::STREAM_PREFIX;
+use event_store::{EventStore, Filter, Follow, Position, ReadError};
+use read_model::batch::{self, ApplyError};
+use read_model::database::Connection;
+use read_model::lease::{Checkpoint, Lease, LeaseError};
+use service_kit::health::Check;
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How often the lease is renewed: three times within its term.
+const RENEWAL: Duration = Duration::from_secs(1);
+
+/// What one owner works with.
+pub(crate) struct Owned<'a, Store> {
+    pub(crate) store: &'a Store,
+    pub(crate) connection: &'a mut Connection,
+    pub(crate) lease: &'a Lease,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) batch_events: usize,
+    /// Ready after each write.
+    pub(crate) progress: &'a Check,
+}
+
+impl<Store: EventStore> Owned<'_, Store> {
+    /// Applies every event after the checkpoint, and goes on until something ends it. `following` is called once the
+    /// store has proved to be the one of the checkpoint.
+    pub(crate) async fn follow(mut self, shutdown: &CancellationToken, following: impl FnOnce()) -> End {
+        if let Err(end) = self.prove_same_store().await {
+            return end;
+        }
+        following();
+        let from = match self.checkpoint.position {
+            0 => Follow::FromBeginning,
+            position => Follow::After(Position(position)),
+        };
+        let books = Filter { stream_prefixes: vec![STREAM_PREFIX.to_owned()] };
+        let mut batches = hear::in_batches(self.store.follow(from, books), self.batch_events);
+        let mut renewals = tokio::time::interval(RENEWAL);
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return End::Stopped,
+                _ = renewals.tick() => self.lease.renew(self.connection).await.map_err(End::from),
+                next = batches.recv() => match next {
+                    Some(Ok(batch)) => self.write(&batch).await,
+                    Some(Err(halt)) => return End::Halted(halt),
+                    // Only when the runtime shuts down.
+                    None => return End::Stopped,
+                },
+            };
+            if let Err(end) = done {
+                return end;
+            }
+        }
+    }
+
+    async fn write(&mut self, batch: &[read_model::Happening]) -> Result<(), End> {
+        self.checkpoint = batch::apply(self.connection, self.lease, self.checkpoint, batch, VIEWS).await?;
+        tracing::debug!(events = batch.len(), position = self.checkpoint.position, "events were applied");
+        self.progress.ready();
+        Ok(())
+    }
+
+    /// Positions mean nothing in another store: the event of the checkpoint must be where it was.
+    async fn prove_same_store(&self) -> Result<(), End> {
+        let Some(expected) = self.checkpoint.event_id else { return Ok(()) };
+        let position = self.checkpoint.position;
+        let found = self.store.read_at(Position(position)).await?.map(|event| event.id);
+        if found == Some(expected) {
+            return Ok(());
+        }
+        let (expected, found) = (expected.to_string(), found.map(|id| id.to_string()));
+        Err(End::Halted(Halt::OtherStore { position, expected, found }))
+    }
+}
+
+impl From<ApplyError> for End {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Fenced => Self::TakenOver,
+            ApplyError::Gap(gap) => Self::Halted(gap.into()),
+            ApplyError::Database(error) => Self::DatabaseLost(error.to_string()),
+        }
+    }
+}
+
+impl From<LeaseError> for End {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Lost => Self::TakenOver,
+            LeaseError::Database(error) => Self::DatabaseLost(error.to_string()),
+        }
+    }
+}
+
+impl From<ReadError> for End {
+    fn from(error: ReadError) -> Self {
+        Self::StoreLost(error.to_string())
+    }
+}

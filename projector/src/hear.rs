@@ -1,0 +1,153 @@
+//! Hearing: events come in one by one, and go on decoded and in batches.
+
+use crate::halt::{Halt, Unread};
+use domain::book::{BookEvent, BookId};
+use event_store::{Heard, StoredEvent};
+use futures_util::{Stream, StreamExt as _};
+use read_model::Happening;
+use tokio::sync::mpsc;
+
+/// What comes next: events, or one that nobody gets past.
+pub(crate) type Next = Result<Vec<Happening>, Halt>;
+
+/// Decodes what is heard and hands it on in batches: as soon as the writer is free, whatever has come by then, `most`
+/// events at most. So a lone event goes on at once, and while history is read the batches are full. It goes on beside
+/// the writer, so that decoding and writing overlap. It ends with the receiver.
+pub(crate) fn in_batches(
+    heard: impl Stream<Item = Heard> + Send + Unpin + 'static,
+    most: usize,
+) -> mpsc::Receiver<Next> {
+    // The writer has one batch, and one waits: a deeper queue would only make both smaller.
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(gather(heard, most, sender));
+    receiver
+}
+
+async fn gather(mut heard: impl Stream<Item = Heard> + Unpin, most: usize, sender: mpsc::Sender<Next>) {
+    let mut batch = Vec::new();
+    let mut halt = None;
+    loop {
+        tokio::select! {
+            biased;
+            next = heard.next(), if batch.len() < most && halt.is_none() => match next {
+                Some(Heard::Event(event)) => match decode(&event) {
+                    Ok(happening) => batch.extend(happening),
+                    Err(reason) => halt = Some(reason),
+                },
+                Some(Heard::CaughtUp) => tracing::debug!("all events there are have been heard"),
+                Some(Heard::Interrupted(reason)) => {
+                    tracing::warn!(reason, "the event store was lost; following goes on when it is back");
+                }
+                None => return,
+            },
+            free = sender.reserve(), if !batch.is_empty() || halt.is_some() => {
+                let Ok(free) = free else { return };
+                if !batch.is_empty() {
+                    free.send(Ok(std::mem::take(&mut batch)));
+                } else if let Some(halt) = halt.take() {
+                    free.send(Err(halt));
+                    return;
+                }
+            }
+            () = sender.closed() => return,
+        }
+    }
+}
+
+/// The event with its place, if it belongs to a book: other streams may begin with the same letters.
+fn decode(event: &StoredEvent) -> Result<Option<Happening>, Halt> {
+    let Some(book_id) = BookId::of_stream(&event.stream) else {
+        tracing::debug!(stream = event.stream, "an event of a stream that is no book's was left out");
+        return Ok(None);
+    };
+    let happened = BookEvent::decode(&event.event_type, &event.data, &event.metadata)
+        .map_err(|reason| Halt::undecodable(event, reason))?;
+    if happened.book_id() != book_id {
+        return Err(Halt::undecodable(event, Unread::OtherBook(happened.book_id().get())));
+    }
+    Ok(Some(Happening {
+        book_id,
+        revision: event.revision,
+        position: event.position.0,
+        event: happened,
+        event_id: event.id,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Timestamp;
+    use domain::book::Renewed;
+    use event_store::Position;
+    use futures_util::stream;
+    use uuid::Uuid;
+
+    fn event(stream: &str, position: u64) -> StoredEvent {
+        let (event_type, data) = BookEvent::Renewed(Renewed {
+            book_id: BookId::try_from(1).unwrap(),
+            version: "2.0".parse().unwrap(),
+            stock: 100,
+            occurred_at: Timestamp::default(),
+        })
+        .encode();
+        StoredEvent {
+            stream: stream.to_owned(),
+            revision: position,
+            position: Position(position),
+            id: Uuid::from_u128(position.into()),
+            event_type: event_type.to_owned(),
+            data: data.into(),
+            metadata: Default::default(),
+            created_micros: 0,
+        }
+    }
+
+    fn unreadable(position: u64) -> StoredEvent {
+        StoredEvent { event_type: "Shredded".to_owned(), ..event("book-1", position) }
+    }
+
+    /// Hears these events and no more, for ever.
+    fn hear(events: impl IntoIterator<Item = StoredEvent>, most: usize) -> mpsc::Receiver<Next> {
+        let heard: Vec<_> = events.into_iter().map(Heard::Event).collect();
+        in_batches(stream::iter(heard).chain(stream::pending()), most)
+    }
+
+    fn positions(next: Option<Next>) -> Vec<u64> {
+        next.unwrap().unwrap().iter().map(|happening| happening.position).collect()
+    }
+
+    #[tokio::test]
+    async fn a_lone_event_goes_on_at_once() {
+        assert_eq!(positions(hear([event("book-1", 7)], 100).recv().await), [7]);
+    }
+
+    #[tokio::test]
+    async fn what_is_there_goes_on_in_full_batches_in_order() {
+        let mut batches = hear((1..=7).map(|position| event("book-1", position)), 3);
+        assert_eq!(positions(batches.recv().await), [1, 2, 3]);
+        assert_eq!(positions(batches.recv().await), [4, 5, 6]);
+        assert_eq!(positions(batches.recv().await), [7]);
+    }
+
+    #[tokio::test]
+    async fn the_events_before_an_unreadable_one_go_on_and_those_after_it_do_not() {
+        let mut batches = hear([event("book-1", 1), unreadable(2), event("book-1", 3)], 100);
+        assert_eq!(positions(batches.recv().await), [1]);
+        let halt = batches.recv().await.unwrap().unwrap_err();
+        assert!(halt.to_string().starts_with("event 2 of book-1 at position 2 cannot be read"), "{halt}");
+        assert_eq!(batches.recv().await, None);
+    }
+
+    #[tokio::test]
+    async fn an_event_about_another_book_than_its_stream_is_unreadable() {
+        let halt = hear([event("book-2", 1)], 100).recv().await.unwrap().unwrap_err();
+        assert!(halt.to_string().contains("it is about book 1"), "{halt}");
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_no_books_is_left_out() {
+        let events = [event("book-club", 1), event("book-01", 2), event("book-1", 3)];
+        assert_eq!(positions(hear(events, 100).recv().await), [3]);
+    }
+}

@@ -1,0 +1,58 @@
+//! The projector as a program of its own.
+#![forbid(unsafe_code)]
+
+use anyhow::Context as _;
+use axum::Router;
+use clap::Parser;
+use projector::Settings;
+use service_kit::{Health, edge, listen, shutdown, telemetry};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+/// Folds the events of bookstock into its read models. Listens for health checks only.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// Where to listen; port 0 takes any free one.
+    #[arg(long, env = "PROJECTOR_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8087")]
+    listen: SocketAddr,
+
+    /// Listen on an address that other machines can reach, though nothing asks who they are.
+    #[arg(long)]
+    insecure: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    telemetry::init();
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If even standard error is closed there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let shutdown = shutdown::on_signal().context("the signals to stop cannot be watched")?;
+    let setting = "--listen or PROJECTOR_LISTEN";
+    let listener = listen::bind("projector", setting, args.listen, args.insecure).await?;
+    let addr = listener.local_addr().context("the address listened on is not known")?;
+    let health = Health::default();
+    let projecting = projector::run(args.settings, &health, shutdown.clone());
+    let serving = async {
+        // Programs that start this one read the address from here.
+        writeln!(std::io::stdout(), "projector listening on http://{addr}")
+            .context("standard output cannot be written")?;
+        let routes = edge::around(Router::new(), &health);
+        listen::serve(listener, routes, shutdown.clone()).await.context("serving failed")
+    };
+    tokio::try_join!(projecting, serving)?;
+    Ok(())
+}

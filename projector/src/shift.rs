@@ -1,0 +1,187 @@
+//! Shifts: standing by for the lease, working while it is ours, and what comes after.
+
+use crate::follow::Owned;
+use crate::halt::Halt;
+use crate::views::VIEWS;
+use event_store::EventStore;
+use read_model::database::Connection;
+use read_model::generation::{self, FOLD_VERSION};
+use read_model::lease::{Checkpoint, HANDED_BACK, Lease, WRITER_SETTINGS};
+use read_model::{Database, DatabaseError, MigrateError, migrate};
+use service_kit::health::Check;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long the lease lasts without a renewal. With the poll below it bounds how long a death leaves the read models
+/// unattended: less than five seconds.
+const TERM: Duration = Duration::from_secs(3);
+
+/// How often a projector that stands by asks for the lease.
+const POLL: Duration = Duration::from_millis(500);
+
+/// The pauses before trying again: after an outage, which is over soon, and after a halt, which is not.
+const OUTAGE_PAUSE: Duration = Duration::from_millis(200);
+const HALT_PAUSE: Duration = Duration::from_secs(5);
+
+/// A projector, active or standing by.
+pub(crate) struct Projector<Store> {
+    pub(crate) store: Store,
+    pub(crate) database: Database,
+    pub(crate) database_url: String,
+    pub(crate) batch_events: usize,
+    pub(crate) owner: String,
+    pub(crate) database_check: Check,
+    pub(crate) projection_check: Check,
+}
+
+/// How a shift ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The process stops.
+    Stopped,
+    /// Another projector took the lease.
+    TakenOver,
+    /// PostgreSQL failed.
+    DatabaseLost(String),
+    /// The event store failed before it could be followed. Later failures do not end a shift.
+    StoreLost(String),
+    /// An operator is needed.
+    Halted(Halt),
+}
+
+impl<Store: EventStore> Projector<Store> {
+    /// One shift after another, until `shutdown`.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let mut last = End::Stopped;
+        loop {
+            let halted = match &last {
+                End::Halted(halt) => Some(halt),
+                _ => None,
+            };
+            let end = self.shift(halted, &shutdown).await;
+            if end == End::Stopped {
+                return;
+            }
+            let pause = self.take_note(&last, &end);
+            last = end;
+            if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Tells the operator how a shift ended, unless the one before ended so too, and answers the pause before the next.
+    fn take_note(&self, last: &End, end: &End) -> Duration {
+        let news = last != end;
+        match end {
+            End::Stopped => Duration::ZERO,
+            End::TakenOver => {
+                tracing::warn!(owner = self.owner, "another projector has taken over");
+                Duration::ZERO
+            }
+            End::DatabaseLost(reason) => {
+                if news {
+                    tracing::warn!(reason, "the database failed; trying again until it is back");
+                }
+                self.database_check.not_ready(reason);
+                self.projection_check.not_ready("the database failed");
+                OUTAGE_PAUSE
+            }
+            End::StoreLost(reason) => {
+                if news {
+                    tracing::warn!(reason, "the event store failed; trying again until it is back");
+                }
+                self.projection_check.not_ready(reason);
+                OUTAGE_PAUSE
+            }
+            End::Halted(halt) if news => {
+                tracing::warn!(reason = %halt, "reading once more from the checkpoint");
+                Duration::ZERO
+            }
+            End::Halted(halt) => {
+                tracing::error!(reason = %halt, "the projection has halted; the read models stay as they are");
+                self.projection_check.not_ready(&halt.to_string());
+                HALT_PAUSE
+            }
+        }
+    }
+
+    /// Stands by, then works, and hands the lease back. After a halt only progress is a reason to be ready again.
+    async fn shift(&self, halted: Option<&Halt>, shutdown: &CancellationToken) -> End {
+        let ready = || {
+            if !halted.is_some_and(Halt::is_about_an_event) {
+                self.projection_check.ready();
+            }
+        };
+        let (mut connection, lease, checkpoint) =
+            match shutdown.run_until_cancelled(self.stand_by(ready)).await {
+                None => return End::Stopped,
+                Some(Err(end)) => return end,
+                Some(Ok(owned)) => owned,
+            };
+        let following = || {
+            tracing::info!(
+                owner = self.owner,
+                generation = lease.generation,
+                epoch = lease.epoch,
+                position = checkpoint.position,
+                "projecting"
+            );
+            ready();
+        };
+        let owned = Owned {
+            store: &self.store,
+            connection: &mut connection,
+            lease: &lease,
+            checkpoint,
+            batch_events: self.batch_events,
+            progress: &self.projection_check,
+        };
+        let end = owned.follow(shutdown, following).await;
+        if !matches!(end, End::TakenOver | End::DatabaseLost(_))
+            && let Err(error) = lease.hand_back(&connection).await
+        {
+            tracing::warn!(%error, "the lease was not handed back; another projector has to wait for its end");
+        }
+        end
+    }
+
+    /// Waits until the lease is ours.
+    async fn stand_by(&self, ready: impl Fn()) -> Result<(Connection, Lease, Checkpoint), End> {
+        migrate(&self.database_url).await?;
+        let mut connection = self.database.connect("bookstock projector", WRITER_SETTINGS).await?;
+        connection.listen(HANDED_BACK).await?;
+        let generation = generation::active_or_first(&mut connection, VIEWS).await?;
+        if generation.fold_version != FOLD_VERSION {
+            let (theirs, ours) = (generation.fold_version, FOLD_VERSION);
+            return Err(End::Halted(Halt::OtherFold { theirs, ours }));
+        }
+        let mut told = false;
+        loop {
+            let taken = Lease::take(&connection, generation.number, &self.owner, TERM).await?;
+            self.database_check.ready();
+            if let Some((lease, checkpoint)) = taken {
+                return Ok((connection, lease, checkpoint));
+            }
+            if !told {
+                tracing::info!(owner = self.owner, "standing by: another projector is active");
+                told = true;
+            }
+            ready();
+            // Whether it was handed back or not, the lease is asked for next.
+            let _ = tokio::time::timeout(POLL, connection.notified()).await;
+        }
+    }
+}
+
+impl From<DatabaseError> for End {
+    fn from(error: DatabaseError) -> Self {
+        Self::DatabaseLost(error.to_string())
+    }
+}
+
+impl From<MigrateError> for End {
+    fn from(error: MigrateError) -> Self {
+        Self::DatabaseLost(error.to_string())
+    }
+}

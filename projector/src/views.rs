@@ -1,0 +1,8 @@
+//! The views that are kept. This file only lists.
+
+use read_model::admin_list::AdminList;
+use read_model::book_stock::BookStock;
+use read_model::view::AnyView;
+
+/// All of them.
+pub(crate) const VIEWS: &[&dyn AnyView] = &[&BookStock, &AdminList];

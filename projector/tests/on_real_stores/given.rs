@@ -1,0 +1,101 @@
+//! What the tests begin with, and how they look at what comes of it.
+
+use crate::store::Store;
+use domain::Timestamp;
+use domain::book::{BookEvent, BookId, Renewed, Warehoused};
+use projector::Settings;
+use read_model::{PageRequest, Reader, ReaderOptions, admin_list, book_stock};
+use service_kit::Health;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything takes, on a busy machine too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A projector in this process.
+pub(crate) struct Running {
+    pub(crate) health: Health,
+    shutdown: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    pub(crate) fn start(store: &Store, database_url: &str) -> Self {
+        let (health, shutdown) = (Health::default(), CancellationToken::new());
+        let settings = Settings {
+            event_store_url: store.url(),
+            database_url: database_url.to_owned(),
+            batch_events: 500,
+        };
+        let (checked, stop) = (health.clone(), shutdown.clone());
+        let task = tokio::spawn(async move { projector::run(settings, &checked, stop).await });
+        Self { health, shutdown, task }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it stops").unwrap().unwrap();
+    }
+
+    /// Ends it as a crash would: no lease is handed back.
+    pub(crate) async fn crash(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+pub(crate) fn reader(database_url: &str) -> Reader {
+    Reader::new(database_url, ReaderOptions::default()).unwrap()
+}
+
+pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "it never came to be that {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The stocks of all books, the same in both views.
+pub(crate) async fn stocks(reader: &Reader) -> Vec<(u64, u32)> {
+    let stocks = book_stock::page(reader, &PageRequest { page: 0, size: 10_000, sort: vec![] }).await;
+    let admins = admin_list::page(reader, &PageRequest { page: 0, size: 10_000, sort: vec![] }).await;
+    let (stocks, admins) = (stocks.unwrap().value.rows, admins.unwrap().value.rows);
+    let stocks: Vec<_> = stocks.iter().map(|row| (row.book_id.get(), row.stock)).collect();
+    let admins: Vec<_> = admins.iter().map(|row| (row.book_id.get(), row.book_stock)).collect();
+    assert_eq!(stocks, admins);
+    stocks
+}
+
+fn book(number: u64) -> BookId {
+    number.try_into().unwrap()
+}
+
+pub(crate) async fn warehouse(store: &Store, number: u64, quantities: &[u64]) -> u64 {
+    let warehoused = |qty: &u64| {
+        encoded(&BookEvent::Warehoused(Warehoused {
+            book_id: book(number),
+            qty: (*qty).try_into().unwrap(),
+            version: "1.0".parse().unwrap(),
+            name: None,
+            occurred_at: Timestamp::default(),
+        }))
+    };
+    store.append(&book(number).stream(), quantities.iter().map(warehoused).collect()).await
+}
+
+pub(crate) async fn renew(store: &Store, number: u64) -> u64 {
+    let renewed = BookEvent::Renewed(Renewed {
+        book_id: book(number),
+        version: "2.0".parse().unwrap(),
+        stock: 100,
+        occurred_at: Timestamp::default(),
+    });
+    store.append(&book(number).stream(), vec![encoded(&renewed)]).await
+}
+
+fn encoded(event: &BookEvent) -> (String, Vec<u8>) {
+    let (event_type, data) = event.encode();
+    (event_type.to_owned(), data)
+}

@@ -1,0 +1,16 @@
+//! The projector between a real event store and a real PostgreSQL.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy.toml allows them in tests, not in what tests share"
+)]
+
+#[path = "../../../read-model/tests/on_postgres/cluster.rs"]
+mod cluster;
+mod given;
+mod halts;
+mod outages;
+mod projecting;
+mod standbys;
+mod store;

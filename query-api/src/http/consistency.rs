@@ -1,0 +1,87 @@
+//! `minPosition` and `wait`: an answer is never silently older than its reader asks for.
+
+use super::parameters::Parameters;
+use crate::problem;
+use read_model::{At, Reader, ReaderError};
+use service_kit::Problem;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a reader waits if it does not say, in milliseconds.
+const DEFAULT_WAIT_MS: u64 = 2_000;
+
+/// The longest that a reader can wait, in milliseconds.
+const MAX_WAIT_MS: u64 = 10_000;
+
+/// The pause before reading again what was older than the position that was announced: a database that crashed may
+/// have lost its last moments.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How fresh an answer has to be, and how long its reader waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Freshness {
+    min_position: u64,
+    wait: Duration,
+}
+
+impl Freshness {
+    pub(super) fn of(parameters: &mut Parameters) -> Result<Self, Problem> {
+        let min_position = parameters.number("minPosition")?.unwrap_or(0);
+        let wait_ms = parameters.number("wait")?.unwrap_or(DEFAULT_WAIT_MS);
+        if wait_ms > MAX_WAIT_MS {
+            let reason = format!("a reader can wait for {MAX_WAIT_MS} ms at most, not {wait_ms}");
+            return Err(problem::invalid_parameter("wait", reason));
+        }
+        Ok(Self { min_position, wait: Duration::from_millis(wait_ms) })
+    }
+
+    /// What `ask` answers, once that is fresh enough. The snapshot of the answer itself is the proof; it is asked for
+    /// first, so that a database which is away is told at once.
+    pub(super) async fn read<T, Asked>(
+        self,
+        reader: &Reader,
+        ask: impl Fn() -> Asked,
+    ) -> Result<At<T>, Problem>
+    where
+        Asked: Future<Output = Result<At<T>, ReaderError>>,
+    {
+        let deadline = Instant::now() + self.wait;
+        let mut pause = Duration::ZERO;
+        loop {
+            let answer = ask().await.map_err(|error| problem::of_reading(&error))?;
+            if answer.position >= self.min_position {
+                return Ok(answer);
+            }
+            tokio::time::sleep(pause).await;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let reached = reader.wait_for(self.min_position, left).await;
+            if reached.is_err() || left.is_zero() {
+                let position = reached.map_or_else(|behind| behind.position, |()| answer.position);
+                return Err(problem::behind(self.min_position, position.max(answer.position)));
+            }
+            pause = PAUSE;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(query: &str) -> Result<Freshness, Problem> {
+        Freshness::of(&mut Parameters::from(query))
+    }
+
+    #[test]
+    fn any_answer_is_fresh_enough_for_who_does_not_say() {
+        assert_eq!(asked("").unwrap(), Freshness { min_position: 0, wait: Duration::from_secs(2) });
+    }
+
+    #[test]
+    fn a_reader_waits_for_ten_seconds_at_most() {
+        let patient = Freshness { min_position: 42, wait: Duration::from_secs(10) };
+        assert_eq!(asked("minPosition=42&wait=10000").unwrap(), patient);
+        assert_eq!(asked("wait=10001").unwrap_err().name(), "invalid-parameter");
+        assert_eq!(asked("minPosition=latest").unwrap_err().name(), "invalid-parameter");
+    }
+}

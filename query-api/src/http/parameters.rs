@@ -1,0 +1,141 @@
+//! The query string. A parameter that nobody knows is refused and not passed over: with a misspelt `minPosition` an
+//! answer would be older than was asked for, and nobody would notice.
+
+use crate::problem;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use service_kit::Problem;
+
+/// The parameters of a request, in the order they came.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    pairs: Vec<(String, String)>,
+    known: Vec<&'static str>,
+}
+
+impl Parameters {
+    /// The whole number that `name` is set to, if it is set.
+    pub(super) fn number(&mut self, name: &'static str) -> Result<Option<u64>, Problem> {
+        let mut given = self.all(name);
+        let (first, second) = (given.next(), given.next());
+        if second.is_some() {
+            return Err(problem::invalid_parameter(name, "it is given twice"));
+        }
+        let Some(text) = first else { return Ok(None) };
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse().ok()).flatten().map(Some).ok_or_else(|| {
+            problem::invalid_parameter(
+                name,
+                format!("a whole number from 0 to {} is needed, not {text:?}", u64::MAX),
+            )
+        })
+    }
+
+    /// Each value of `name`, which may be given any number of times.
+    pub(super) fn all(&mut self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.known.push(name);
+        self.pairs.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// To be called when all that the route knows was asked for.
+    pub(super) fn refuse_others(&self) -> Result<(), Problem> {
+        match self.pairs.iter().find(|(given, _)| !self.known.contains(&given.as_str())) {
+            None => Ok(()),
+            Some((unknown, _)) => {
+                let known = self.known.join(", ");
+                Err(problem::invalid_parameter(
+                    unknown,
+                    format!("no such parameter; this path knows {known}"),
+                ))
+            }
+        }
+    }
+
+    /// The query string, with its question mark if there is anything to ask. What was read by then is plain ASCII and
+    /// needs no escapes.
+    pub(super) fn query(&self) -> String {
+        query(self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    /// The query string of another page of the same list.
+    pub(super) fn query_of_page(&self, page: u64) -> String {
+        let page = page.to_string();
+        let others = self.pairs.iter().filter(|(name, _)| name != "page");
+        query(
+            std::iter::once(("page", page.as_str()))
+                .chain(others.map(|(name, value)| (name.as_str(), value.as_str()))),
+        )
+    }
+}
+
+fn query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::new();
+    for (name, value) in pairs {
+        text.push(if text.is_empty() { '?' } else { '&' });
+        text.push_str(name);
+        text.push('=');
+        text.push_str(value);
+    }
+    text
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Query(pairs) = Query::try_from_uri(&parts.uri)
+            .map_err(|error| Problem::malformed(format!("The query string cannot be read: {error}")))?;
+        Ok(Self { pairs, known: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+impl From<&str> for Parameters {
+    fn from(query: &str) -> Self {
+        let uri = format!("http://localhost/?{query}").parse().unwrap();
+        let Query(pairs) = Query::try_from_uri(&uri).unwrap();
+        Self { pairs, known: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_plain_digits_given_at_most_once() {
+        assert_eq!(Parameters::from("").number("page").unwrap(), None);
+        assert_eq!(Parameters::from("page=07").number("page").unwrap(), Some(7));
+        for query in [
+            "page=",
+            "page=-1",
+            "page=%2B1",
+            "page=1.0",
+            "page=x",
+            "page=18446744073709551616",
+            "page=1&page=1",
+        ] {
+            assert!(Parameters::from(query).number("page").is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn what_no_one_asked_for_is_refused() {
+        let mut parameters = Parameters::from("page=1&sise=10");
+        parameters.number("page").unwrap();
+        parameters.number("size").unwrap();
+        assert_eq!(parameters.refuse_others().unwrap_err().name(), "invalid-parameter");
+        let mut parameters = Parameters::from("sort=stock&sort=name");
+        assert_eq!(parameters.all("sort").collect::<Vec<_>>(), ["stock", "name"]);
+        parameters.refuse_others().unwrap();
+    }
+
+    #[test]
+    fn another_page_keeps_all_else_that_was_asked_for() {
+        let parameters = Parameters::from("size=10&page=4&sort=stock,desc&sort=name");
+        assert_eq!(parameters.query(), "?size=10&page=4&sort=stock,desc&sort=name");
+        assert_eq!(parameters.query_of_page(5), "?page=5&size=10&sort=stock,desc&sort=name");
+        assert_eq!(Parameters::from("").query(), "");
+        assert_eq!(Parameters::from("").query_of_page(1), "?page=1");
+    }
+}

@@ -1,0 +1,29 @@
+//! What the documents mean, for programs: an ALPS profile of each view, where its lists link to.
+
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+/// The parameters of every list.
+const LIST_PARAMETERS: [(&str, &str); 5] = [
+    ("page", "Which page, from 0."),
+    ("size", "How many rows are on a page, 1 to 1000."),
+    ("sort", "A field to sort by, with ,asc or ,desc after it; may be given again for the next field."),
+    ("minPosition", "The position that the answer must have reached, from the answer to a command."),
+    ("wait", "How many milliseconds to wait for that position, at most 10000."),
+];
+
+/// The profile of a view whose rows are each a `row` with `fields`, and which are listed as `list`.
+pub(super) fn alps(row: &str, list: &str, fields: &[(&str, &str)]) -> Response {
+    let profile = json!({"alps": {"version": "1.0", "descriptor": [
+        {"id": row, "type": "semantic", "descriptor": descriptors(fields)},
+        {"id": list, "type": "safe", "rt": format!("#{row}"), "descriptor": descriptors(&LIST_PARAMETERS)},
+    ]}});
+    ([(header::CONTENT_TYPE, "application/alps+json")], profile.to_string()).into_response()
+}
+
+fn descriptors(described: &[(&str, &str)]) -> Vec<Value> {
+    let descriptor =
+        |(id, meaning): &(&str, &str)| json!({"id": id, "type": "semantic", "doc": {"value": meaning}});
+    described.iter().map(descriptor).collect()
+}

@@ -1,0 +1,67 @@
+//! The query side as a program of its own.
+#![forbid(unsafe_code)]
+
+use anyhow::Context as _;
+use clap::Parser;
+use query_api::Settings;
+use service_kit::{Health, edge, listen, shutdown, telemetry};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+/// Answers the queries of bookstock over HTTP from the read models. Both addresses answer the same paths.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// Where to listen; port 0 takes any free one.
+    #[arg(long, env = "QUERY_API_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8083")]
+    listen: SocketAddr,
+
+    /// Where to listen as well: where administrators look for their list.
+    #[arg(long, env = "ADMIN_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8086")]
+    admin_listen: SocketAddr,
+
+    /// Listen on an address that other machines can reach, though nothing asks who they are.
+    #[arg(long)]
+    insecure: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    telemetry::init();
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If even standard error is closed there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let shutdown = shutdown::on_signal().context("the signals to stop cannot be watched")?;
+    let setting = "--listen or QUERY_API_LISTEN";
+    let books = listen::bind("query-api", setting, args.listen, args.insecure).await?;
+    let setting = "--admin-listen or ADMIN_LISTEN";
+    let admins = listen::bind("query-api", setting, args.admin_listen, args.insecure).await?;
+    let addrs = [books.local_addr(), admins.local_addr()];
+    let health = Health::default();
+    let routes = query_api::routes(&args.settings, &health, shutdown.clone()).await?;
+    let router = edge::around(routes, &health);
+    for addr in addrs {
+        let addr = addr.context("the address listened on is not known")?;
+        // Programs that start this one read the addresses from here.
+        writeln!(std::io::stdout(), "query-api listening on http://{addr}")
+            .context("standard output cannot be written")?;
+    }
+    tokio::try_join!(
+        listen::serve(books, router.clone(), shutdown.clone()),
+        listen::serve(admins, router, shutdown),
+    )
+    .context("serving failed")?;
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! 관리자 목록: stock and edition of each book, as the administrators' list shows them.
+
+use crate::page::{Page, PageRequest, SortColumn};
+use crate::reader::{At, Reader, ReaderError};
+use crate::value::{self, Unreadable};
+use crate::view::{Column, Happening, View};
+use domain::Timestamp;
+use domain::book::{BookEvent, BookId, Edition, Stock};
+
+/// The view.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminList;
+
+/// One book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Which book.
+    pub book_id: BookId,
+    /// The copies in stock.
+    pub book_stock: Stock,
+    /// The current edition.
+    pub book_version: Edition,
+    /// The revision of the last event folded in.
+    pub revision: u64,
+    /// The position of that event.
+    pub position: u64,
+    /// When that event happened.
+    pub occurred_at: Timestamp,
+}
+
+/// What the list can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SortBy {
+    /// The book's id.
+    BookId,
+    /// Its copies in stock.
+    BookStock,
+    /// Its edition.
+    BookVersion,
+}
+
+/// The book's entry, if the book is known.
+///
+/// # Errors
+/// [`ReaderError`].
+pub async fn by_id(reader: &Reader, book: BookId) -> Result<At<Option<Row>>, ReaderError> {
+    reader.by_id::<AdminList>(book).await
+}
+
+/// A page of the list.
+///
+/// # Errors
+/// [`ReaderError`].
+pub async fn page(reader: &Reader, request: &PageRequest<SortBy>) -> Result<At<Page<Row>>, ReaderError> {
+    reader.page::<AdminList, _>(request).await
+}
+
+impl View for AdminList {
+    type Row = Row;
+
+    const NAME: &'static str = "admin_list";
+
+    const TABLE: &'static str = "
+        book_id bigint PRIMARY KEY,
+        book_stock bigint NOT NULL CHECK (book_stock >= 0),
+        book_version numeric(9,2) NOT NULL,
+        revision bigint NOT NULL,
+        position bigint NOT NULL,
+        occurred_at timestamptz NOT NULL";
+
+    const SELECT: &'static str =
+        "v.book_id, v.book_stock, (v.book_version * 100)::int4, v.revision, v.position, v.occurred_at";
+
+    const UPSERT: &'static str = "
+        INSERT INTO {table} (book_id, book_stock, book_version, revision, position, occurred_at)
+        SELECT book_id, book_stock, hundredths / 100.0, revision, position, occurred_at
+        FROM unnest($1::int8[], $2::int8[], $3::int4[], $4::int8[], $5::int8[], $6::timestamptz[])
+            AS fresh (book_id, book_stock, hundredths, revision, position, occurred_at)
+        ON CONFLICT (book_id) DO UPDATE SET
+            book_stock = excluded.book_stock, book_version = excluded.book_version,
+            revision = excluded.revision, position = excluded.position, occurred_at = excluded.occurred_at";
+
+    fn fold(before: Option<Row>, happening: &Happening) -> Row {
+        let (book_stock, book_version) = match &happening.event {
+            BookEvent::Warehoused(event) => {
+                let before = before.map_or(0, |row| row.book_stock);
+                (before.saturating_add(event.qty.get()), event.version)
+            }
+            BookEvent::Renewed(event) => (event.stock, event.version),
+        };
+        Row {
+            book_id: happening.book_id,
+            book_stock,
+            book_version,
+            revision: happening.revision,
+            position: happening.position,
+            occurred_at: happening.event.occurred_at(),
+        }
+    }
+
+    fn read(row: &tokio_postgres::Row) -> Result<Row, Unreadable> {
+        Ok(Row {
+            book_id: value::read_book_id(row, 0)?,
+            book_stock: value::read_stock(row, 1)?,
+            book_version: value::read_edition(row, 2)?,
+            revision: value::read_u64(row, 3)?,
+            position: value::read_u64(row, 4)?,
+            occurred_at: value::read_moment(row, 5)?,
+        })
+    }
+
+    fn book_id(row: &Row) -> BookId {
+        row.book_id
+    }
+
+    fn columns(rows: &[Row]) -> Vec<Column> {
+        vec![
+            Box::new(rows.iter().map(|row| value::bigint(row.book_id.get())).collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| i64::from(row.book_stock)).collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| value::hundredths(row.book_version)).collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| value::bigint(row.revision)).collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| value::bigint(row.position)).collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| value::moment(row.occurred_at)).collect::<Vec<_>>()),
+        ]
+    }
+}
+
+impl SortColumn for SortBy {
+    fn name(self) -> &'static str {
+        match self {
+            Self::BookId => "book_id",
+            Self::BookStock => "book_stock",
+            Self::BookVersion => "book_version",
+        }
+    }
+}

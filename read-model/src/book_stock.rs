@@ -1,0 +1,149 @@
+//! 도서 재고: name, edition and stock of each book.
+
+use crate::page::{Page, PageRequest, SortColumn};
+use crate::reader::{At, Reader, ReaderError};
+use crate::value::{self, Unreadable};
+use crate::view::{Column, Happening, View};
+use domain::Timestamp;
+use domain::book::{BookEvent, BookId, BookName, Edition, Stock};
+
+/// The view.
+#[derive(Clone, Copy, Debug)]
+pub struct BookStock;
+
+/// One book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Which book.
+    pub book_id: BookId,
+    /// What it is called, if that was ever said.
+    pub name: Option<BookName>,
+    /// The current edition.
+    pub version: Edition,
+    /// The copies in stock.
+    pub stock: Stock,
+    /// The revision of the last event folded in.
+    pub revision: u64,
+    /// The position of that event.
+    pub position: u64,
+    /// When that event happened.
+    pub occurred_at: Timestamp,
+}
+
+/// What a list can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SortBy {
+    /// The book's id.
+    BookId,
+    /// Its name, by the code points of its characters.
+    Name,
+    /// Its edition.
+    Version,
+    /// Its copies in stock.
+    Stock,
+}
+
+/// The book, if it is known.
+///
+/// # Errors
+/// [`ReaderError`].
+pub async fn by_id(reader: &Reader, book: BookId) -> Result<At<Option<Row>>, ReaderError> {
+    reader.by_id::<BookStock>(book).await
+}
+
+/// A page of all books.
+///
+/// # Errors
+/// [`ReaderError`].
+pub async fn page(reader: &Reader, request: &PageRequest<SortBy>) -> Result<At<Page<Row>>, ReaderError> {
+    reader.page::<BookStock, _>(request).await
+}
+
+impl View for BookStock {
+    type Row = Row;
+
+    const NAME: &'static str = "book_stock";
+
+    // Names are compared by code points, whatever the database's locale is.
+    const TABLE: &'static str = "
+        book_id bigint PRIMARY KEY,
+        name text COLLATE \"C\",
+        version numeric(9,2) NOT NULL,
+        stock bigint NOT NULL CHECK (stock >= 0),
+        revision bigint NOT NULL,
+        position bigint NOT NULL,
+        occurred_at timestamptz NOT NULL";
+
+    const SELECT: &'static str =
+        "v.book_id, v.name, (v.version * 100)::int4, v.stock, v.revision, v.position, v.occurred_at";
+
+    const UPSERT: &'static str = "
+        INSERT INTO {table} (book_id, name, version, stock, revision, position, occurred_at)
+        SELECT book_id, name, hundredths / 100.0, stock, revision, position, occurred_at
+        FROM unnest($1::int8[], $2::text[], $3::int4[], $4::int8[], $5::int8[], $6::int8[], $7::timestamptz[])
+            AS fresh (book_id, name, hundredths, stock, revision, position, occurred_at)
+        ON CONFLICT (book_id) DO UPDATE SET
+            name = excluded.name, version = excluded.version, stock = excluded.stock,
+            revision = excluded.revision, position = excluded.position, occurred_at = excluded.occurred_at";
+
+    fn fold(before: Option<Row>, happening: &Happening) -> Row {
+        let (name_before, stock_before) = before.map_or((None, 0), |row| (row.name, row.stock));
+        let (name, version, stock) = match &happening.event {
+            BookEvent::Warehoused(event) => (
+                event.name.clone().or(name_before),
+                event.version,
+                stock_before.saturating_add(event.qty.get()),
+            ),
+            BookEvent::Renewed(event) => (name_before, event.version, event.stock),
+        };
+        Row {
+            book_id: happening.book_id,
+            name,
+            version,
+            stock,
+            revision: happening.revision,
+            position: happening.position,
+            occurred_at: happening.event.occurred_at(),
+        }
+    }
+
+    fn read(row: &tokio_postgres::Row) -> Result<Row, Unreadable> {
+        Ok(Row {
+            book_id: value::read_book_id(row, 0)?,
+            name: value::read_name(row, 1)?,
+            version: value::read_edition(row, 2)?,
+            stock: value::read_stock(row, 3)?,
+            revision: value::read_u64(row, 4)?,
+            position: value::read_u64(row, 5)?,
+            occurred_at: value::read_moment(row, 6)?,
+        })
+    }
+
+    fn book_id(row: &Row) -> BookId {
+        row.book_id
+    }
+
+    fn columns(rows: &[Row]) -> Vec<Column> {
+        let names = rows.iter().map(|row| row.name.as_ref().map(|name| name.as_str().to_owned()));
+        vec![
+            Box::new(rows.iter().map(|row| value::bigint(row.book_id.get())).collect::<Vec<_>>()),
+            Box::new(names.collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| value::hundredths(row.version)).collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| i64::from(row.stock)).collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| value::bigint(row.revision)).collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| value::bigint(row.position)).collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| value::moment(row.occurred_at)).collect::<Vec<_>>()),
+        ]
+    }
+}
+
+impl SortColumn for SortBy {
+    fn name(self) -> &'static str {
+        match self {
+            Self::BookId => "book_id",
+            Self::Name => "name",
+            Self::Version => "version",
+            Self::Stock => "stock",
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! PostgreSQL: its address, one connection of our own to it, and what can go wrong.
+
+use crate::value::Unreadable;
+use deadpool_postgres::ClientWrapper;
+use futures_util::{StreamExt as _, stream};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{AsyncMessage, NoTls};
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a network may swallow what is sent before the connection counts as lost.
+const TCP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The address of a PostgreSQL database, `postgres://user:password@host:port/name`. Its password is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Database {
+    config: tokio_postgres::Config,
+}
+
+/// The text is no address of a database.
+#[derive(Debug, thiserror::Error)]
+#[error("the database address is not like postgres://user:password@host:5432/name: {0}")]
+pub struct NotAnAddress(#[source] tokio_postgres::Error);
+
+/// Why PostgreSQL did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// No answer in time: it hangs, or the network does.
+    #[error("PostgreSQL did not answer within {} ms", .0.as_millis())]
+    NoAnswer(Duration),
+    /// It was not reached, the connection was lost, or it refused the statement.
+    #[error("PostgreSQL: {}", describe(.0))]
+    Failed(#[from] tokio_postgres::Error),
+    /// It answered what no view wrote.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+impl DatabaseError {
+    /// The code that PostgreSQL gave, if it was PostgreSQL that spoke.
+    #[must_use]
+    pub fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Failed(error) => error.code(),
+            Self::NoAnswer(_) | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// An error of PostgreSQL with all its causes: its own text leaves them out.
+pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
+    if let Some(said) = error.as_db_error() {
+        return format!("{} ({})", said.message(), said.code().code());
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(deeper) = cause {
+        let words = deeper.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = deeper.source();
+    }
+    text
+}
+
+impl FromStr for Database {
+    type Err = NotAnAddress;
+
+    fn from_str(url: &str) -> Result<Self, NotAnAddress> {
+        let mut config: tokio_postgres::Config = url.parse().map_err(NotAnAddress)?;
+        config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(TCP_TIMEOUT);
+        Ok(Self { config })
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Database")
+            .field("hosts", &self.config.get_hosts())
+            .field("name", &self.config.get_dbname())
+            .field("user", &self.config.get_user())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// How it is connected to. `name` is what PostgreSQL shows of us in `pg_stat_activity`.
+    pub(crate) fn config(&self, name: &str) -> tokio_postgres::Config {
+        let mut config = self.config.clone();
+        config.application_name(name);
+        config
+    }
+
+    /// Opens a connection and sets it up with the statements `settings`.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn connect(&self, name: &str, settings: &str) -> Result<Connection, DatabaseError> {
+        let config = self.config(name);
+        let connecting = async { Ok(config.connect(NoTls).await?) };
+        // PostgreSQL's own connect timeout ends when the socket is open, which it is even when the server is frozen.
+        let (client, mut wire) = within(CONNECT_TIMEOUT, connecting).await?;
+        let notified = Arc::new(Notify::new());
+        let wake = Arc::clone(&notified);
+        let driver = tokio::spawn(async move {
+            let mut messages = stream::poll_fn(move |context| wire.poll_message(context));
+            while let Some(message) = messages.next().await {
+                match message {
+                    Ok(AsyncMessage::Notification(_)) => wake.notify_one(),
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::debug!(error = describe(&error), "a connection to PostgreSQL was lost");
+                        break;
+                    }
+                }
+            }
+            // Whoever waits for a notification finds the connection closed.
+            wake.notify_one();
+        });
+        let connection = Connection { client: ClientWrapper::new(client, driver), notified };
+        within(CONNECT_TIMEOUT, async { Ok(connection.client.batch_execute(settings).await?) }).await?;
+        Ok(connection)
+    }
+}
+
+/// One connection of our own. Dropping it closes it, and rolls back what was not committed.
+#[derive(Debug)]
+pub struct Connection {
+    pub(crate) client: ClientWrapper,
+    notified: Arc<Notify>,
+}
+
+impl Connection {
+    /// Waits for a notification on any channel that was listened to. Those that come while nobody waits count as one.
+    /// It returns also when the connection is lost.
+    pub async fn notified(&self) {
+        self.notified.notified().await;
+    }
+
+    /// Listens to a channel of notifications.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn listen(&self, channel: &'static str) -> Result<(), DatabaseError> {
+        let listening = async { Ok(self.client.batch_execute(&format!("LISTEN {channel}")).await?) };
+        within(CONNECT_TIMEOUT, listening).await
+    }
+}
+
+/// Awaits an answer for so long, and no longer: a frozen server keeps its connections open for ever.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, DatabaseError>>,
+) -> Result<T, DatabaseError> {
+    tokio::time::timeout(limit, answer).await.unwrap_or(Err(DatabaseError::NoAnswer(limit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let database: Database = "postgres://bookstock:secret@db.example:5432/books".parse().unwrap();
+        let shown = format!("{database:?}");
+        assert!(shown.contains("bookstock") && shown.contains("books"), "{shown}");
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn an_address_of_something_else_is_refused() {
+        let error = "mysql://localhost".parse::<Database>().unwrap_err();
+        assert!(error.to_string().starts_with("the database address is not like postgres://"), "{error}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Generations: whole sets of the views' tables, each in a schema of its own, of which one serves.
+
+use crate::database::{Connection, DatabaseError, within};
+use crate::view::AnyView;
+use std::fmt;
+use std::time::Duration;
+
+/// The version of the folds of all views. It is raised when any view's rows would come out otherwise: then the tables
+/// are made anew by a rebuild, never changed in place.
+pub const FOLD_VERSION: i32 = 1;
+
+/// How long a statement on the control tables may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// A generation and who can write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// Its number, from 1.
+    pub number: i32,
+    /// The [`FOLD_VERSION`] of the code that writes it.
+    pub fold_version: i32,
+}
+
+/// The schema that holds a generation's tables: `rm_<generation>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schema {
+    generation: i32,
+}
+
+impl Schema {
+    /// Of the generation with this number.
+    #[must_use]
+    pub fn of(generation: i32) -> Self {
+        Self { generation }
+    }
+
+    /// The full name of one of its tables.
+    #[must_use]
+    pub fn table(self, name: &str) -> String {
+        format!("{self}.{name}")
+    }
+}
+
+impl fmt::Display for Schema {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "rm_{}", self.generation)
+    }
+}
+
+/// The generation that serves. In a database that has none yet, the first one is made, with the tables of `views`, and
+/// serves from now on. Any number of processes may do so at once.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn active_or_first(
+    connection: &mut Connection,
+    views: &[&dyn AnyView],
+) -> Result<Generation, DatabaseError> {
+    within(LIMIT, async {
+        if let Some(generation) = active(connection).await? {
+            return Ok(generation);
+        }
+        create(connection, 1, views).await?;
+        tracing::info!(generation = 1, "the first generation of the read models was made");
+        Ok(Generation { number: 1, fold_version: FOLD_VERSION })
+    })
+    .await
+}
+
+async fn active(connection: &Connection) -> Result<Option<Generation>, DatabaseError> {
+    let row = connection
+        .client
+        .query_opt(
+            "SELECT generation, fold_version FROM bookstock.active JOIN bookstock.projection USING (generation)",
+            &[],
+        )
+        .await?;
+    row.map(|row| Ok(Generation { number: row.try_get(0)?, fold_version: row.try_get(1)? })).transpose()
+}
+
+/// Makes the tables of a generation and lets it serve, unless another process has just done so.
+async fn create(
+    connection: &mut Connection,
+    number: i32,
+    views: &[&dyn AnyView],
+) -> Result<(), DatabaseError> {
+    let transaction = connection.client.transaction().await?;
+    // The others wait here, and then find it made.
+    transaction.batch_execute("LOCK TABLE bookstock.active IN EXCLUSIVE MODE").await?;
+    if transaction.query_opt("SELECT FROM bookstock.active", &[]).await?.is_some() {
+        return Ok(());
+    }
+    let schema = Schema::of(number);
+    let tables: Vec<String> = views.iter().map(|view| view.create_table(&schema)).collect();
+    transaction
+        .batch_execute(&format!(
+            "CREATE SCHEMA {schema};
+             CREATE TABLE {schema}.streams (book_id bigint PRIMARY KEY, revision bigint NOT NULL);
+             {tables};
+             GRANT USAGE ON SCHEMA {schema} TO bookstock_reader;
+             GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO bookstock_reader;
+             INSERT INTO bookstock.projection (generation, fold_version) VALUES ({number}, {FOLD_VERSION});
+             INSERT INTO bookstock.active (generation) VALUES ({number})",
+            tables = tables.join(";\n"),
+        ))
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! What a view is, and the one way in which all views are written.
+
+use crate::database::DatabaseError;
+use crate::generation::Schema;
+use crate::value::Unreadable;
+use deadpool_postgres::Transaction;
+use domain::book::{BookEvent, BookId};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+/// An event with its place: what a projection hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happening {
+    /// The book it happened to: the stream it was read from.
+    pub book_id: BookId,
+    /// Its place in the book's stream, from 0.
+    pub revision: u64,
+    /// Its place in the store; later is larger, never 0.
+    pub position: u64,
+    /// What happened.
+    pub event: BookEvent,
+    /// The event's own id.
+    pub event_id: Uuid,
+}
+
+/// A view: a table with one row for each book, folded from the book's events.
+///
+/// It says how, and does nothing itself: the fold is pure and the SQL is text. So a rebuild can have no side effect.
+pub trait View: Send + Sync + 'static {
+    /// One row.
+    type Row: Clone + Debug + PartialEq + Send + Sync;
+
+    /// The name of the view and of its table.
+    const NAME: &'static str;
+
+    /// The columns of its table as `CREATE TABLE` lists them; `book_id bigint PRIMARY KEY` is one of them.
+    const TABLE: &'static str;
+
+    /// What [`View::read`] reads of the table `v`, in this order.
+    const SELECT: &'static str;
+
+    /// Writes many rows at once, new or not, into `{table}`; `$1` to `$n` are [`View::columns`].
+    const UPSERT: &'static str;
+
+    /// The row after `happening`, from the row before it if there was one.
+    fn fold(before: Option<Self::Row>, happening: &Happening) -> Self::Row;
+
+    /// The row in the first columns of `row`.
+    ///
+    /// # Errors
+    /// [`Unreadable`] when it holds what no view wrote.
+    fn read(row: &tokio_postgres::Row) -> Result<Self::Row, Unreadable>;
+
+    /// Which book a row is of.
+    fn book_id(row: &Self::Row) -> BookId;
+
+    /// The rows as columns, one array each.
+    fn columns(rows: &[Self::Row]) -> Vec<Column>;
+}
+
+/// One column of many rows: an array parameter.
+pub type Column = Box<dyn ToSql + Send + Sync>;
+
+/// What the engine does to any view, whatever its rows are.
+pub trait AnyView: Send + Sync {
+    /// The view's name.
+    fn name(&self) -> &'static str;
+
+    /// The statement that makes its table in `schema`.
+    fn create_table(&self, schema: &Schema) -> String;
+
+    /// Loads the rows of the books in `batch`, folds the batch into them and writes them back.
+    fn project<'a>(
+        &'a self,
+        transaction: &'a Transaction<'_>,
+        schema: &'a Schema,
+        batch: &'a [Happening],
+    ) -> Pin<Box<dyn Future<Output = Result<(), DatabaseError>> + Send + 'a>>;
+}
+
+impl<V: View> AnyView for V {
+    fn name(&self) -> &'static str {
+        V::NAME
+    }
+
+    fn create_table(&self, schema: &Schema) -> String {
+        format!("CREATE TABLE {} ({})", schema.table(V::NAME), V::TABLE)
+    }
+
+    fn project<'a>(
+        &'a self,
+        transaction: &'a Transaction<'_>,
+        schema: &'a Schema,
+        batch: &'a [Happening],
+    ) -> Pin<Box<dyn Future<Output = Result<(), DatabaseError>> + Send + 'a>> {
+        Box::pin(async move {
+            let before = load::<V>(transaction, schema, &known_books(batch)).await?;
+            write::<V>(transaction, schema, &fold::<V>(before, batch)).await
+        })
+    }
+}
+
+/// The books in `batch` that had events before it. Only they can have rows, and so only they are looked up: while
+/// history is read, most books are new.
+pub(crate) fn known_books(batch: &[Happening]) -> Vec<i64> {
+    let mut first = BTreeMap::new();
+    for happening in batch {
+        first.entry(happening.book_id).or_insert(happening.revision);
+    }
+    first
+        .into_iter()
+        .filter(|(_, revision)| *revision > 0)
+        .map(|(book, _)| crate::value::bigint(book.get()))
+        .collect()
+}
+
+/// The rows after `batch` of the books in it.
+fn fold<V: View>(mut rows: BTreeMap<BookId, V::Row>, batch: &[Happening]) -> Vec<V::Row> {
+    for happening in batch {
+        let before = rows.remove(&happening.book_id);
+        rows.insert(happening.book_id, V::fold(before, happening));
+    }
+    rows.into_values().collect()
+}
+
+async fn load<V: View>(
+    transaction: &Transaction<'_>,
+    schema: &Schema,
+    books: &[i64],
+) -> Result<BTreeMap<BookId, V::Row>, DatabaseError> {
+    if books.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let sql = format!("SELECT {} FROM {} AS v WHERE v.book_id = ANY($1)", V::SELECT, schema.table(V::NAME));
+    let statement = transaction.prepare_cached(&sql).await?;
+    let rows = transaction.query(&statement, &[&books]).await?;
+    rows.iter()
+        .map(|row| V::read(row).map(|row| (V::book_id(&row), row)).map_err(DatabaseError::from))
+        .collect()
+}
+
+async fn write<V: View>(
+    transaction: &Transaction<'_>,
+    schema: &Schema,
+    rows: &[V::Row],
+) -> Result<(), DatabaseError> {
+    let sql = V::UPSERT.replace("{table}", &schema.table(V::NAME));
+    let statement = transaction.prepare_cached(&sql).await?;
+    let columns = V::columns(rows);
+    let parameters: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column as _).collect();
+    transaction.execute(&statement, &parameters).await?;
+    Ok(())
+}

@@ -1,0 +1,37 @@
+# A PostgreSQL cluster that lives as long as its standard input is open. It prints its socket directory when it is
+# ready; then it obeys the lines `stop`, `kill`, `start`, `freeze` and `thaw`, and answers each with a line.
+set -eu
+bin=${1:+$1/}
+dir=$(mktemp -d "${TMPDIR:-/tmp}/pg.XXXXXX")
+server=
+
+start() {
+    # What a killed server left behind would look ready, and locked.
+    rm -f "$dir/data/postmaster.pid" "$dir"/.s.PGSQL.*
+    "${bin}postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=100 >>"$dir/log" 2>&1 &
+    server=$!
+    until [ "$(sed -n 8p "$dir/data/postmaster.pid" 2>/dev/null | tr -d ' ')" = ready ]; do
+        kill -0 "$server" || { cat "$dir/log" >&2; exit 1; }
+        sleep 0.02
+    done
+}
+everyone() { echo "$server $(cat "/proc/$server/task/$server/children")"; }
+end() {
+    kill "-$1" "$server" 2>/dev/null && kill -CONT $(everyone) 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+}
+trap 'end INT; rm -rf "$dir"' EXIT
+
+"${bin}initdb" -D "$dir/data" -U bookstock -A trust --no-locale -E UTF8 --no-sync >"$dir/log" 2>&1
+start
+echo "$dir"
+while read -r command; do
+    case $command in
+        stop) end INT ;;
+        kill) children=$(cat "/proc/$server/task/$server/children"); end KILL; kill -KILL $children 2>/dev/null || true ;;
+        start) start ;;
+        freeze) kill -STOP $(everyone) ;;
+        thaw) kill -CONT $(everyone) ;;
+    esac
+    echo "$command"
+done

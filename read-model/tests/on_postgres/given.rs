@@ -1,0 +1,120 @@
+//! What the tests begin with: a database with its first generation, and events.
+
+use crate::cluster;
+use domain::Timestamp;
+use domain::book::{BookEvent, BookId, Renewed, Warehoused};
+use read_model::admin_list::{self, AdminList};
+use read_model::batch::{ApplyError, apply};
+use read_model::book_stock::{self, BookStock};
+use read_model::database::Connection;
+use read_model::generation::active_or_first;
+use read_model::lease::{Checkpoint, Lease, WRITER_SETTINGS};
+use read_model::view::AnyView;
+use read_model::{Database, Happening, PageRequest, Reader, ReaderOptions, migrate};
+use std::time::Duration;
+use uuid::Uuid;
+
+pub(crate) const VIEWS: &[&dyn AnyView] = &[&BookStock, &AdminList];
+
+pub(crate) const TERM: Duration = Duration::from_secs(60);
+
+/// A database whose first generation serves.
+pub(crate) async fn read_models(name: &str) -> String {
+    let url = cluster::database(name).await;
+    set_up(&url).await;
+    url
+}
+
+pub(crate) async fn set_up(url: &str) {
+    migrate(url).await.unwrap();
+    let generation = active_or_first(&mut connect(url).await, VIEWS).await.unwrap();
+    assert_eq!(generation.number, 1);
+}
+
+pub(crate) async fn connect(url: &str) -> Connection {
+    let database: Database = url.parse().unwrap();
+    database.connect("tests", WRITER_SETTINGS).await.unwrap()
+}
+
+/// Runs statements of the test's own, as the owner of the database.
+pub(crate) async fn sql(url: &str, statements: &str) {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(statements).await.unwrap();
+}
+
+/// An owner of the first generation.
+pub(crate) struct Writer {
+    pub(crate) connection: Connection,
+    pub(crate) lease: Lease,
+    pub(crate) checkpoint: Checkpoint,
+}
+
+impl Writer {
+    pub(crate) async fn take(url: &str, owner: &str) -> Self {
+        let connection = connect(url).await;
+        let taken = Lease::take(&connection, 1, owner, TERM).await.unwrap();
+        let (lease, checkpoint) = taken.expect("nobody else holds the lease");
+        Self { connection, lease, checkpoint }
+    }
+
+    pub(crate) async fn apply(&mut self, batch: &[Happening]) -> Result<(), ApplyError> {
+        self.checkpoint = apply(&mut self.connection, &self.lease, self.checkpoint, batch, VIEWS).await?;
+        Ok(())
+    }
+}
+
+pub(crate) fn reader(url: &str) -> Reader {
+    Reader::new(url, ReaderOptions::default()).unwrap()
+}
+
+/// All rows of both views.
+pub(crate) async fn rows(url: &str) -> (Vec<book_stock::Row>, Vec<admin_list::Row>) {
+    let reader = reader(url);
+    let stocks = book_stock::page(&reader, &PageRequest { page: 0, size: 10_000, sort: vec![] }).await;
+    let admins = admin_list::page(&reader, &PageRequest { page: 0, size: 10_000, sort: vec![] }).await;
+    (stocks.unwrap().value.rows, admins.unwrap().value.rows)
+}
+
+pub(crate) fn book(number: u64) -> BookId {
+    BookId::try_from(number).unwrap()
+}
+
+/// So many seconds into the tests' time, and a microsecond that must not be lost.
+pub(crate) fn at(second: u64) -> Timestamp {
+    let micros = 1_700_000_000_000_001 + i64::try_from(second).unwrap() * 1_000_000;
+    Timestamp::from_unix_micros(micros).unwrap()
+}
+
+pub(crate) fn warehoused(number: u64, qty: u64, version: &str, name: Option<&str>) -> BookEvent {
+    BookEvent::Warehoused(Warehoused {
+        book_id: book(number),
+        qty: qty.try_into().unwrap(),
+        version: version.parse().unwrap(),
+        name: name.map(|name| name.parse().unwrap()),
+        occurred_at: at(0),
+    })
+}
+
+pub(crate) fn renewed(number: u64, version: &str) -> BookEvent {
+    BookEvent::Renewed(Renewed {
+        book_id: book(number),
+        version: version.parse().unwrap(),
+        stock: 100,
+        occurred_at: at(1),
+    })
+}
+
+/// The events as they come from a store: positions from 10 on in steps of 3, revisions from 0 in each stream.
+pub(crate) fn happenings(events: impl IntoIterator<Item = BookEvent>) -> Vec<Happening> {
+    let mut next = std::collections::HashMap::new();
+    let placed = |(index, event): (u64, BookEvent)| {
+        let next: &mut u64 = next.entry(event.book_id()).or_default();
+        let revision = *next;
+        *next += 1;
+        let position = 10 + 3 * index;
+        let event_id = Uuid::from_u128(position.into());
+        Happening { book_id: event.book_id(), revision, position, event, event_id }
+    };
+    (0..).zip(events).map(placed).collect()
+}

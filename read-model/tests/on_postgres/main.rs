@@ -1,0 +1,14 @@
+//! The read models on a real PostgreSQL.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy.toml allows them in tests, not in what tests share"
+)]
+
+mod cluster;
+mod given;
+mod leases;
+mod reading;
+mod rights;
+mod writing;

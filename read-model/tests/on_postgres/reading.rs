@@ -1,0 +1,151 @@
+//! Queries: right, bounded in time, and with their position.
+
+use crate::cluster::Cluster;
+use crate::given::*;
+use read_model::book_stock::SortBy;
+use read_model::{Behind, Order, PageRequest, Reader, ReaderError, ReaderOptions, admin_list, book_stock};
+use std::time::{Duration, Instant};
+
+async fn with_books(name: &str) -> String {
+    let url = read_models(name).await;
+    let mut writer = Writer::take(&url, "projector").await;
+    let stocks = [30, 10, 20, 10, 40].into_iter().zip(1..);
+    let names = [Some("나"), None, Some("가"), Some("b"), Some("A")];
+    let events = stocks.zip(names).map(|((qty, number), name)| warehoused(number, qty, "1.0", name));
+    writer.apply(&happenings(events)).await.unwrap();
+    url
+}
+
+async fn ids(reader: &Reader, page: u64, size: u32, sort: &[(SortBy, Order)]) -> (Vec<u64>, u64) {
+    let request = PageRequest { page, size, sort: sort.to_vec() };
+    let page = book_stock::page(reader, &request).await.unwrap().value;
+    (page.rows.iter().map(|row| row.book_id.get()).collect(), page.total)
+}
+
+#[tokio::test]
+async fn pages_are_sorted_counted_and_do_not_overlap() {
+    let reader = reader(&with_books("pages").await);
+    assert_eq!(ids(&reader, 0, 3, &[]).await, (vec![1, 2, 3], 5));
+    assert_eq!(ids(&reader, 1, 3, &[]).await, (vec![4, 5], 5));
+    assert_eq!(ids(&reader, 2, 3, &[]).await, (vec![], 5));
+    assert_eq!(ids(&reader, u64::MAX, 3, &[]).await, (vec![], 5));
+    let by_stock = [(SortBy::Stock, Order::Descending)];
+    assert_eq!(ids(&reader, 0, 5, &by_stock).await.0, [5, 1, 3, 2, 4]);
+    let by_stock_then_id = [(SortBy::Stock, Order::Ascending), (SortBy::BookId, Order::Descending)];
+    assert_eq!(ids(&reader, 0, 5, &by_stock_then_id).await.0, [4, 2, 3, 1, 5]);
+    assert_eq!(ids(&reader, 0, 5, &[(SortBy::Name, Order::Ascending)]).await.0, [5, 4, 3, 1, 2]);
+    assert_eq!(ids(&reader, 0, 5, &[(SortBy::Version, Order::Ascending)]).await.0, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn an_answer_carries_its_position_and_generation() {
+    let url = read_models("answer").await;
+    let reader = reader(&url);
+    let nothing = book_stock::by_id(&reader, book(1)).await.unwrap();
+    assert_eq!((nothing.value, nothing.position, nothing.generation), (None, 0, 1));
+
+    let batch = happenings([warehoused(1, 5, "1.0", None)]);
+    Writer::take(&url, "projector").await.apply(&batch).await.unwrap();
+    let found = admin_list::by_id(&reader, book(1)).await.unwrap();
+    assert_eq!((found.value.unwrap().book_stock, found.position), (5, 10));
+    assert_eq!(book_stock::by_id(&reader, book(2)).await.unwrap().value, None);
+}
+
+#[tokio::test]
+async fn a_reader_follows_when_another_generation_serves() {
+    let url = with_books("another_generation").await;
+    let reader = reader(&url);
+    assert_eq!(reader.ping().await.unwrap().generation, 1);
+    assert_eq!(book_stock::by_id(&reader, book(1)).await.unwrap().value.unwrap().stock, 30);
+    sql(
+        &url,
+        "CREATE SCHEMA rm_2;
+         GRANT USAGE ON SCHEMA rm_2 TO bookstock_reader;
+         CREATE TABLE rm_2.book_stock AS SELECT * FROM rm_1.book_stock;
+         UPDATE rm_2.book_stock SET stock = 31 WHERE book_id = 1;
+         GRANT SELECT ON rm_2.book_stock TO bookstock_reader;
+         INSERT INTO bookstock.projection (generation, fold_version, position, event_id)
+         SELECT 2, fold_version, position, event_id FROM bookstock.projection;
+         UPDATE bookstock.active SET generation = 2",
+    )
+    .await;
+    let found = book_stock::by_id(&reader, book(1)).await.unwrap();
+    assert_eq!((found.value.unwrap().stock, found.generation), (31, 2));
+    sql(&url, "UPDATE bookstock.active SET generation = 1; DROP SCHEMA rm_2 CASCADE").await;
+    let found = book_stock::by_id(&reader, book(1)).await.unwrap();
+    assert_eq!((found.value.unwrap().stock, found.generation), (30, 1));
+}
+
+#[tokio::test]
+async fn waiting_ends_when_the_event_is_there() {
+    let url = read_models("waiting").await;
+    let reader = reader(&url);
+    let waiting = reader.wait_for(10, Duration::from_secs(30));
+    let writing = async {
+        let batch = happenings([warehoused(1, 5, "1.0", None)]);
+        Writer::take(&url, "projector").await.apply(&batch).await.unwrap();
+    };
+    let (waited, ()) = tokio::join!(waiting, writing);
+    waited.unwrap();
+    assert_eq!(reader.position(), 10);
+    assert_eq!(reader.wait_for(11, Duration::from_millis(10)).await, Err(Behind { position: 10 }));
+}
+
+#[tokio::test]
+async fn a_notification_that_is_lost_does_not_keep_anyone_waiting() {
+    let url = read_models("lost_notification").await;
+    let reader = reader(&url);
+    let moved = "UPDATE bookstock.projection SET position = 7, event_id = gen_random_uuid()";
+    sql(&url, moved).await;
+    reader.wait_for(7, Duration::from_secs(10)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_without_read_models_says_so() {
+    let cluster = Cluster::start();
+    let url = cluster.database("empty").await;
+    assert!(matches!(reader(&url).ping().await, Err(ReaderError::NotSetUp(_))));
+    read_model::migrate(&url).await.unwrap();
+    assert!(matches!(reader(&url).ping().await, Err(ReaderError::NotSetUp(_))));
+}
+
+#[tokio::test]
+async fn more_queries_than_connections_are_all_answered() {
+    let url = with_books("more_queries").await;
+    let reader = Reader::new(&url, ReaderOptions { pool_size: 2, ..ReaderOptions::default() }).unwrap();
+    let queries = (0..200).map(|_| {
+        let reader = reader.clone();
+        tokio::spawn(async move { book_stock::by_id(&reader, book(1)).await.unwrap().value.unwrap().stock })
+    });
+    for query in queries.collect::<Vec<_>>() {
+        assert_eq!(query.await.unwrap(), 30);
+    }
+}
+
+#[tokio::test]
+async fn while_postgresql_is_frozen_or_gone_queries_fail_in_time_and_work_again_after() {
+    let cluster = Cluster::start();
+    let url = cluster.database("outages").await;
+    set_up(&url).await;
+    let reader = reader(&url);
+    reader.ping().await.unwrap();
+    for (outage, end) in [("freeze", "thaw"), ("stop", "start"), ("kill", "start")] {
+        cluster.command(outage);
+        let begun = Instant::now();
+        let queries: Vec<_> = (0..40)
+            .map(|_| {
+                let reader = reader.clone();
+                tokio::spawn(async move { reader.ping().await })
+            })
+            .collect();
+        for query in queries {
+            assert!(matches!(query.await.unwrap(), Err(ReaderError::Unavailable(_))), "{outage}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(2), "{outage}: {:?}", begun.elapsed());
+        cluster.command(end);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while let Err(error) = reader.ping().await {
+            assert!(Instant::now() < deadline, "after {outage}: {error}");
+        }
+    }
+}
