@@ -26,7 +26,7 @@ pub struct Database {
 /// The text is no address of a database.
 #[derive(Debug, thiserror::Error)]
 #[error("the database address is not like postgres://user:password@host:5432/name: {0}")]
-pub struct NotAnAddress(#[source] tokio_postgres::Error);
+pub struct NotAnAddress(String);
 
 /// Why PostgreSQL did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +74,8 @@ impl FromStr for Database {
     type Err = NotAnAddress;
 
     fn from_str(url: &str) -> Result<Self, NotAnAddress> {
-        let mut config: tokio_postgres::Config = url.parse().map_err(NotAnAddress)?;
+        let mut config: tokio_postgres::Config =
+            url.parse().map_err(|error| NotAnAddress(describe(&error)))?;
         config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(TCP_TIMEOUT);
         Ok(Self { config })
     }

@@ -24,4 +24,5 @@ pub use migrate::{MigrateError, migrate};
 pub use page::{Order, Page, PageRequest, SortColumn};
 pub use position::Behind;
 pub use reader::{At, Reader, ReaderError, ReaderOptions};
+pub use value::Unreadable;
 pub use view::{Happening, View};

@@ -1,6 +1,8 @@
 //! What the tests begin with, and how they look at what comes of it.
 
 use crate::store::Store;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
 use domain::Timestamp;
 use domain::book::{BookEvent, BookId, Renewed, Warehoused};
 use projector::Settings;
@@ -9,13 +11,14 @@ use service_kit::Health;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 /// Longer than anything takes, on a busy machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A projector in this process.
 pub(crate) struct Running {
-    pub(crate) health: Health,
+    health: Health,
     shutdown: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -31,6 +34,19 @@ impl Running {
         let (checked, stop) = (health.clone(), shutdown.clone());
         let task = tokio::spawn(async move { projector::run(settings, &checked, stop).await });
         Self { health, shutdown, task }
+    }
+
+    /// The answer to `GET /readyz`.
+    pub(crate) async fn readiness(&self) -> String {
+        let request = Request::get("/readyz").body(Body::empty()).unwrap();
+        let answer = self.health.routes().oneshot(request).await.unwrap();
+        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    /// Before it has registered its checks, a projector is not ready.
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.readiness().await.contains("projection") && self.health.is_ready()
     }
 
     pub(crate) async fn stop(self) {

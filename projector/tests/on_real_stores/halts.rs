@@ -13,7 +13,7 @@ async fn an_event_that_nobody_understands_halts_the_projection_there() {
     let projector = Running::start(&store, &url);
     let reader = reader(&url);
     reader.wait_for(before, PATIENCE).await.unwrap();
-    until("it shows", async || readiness(&projector).await.contains("unknown event type \\\"Shredded\\\""))
+    until("it shows", async || projector.readiness().await.contains("unknown event type \\\"Shredded\\\""))
         .await;
     assert_eq!(stocks(&reader).await, [(1, 5)]);
     assert_eq!(reader.ping().await.unwrap().position, before);
@@ -32,7 +32,7 @@ async fn another_event_store_is_refused() {
     let another = Store::start();
     warehouse(&another, 2, &[6, 7, 8]).await;
     let projector = Running::start(&another, &url);
-    until("it shows", async || readiness(&projector).await.contains("replay rebuild")).await;
+    until("it shows", async || projector.readiness().await.contains("replay rebuild")).await;
     assert_eq!(stocks(&reader).await, [(1, 5)]);
     projector.stop().await;
 
@@ -47,7 +47,7 @@ async fn another_event_store_is_refused() {
 async fn tables_of_another_version_of_the_views_are_refused() {
     let (store, url) = (Store::start(), cluster::database("another_version").await);
     let projector = Running::start(&store, &url);
-    until("it is ready", async || projector.health.is_ready()).await;
+    until("it is ready", async || projector.is_ready().await).await;
     projector.stop().await;
     let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -55,16 +55,7 @@ async fn tables_of_another_version_of_the_views_are_refused() {
 
     let projector = Running::start(&store, &url);
     warehouse(&store, 1, &[5]).await;
-    until("it shows", async || readiness(&projector).await.contains("replay rebuild")).await;
+    until("it shows", async || projector.readiness().await.contains("replay rebuild")).await;
     assert_eq!(stocks(&reader(&url)).await, []);
     projector.stop().await;
-}
-
-/// The answer to `GET /readyz`.
-async fn readiness(projector: &Running) -> String {
-    use tower::ServiceExt as _;
-    let request = axum::extract::Request::get("/readyz").body(axum::body::Body::empty()).unwrap();
-    let answer = projector.health.routes().oneshot(request).await.unwrap();
-    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-    String::from_utf8(body.to_vec()).unwrap()
 }

@@ -13,10 +13,10 @@ async fn a_killed_event_store_is_followed_again_when_it_is_back() {
         let last = warehouse(&store, 1, &[1; 100]).await;
         reader.wait_for(last, PATIENCE).await.unwrap();
         store.kill();
-        until("the outage shows", async || !projector.health.is_ready()).await;
+        until("the outage shows", async || !projector.is_ready().await).await;
         assert_eq!(stocks(&reader).await, [(1, 100 * round)]);
         store.start_again();
-        until("it is ready again", async || projector.health.is_ready()).await;
+        until("it is ready again", async || projector.is_ready().await).await;
     }
     projector.stop().await;
 }
@@ -27,18 +27,18 @@ async fn postgresql_may_stop_crash_or_freeze_at_any_moment() {
     let url = cluster.database("outages").await;
     let projector = Running::start(&store, &url);
     let reader = reader(&url);
-    until("it is ready", async || projector.health.is_ready()).await;
+    until("it is ready", async || projector.is_ready().await).await;
     for (outage, end) in [("stop", "start"), ("kill", "start"), ("freeze", "thaw")] {
         // It may hit in the middle of a batch: nobody waits for these.
         warehouse(&store, 1, &[1; 400]).await;
         warehouse(&store, 2, &[2; 400]).await;
         cluster.command(outage);
-        until("the outage shows", async || !projector.health.is_ready()).await;
+        until("the outage shows", async || !projector.is_ready().await).await;
         warehouse(&store, 1, &[1; 400]).await;
         cluster.command(end);
         let last = warehouse(&store, 2, &[2; 400]).await;
         reader.wait_for(last, PATIENCE).await.unwrap();
-        until("it is ready again", async || projector.health.is_ready()).await;
+        until("it is ready again", async || projector.is_ready().await).await;
     }
     assert_eq!(stocks(&reader).await, [(1, 2400), (2, 4800)]);
     projector.stop().await;
@@ -55,6 +55,6 @@ async fn it_starts_before_the_stores_do() {
     cluster.command("start");
     store.start_again();
     reader(&url).wait_for(last, PATIENCE).await.unwrap();
-    until("it is ready", async || projector.health.is_ready()).await;
+    until("it is ready", async || projector.is_ready().await).await;
     projector.stop().await;
 }

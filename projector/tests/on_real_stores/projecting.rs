@@ -14,7 +14,7 @@ async fn events_appear_in_both_views() {
     let reader = reader(&url);
     reader.wait_for(last, PATIENCE).await.unwrap();
     assert_eq!(stocks(&reader).await, [(1, 100), (2, 11)]);
-    until("all checks hold", async || projector.health.is_ready()).await;
+    until("all checks hold", async || projector.is_ready().await).await;
     projector.stop().await;
 }
 

@@ -13,7 +13,7 @@ async fn a_standby_takes_over_within_five_seconds_of_a_death() {
     let first = warehouse(&store, 1, &[1; 10]).await;
     reader.wait_for(first, PATIENCE).await.unwrap();
     let standby = Running::start(&store, &url);
-    until("the standby is ready", async || standby.health.is_ready()).await;
+    until("the standby is ready", async || standby.is_ready().await).await;
 
     active.crash().await;
     let death = Instant::now();
@@ -29,9 +29,9 @@ async fn a_standby_takes_over_at_once_from_an_orderly_stop() {
     let (store, url) = (Store::start(), cluster::database("orderly_stop").await);
     let reader = reader(&url);
     let active = Running::start(&store, &url);
-    until("it is ready", async || active.health.is_ready()).await;
+    until("it is ready", async || active.is_ready().await).await;
     let standby = Running::start(&store, &url);
-    until("the standby is ready", async || standby.health.is_ready()).await;
+    until("the standby is ready", async || standby.is_ready().await).await;
 
     active.stop().await;
     let stop = Instant::now();

@@ -20,7 +20,11 @@ end() {
     kill "-$1" "$server" 2>/dev/null && kill -CONT $(everyone) 2>/dev/null || true
     wait "$server" 2>/dev/null || true
 }
+# A test that died no longer reads the answers; that must not end the shell before its trap.
+trap '' PIPE
 trap 'end INT; rm -rf "$dir"' EXIT
+# A shell that a signal ends runs no EXIT trap, unless it exits because of it.
+trap 'exit 1' INT TERM HUP
 
 "${bin}initdb" -D "$dir/data" -U bookstock -A trust --no-locale -E UTF8 --no-sync >"$dir/log" 2>&1
 start
@@ -30,8 +34,9 @@ while read -r command; do
         stop) end INT ;;
         kill) children=$(cat "/proc/$server/task/$server/children"); end KILL; kill -KILL $children 2>/dev/null || true ;;
         start) start ;;
-        freeze) kill -STOP $(everyone) ;;
-        thaw) kill -CONT $(everyone) ;;
+        # A backend may end between being listed and being signalled.
+        freeze) kill -STOP $(everyone) 2>/dev/null || true ;;
+        thaw) kill -CONT $(everyone) 2>/dev/null || true ;;
     esac
-    echo "$command"
+    echo "$command" 2>/dev/null || exit 1
 done
