@@ -65,7 +65,7 @@ impl<Store: EventStore> Owned<'_, Store> {
     async fn write(&mut self, batch: &[read_model::Happening]) -> Result<(), End> {
         self.checkpoint = batch::apply(self.connection, self.lease, self.checkpoint, batch, VIEWS).await?;
         tracing::debug!(events = batch.len(), position = self.checkpoint.position, "events were applied");
-        self.progress.ready();
+        self.progress.ready_as("active");
         Ok(())
     }
 

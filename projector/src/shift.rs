@@ -108,13 +108,13 @@ impl<Store: EventStore> Projector<Store> {
 
     /// Stands by, then works, and hands the lease back. After a halt only progress is a reason to be ready again.
     async fn shift(&self, halted: Option<&Halt>, shutdown: &CancellationToken) -> End {
-        let ready = || {
+        let ready_as = |what| {
             if !halted.is_some_and(Halt::is_about_an_event) {
-                self.projection_check.ready();
+                self.projection_check.ready_as(what);
             }
         };
         let (mut connection, lease, checkpoint) =
-            match shutdown.run_until_cancelled(self.stand_by(ready)).await {
+            match shutdown.run_until_cancelled(self.stand_by(|| ready_as("standing by"))).await {
                 None => return End::Stopped,
                 Some(Err(end)) => return end,
                 Some(Ok(owned)) => owned,
@@ -127,7 +127,7 @@ impl<Store: EventStore> Projector<Store> {
                 position = checkpoint.position,
                 "projecting"
             );
-            ready();
+            ready_as("active");
         };
         let owned = Owned {
             store: &self.store,

@@ -61,7 +61,12 @@ impl Health {
 impl Check {
     /// The part can do its work.
     pub fn ready(&self) {
-        self.set(true, "ok");
+        self.ready_as("ok");
+    }
+
+    /// The part can do its work, in the way that `detail` tells the operator.
+    pub fn ready_as(&self, detail: &str) {
+        self.set(true, detail);
     }
 
     /// The part cannot; `why` is shown to the operator.

@@ -29,9 +29,10 @@ async fn a_standby_takes_over_at_once_from_an_orderly_stop() {
     let (store, url) = (Store::start(), cluster::database("orderly_stop").await);
     let reader = reader(&url);
     let active = Running::start(&store, &url);
-    until("it is ready", async || active.is_ready().await).await;
+    until("it is active", async || active.readiness().await.contains("active")).await;
     let standby = Running::start(&store, &url);
-    until("the standby is ready", async || standby.is_ready().await).await;
+    until("the other stands by", async || standby.readiness().await.contains("standing by")).await;
+    assert!(active.is_ready().await && standby.is_ready().await);
 
     active.stop().await;
     let stop = Instant::now();
