@@ -149,9 +149,7 @@ impl<S: EventStore, A: Persist> Transact<S, A> {
             let (state, events) = encode(&stream, loaded.state.clone(), &events, intention, hash);
             let expected = loaded.last.map_or(Expected::NoStream, |last| Expected::Revision(last.revision));
             *may_be_booked = true;
-            let appended = self.store.append(&stream, expected, events).await;
-            *may_be_booked = false;
-            match appended {
+            match self.store.append(&stream, expected, events).await {
                 Ok(last) => {
                     if let Some(key) = may_repeat {
                         let command = Some(hash.fingerprint());
@@ -165,6 +163,7 @@ impl<S: EventStore, A: Persist> Transact<S, A> {
                 }
                 // If nothing came after what we know, the stream is not the one we know: it is loaded anew.
                 Err(AppendError::Conflict { .. }) => {
+                    *may_be_booked = false;
                     if history::catch_up(&self.store, &stream, &mut loaded).await? {
                         fresh = true;
                         *known = Some(loaded);

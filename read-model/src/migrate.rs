@@ -79,7 +79,10 @@ async fn make_reader_role(connection: &Connection) -> Result<(), MigrateError> {
                     NULL;
                 END;
             END IF;
-            IF NOT pg_has_role(current_user, '{READER_ROLE}', 'MEMBER') THEN
+            -- Since PostgreSQL 16 a member may not take the role on unless that is granted too.
+            IF NOT pg_has_role(current_user, '{READER_ROLE}',
+                CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+            THEN
                 GRANT {READER_ROLE} TO CURRENT_USER;
             END IF;
         END $$"

@@ -21,7 +21,7 @@ async fn ready(replica: &Replica, status: u16) {
 #[tokio::test]
 async fn without_its_store_a_command_is_told_so_within_a_second_and_goes_on_after() {
     let mut store = Store::start().await;
-    let replica = Replica::start(&store).await;
+    let replica = Replica::hurried(&store).await;
     replica.warehouse(1, 5).await.ok(201);
     ready(&replica, 200).await;
 
@@ -44,7 +44,7 @@ async fn without_its_store_a_command_is_told_so_within_a_second_and_goes_on_afte
 #[tokio::test]
 async fn an_outcome_that_nobody_knows_comes_with_the_key_to_ask_again() {
     let store = Store::start().await;
-    let replica = Replica::start(&store).await;
+    let replica = Replica::hurried(&store).await;
     replica.warehouse(1, 5).await.ok(201);
     store.freeze().await;
     let keyed = within_a_second(replica.warehouse_keyed(1, 7, "mine")).await;
@@ -61,7 +61,7 @@ async fn an_outcome_that_nobody_knows_comes_with_the_key_to_ask_again() {
     assert_eq!(unkeyed.header("idempotency-key"), key);
     store.thaw().await;
     replica.warehouse_keyed(1, 100, &key).await.ok(201);
-    Replica::start(&store).await.warehouse_keyed(1, 100, &key).await.ok(201);
+    Replica::hurried(&store).await.warehouse_keyed(1, 100, &key).await.ok(201);
     assert_eq!(replica.stock(1).await, 112);
     assert_eq!(store.events(1).await.len(), 3);
 }
@@ -69,7 +69,7 @@ async fn an_outcome_that_nobody_knows_comes_with_the_key_to_ask_again() {
 #[tokio::test]
 async fn a_repeat_of_what_is_booked_is_not_told_that_nothing_was() {
     let mut store = Store::start().await;
-    let replica = Replica::start(&store).await;
+    let replica = Replica::hurried(&store).await;
     let first = replica.warehouse_keyed(1, 5, "k").await;
     first.ok(201);
     store.freeze().await;
@@ -86,7 +86,7 @@ async fn a_repeat_of_what_is_booked_is_not_told_that_nothing_was() {
 #[tokio::test]
 async fn a_frozen_store_leaves_no_client_without_an_answer() {
     let store = Store::start().await;
-    let replica = Replica::start(&store).await;
+    let replica = Replica::hurried(&store).await;
     replica.warehouse(1, 5).await.ok(201);
     store.freeze().await;
     let waiting =

@@ -116,11 +116,20 @@ impl Replica {
         Self::start_with(store, None).await
     }
 
+    /// With the deadline that programs have. All others are patient, so that a busy machine fails no test.
+    pub(crate) async fn hurried(store: &Store) -> Self {
+        Self::run(store, None, 777).await
+    }
+
     pub(crate) async fn start_with(store: &Store, name: Option<&str>) -> Self {
+        Self::run(store, name, 20_000).await
+    }
+
+    async fn run(store: &Store, name: Option<&str>, store_timeout_ms: u64) -> Self {
         let settings = Settings {
             event_store_url: store.url(),
             name: name.map(|name| name.parse::<BookName>().unwrap()),
-            store_timeout_ms: 777,
+            store_timeout_ms,
             book_cache_mib: 1,
         };
         let (health, shutdown) = (Health::default(), CancellationToken::new());
