@@ -7,9 +7,8 @@ use crate::process::{Process, built};
 use crate::report::Report;
 use crate::round::{Meter, Round};
 use crate::system::{ANY_PORT, System, event_store};
-use anyhow::{Context as _, bail, ensure};
-use event_store::{EventStore, Filter, Follow, Heard, Kurrent, Position};
-use futures_util::StreamExt as _;
+use anyhow::Context as _;
+use event_store::{Kurrent, Position};
 use read_model::{Reader, ReaderOptions};
 use std::path::Path;
 use std::time::Duration;
@@ -48,7 +47,7 @@ pub(crate) async fn run(plan: Plan, size: Size, dir: &Path) -> anyhow::Result<Re
     let servers = [store_process.server(), system.server()];
 
     for round in 0..plan.rounds {
-        report.add(FOLLOWER, 1, follow(&store, events, &servers).await?);
+        report.add(FOLLOWER, 1, history::hear(&store, events, &servers).await?);
         let database = empty_database(&system.database, round).await?;
         report.add(PROJECTOR, 1, project(&store_url, &database, last, events, &servers, dir).await?);
     }
@@ -57,27 +56,6 @@ pub(crate) async fn run(plan: Plan, size: Size, dir: &Path) -> anyhow::Result<Re
     drop(store);
     store_process.stop().await?;
     Ok(report)
-}
-
-/// Hears the whole history and forgets it.
-pub(crate) async fn follow(
-    store: &impl EventStore,
-    events: u64,
-    servers: &[Server],
-) -> anyhow::Result<Round> {
-    let meter = Meter::start(servers)?;
-    let books = Filter { stream_prefixes: vec![domain::book::STREAM_PREFIX.to_owned()] };
-    let mut heard = store.follow(Follow::FromBeginning, books);
-    let mut count = 0;
-    loop {
-        match heard.next().await.context("following ended by itself")? {
-            Heard::Event(_) => count += 1,
-            Heard::CaughtUp => break,
-            Heard::Interrupted(reason) => bail!("following was interrupted: {reason}"),
-        }
-    }
-    ensure!(count == events, "{count} of {events} events were heard");
-    meter.stop(count, None)
 }
 
 /// Starts a projector on an empty database, and waits until its checkpoint is `last`.

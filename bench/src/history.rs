@@ -1,9 +1,12 @@
-//! A history of books: valid events, written several at a time.
+//! A history of books: valid events, written several at a time, and heard again.
 
-use domain::book::{Book, BookId, Warehouse};
+use crate::cpu::Server;
+use crate::round::{Meter, Round};
+use anyhow::{Context as _, bail, ensure};
+use domain::book::{Book, BookId, STREAM_PREFIX, Warehouse};
 use domain::metadata::SCHEMA_VERSION;
 use domain::{Command as _, Decide as _, Evolve as _, Metadata, Persist as _, Timestamp};
-use event_store::{EventStore, Expected, NewEvent, Position};
+use event_store::{EventStore, Expected, Filter, Follow, Heard, NewEvent, Position};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
@@ -19,6 +22,23 @@ pub(crate) async fn write(store: &impl EventStore, books: u64, events: u32) -> a
     .buffer_unordered(AT_ONCE)
     .try_fold(Position::default(), |last, position| async move { Ok(last.max(position)) })
     .await
+}
+
+/// Hears the whole history and forgets it.
+pub(crate) async fn hear(store: &impl EventStore, events: u64, servers: &[Server]) -> anyhow::Result<Round> {
+    let meter = Meter::start(servers)?;
+    let books = Filter { stream_prefixes: vec![STREAM_PREFIX.to_owned()] };
+    let mut heard = store.follow(Follow::FromBeginning, books);
+    let mut count = 0;
+    loop {
+        match heard.next().await.context("following ended by itself")? {
+            Heard::Event(_) => count += 1,
+            Heard::CaughtUp => break,
+            Heard::Interrupted(reason) => bail!("following was interrupted: {reason}"),
+        }
+    }
+    ensure!(count == events, "{count} of {events} events were heard");
+    meter.stop(count, None)
 }
 
 /// The stream of a book and its first events, as the command side writes them.

@@ -2,7 +2,6 @@
 //! reading everything.
 
 use crate::Plan;
-use crate::catch_up::follow;
 use crate::cpu::Server;
 use crate::history;
 use crate::limits::{Running, disk, echo};
@@ -51,7 +50,7 @@ pub(crate) async fn run(plan: Plan, dir: &Path) -> anyhow::Result<Report> {
     history::write(&store, books, events_each).await?;
     let events = books * u64::from(events_each);
     for _ in 0..plan.rounds {
-        report.add(FOLLOW, 1, follow(&store, events, &servers).await?);
+        report.add(FOLLOW, 1, history::hear(&store, events, &servers).await?);
         report.add(READ_ALL, 1, read_all(&store, events, &servers).await?);
     }
     for round in 0..plan.rounds {

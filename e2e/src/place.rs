@@ -1,5 +1,6 @@
 //! The directory of one test: data, logs, and every process that lives in it.
 
+use crate::eventually;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +13,7 @@ const TAIL: usize = 60;
 
 /// A directory that goes away with the test, and takes every process with it that has its working directory in it.
 ///
-/// Living there is how processes are told that no test holds a handle of, such as the backends of PostgreSQL.
+/// By their working directory those are found, too, that no test started itself, such as the backends of PostgreSQL.
 #[derive(Debug)]
 pub struct Place {
     dir: TempDir,
@@ -60,6 +61,11 @@ impl Place {
         }
     }
 
+    /// Freezes every process that lives in `part`: its connections stay open and nothing answers.
+    pub async fn freeze(&self, part: &str) {
+        freeze(|| self.inhabitants(part)).await;
+    }
+
     /// The file that the next process called `name` writes `what` to.
     pub(crate) fn log(&self, name: &str, what: &str) -> PathBuf {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
@@ -83,6 +89,26 @@ impl Place {
             }
         }
     }
+}
+
+/// Stops processes in their tracks, and waits until they stand still: on a busy machine some of their threads go on for
+/// a while after the signal.
+pub(crate) async fn freeze(processes: impl Fn() -> Vec<Pid>) {
+    eventually("every thread stands still", async || {
+        let moving: Vec<Pid> = processes().into_iter().filter(|pid| !stands_still(*pid)).collect();
+        for pid in &moving {
+            let _ = kill_process(*pid, Signal::STOP);
+        }
+        if moving.is_empty() { Ok(()) } else { Err(format!("{moving:?} move")) }
+    })
+    .await;
+}
+
+fn stands_still(process: Pid) -> bool {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().filter_map(Result::ok);
+    let mut states = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    // The state follows the name, which is in parentheses and may have any in it.
+    states.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')))
 }
 
 impl Drop for Place {

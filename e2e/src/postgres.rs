@@ -81,8 +81,8 @@ impl Postgres {
     }
 
     /// Freezes all its processes: connections stay open and nothing answers.
-    pub fn freeze(&self) {
-        self.place.signal(HOME, Signal::STOP);
+    pub async fn freeze(&self) {
+        self.place.freeze(HOME).await;
     }
 
     /// Lets them go on.
@@ -111,7 +111,7 @@ pub async fn connect(url: &str) -> Result<tokio_postgres::Client, String> {
     Ok(client)
 }
 
-fn spawn(place: &Arc<Place>) -> Process {
+fn spawn(place: &Place) -> Process {
     let home = place.path().join(HOME);
     let mut postgres = program("postgres");
     postgres.arg("-D").arg(home.join("data"));

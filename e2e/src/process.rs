@@ -1,12 +1,12 @@
 //! One process under test.
 
+use crate::place::freeze;
 use crate::{Place, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
 /// A process that lives in a [`Place`] and logs there. Dropping it kills it.
 #[derive(Debug)]
@@ -15,7 +15,6 @@ pub struct Process {
     child: Child,
     out: PathBuf,
     err: PathBuf,
-    place: Arc<Place>,
 }
 
 /// How a process ended, and all it said.
@@ -49,7 +48,7 @@ impl Process {
     /// # Panics
     /// When it cannot be started.
     #[must_use]
-    pub fn start(place: &Arc<Place>, name: &str, command: &mut Command) -> Self {
+    pub fn start(place: &Place, name: &str, command: &mut Command) -> Self {
         let (out, err) = (place.log(name, "out"), place.log(name, "err"));
         let child = command
             .current_dir(place.path())
@@ -58,7 +57,7 @@ impl Process {
             .stderr(File::create(&err).unwrap())
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        Self { name: name.to_owned(), child, out, err, place: Arc::clone(place) }
+        Self { name: name.to_owned(), child, out, err }
     }
 
     /// The addresses that it says it listens on, when it has told `count` of them.
@@ -121,6 +120,16 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Freezes it: its connections stay open and nothing answers.
+    pub async fn freeze(&self) {
+        freeze(|| vec![Pid::from_child(&self.child)]).await;
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Ends it as a power cut would.
     ///
     /// # Panics
@@ -128,12 +137,6 @@ impl Process {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-    }
-
-    /// Where it lives.
-    #[must_use]
-    pub fn place(&self) -> &Arc<Place> {
-        &self.place
     }
 }
 

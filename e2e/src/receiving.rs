@@ -4,7 +4,6 @@ use crate::{Place, Process, Site, command};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// How many rows and copies the real list has, and the one that is made up where that is missing.
 const ROWS: u64 = 10_000;
@@ -57,7 +56,7 @@ impl ReceivingList {
 
     /// Begins to send it to `site`.
     #[must_use]
-    pub fn send(&self, place: &Arc<Place>, site: &Site) -> Process {
+    pub fn send(&self, place: &Place, site: &Site) -> Process {
         let mut receive = command("bookstock");
         receive.arg("receive").arg(&self.path).args(["--url", &site.url("")]);
         Process::start(place, "receive", &mut receive)

@@ -109,8 +109,8 @@ impl System {
     }
 
     /// Freezes its PostgreSQL.
-    pub fn freeze_postgres(&self) {
-        self.place.signal(DATA, Signal::STOP);
+    pub async fn freeze_postgres(&self) {
+        self.place.freeze(DATA).await;
     }
 
     /// Lets its PostgreSQL go on.
@@ -142,7 +142,7 @@ impl System {
     }
 }
 
-async fn spawn(place: &Arc<Place>, up: &mut Command) -> (Process, Value) {
+async fn spawn(place: &Place, up: &mut Command) -> (Process, Value) {
     let file = place.path().join(DATA).join("bookstock.json");
     // What a killed system left behind says nothing of the one that starts now.
     let _ = fs::remove_file(&file);

@@ -68,13 +68,13 @@ impl Service {
     }
 
     /// Freezes it: its connections stay open and nothing answers.
-    pub fn freeze(&self) {
-        self.process.signal(Signal::STOP);
+    pub async fn freeze(&self) {
+        self.process.freeze().await;
     }
 
     /// Lets it go on.
     pub fn thaw(&self) {
-        self.process.signal(Signal::CONT);
+        self.process.thaw();
     }
 
     /// Waits until it says that it is ready.
@@ -86,7 +86,7 @@ impl Service {
 }
 
 fn spawn(
-    place: &Arc<Place>,
+    place: &Place,
     name: &str,
     program: &str,
     arguments: &[String],

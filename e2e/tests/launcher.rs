@@ -17,6 +17,21 @@ async fn refusal(system: &System, refused: &mut Command) -> String {
     lines[0].to_owned()
 }
 
+/// Warehouses five copies of book 1, which then has `stock`, and returns the position.
+async fn warehouse_five(system: &System, stock: u64) -> String {
+    let body = system.gateway().warehouse(1, 5).await.json(201);
+    assert_eq!(body["stock"], stock);
+    body["position"].as_str().unwrap().to_owned()
+}
+
+/// Wants both views to have `stock` copies of book 1 at `position`.
+async fn shows(system: &System, stock: u64, position: &str) {
+    for (path, field) in [("/books/1", "stock"), ("/admins/1", "bookStock")] {
+        let path = format!("{path}?minPosition={position}&wait=10000");
+        assert_eq!(system.gateway().get(&path).await.json(200)[field], stock);
+    }
+}
+
 #[tokio::test]
 async fn a_second_start_on_the_same_data_is_refused_and_harms_nobody() {
     let system = System::start().await;
@@ -60,7 +75,7 @@ async fn an_address_that_others_can_reach_is_refused() {
 #[tokio::test]
 async fn a_missing_postgresql_is_named_with_its_package() {
     let mut system = System::start().await;
-    system.gateway().warehouse(1, 5).await.json(201);
+    let position = warehouse_five(&system, 5).await;
     system.stop(Signal::TERM).await;
     let version = system.place.path().join("data/postgres/PG_VERSION");
     let installed = fs::read(&version).unwrap();
@@ -69,7 +84,7 @@ async fn a_missing_postgresql_is_named_with_its_package() {
     assert!(why.contains("PostgreSQL") && why.contains("postgresql-7"), "{why}");
     fs::write(&version, installed).unwrap();
     system.start_again().await;
-    assert_eq!(system.gateway().get("/books/1").await.json(200)["stock"], 5);
+    shows(&system, 5, &position).await;
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ async fn while_postgresql_is_frozen_commands_go_on_and_the_views_catch_up_after(
     let topology = Topology::start().await;
     let (desk, queries) = (topology.command_apis[0].site(), topology.queries());
     views_catch_up(&desk, &queries, 1, 5).await;
-    topology.postgres.freeze();
+    topology.postgres.freeze().await;
     commands_go_on(&desk, 1..=50).await;
     let answer = queries.get("/books/1").await;
     assert_eq!(answer.status, 503, "{answer:?}");
@@ -75,7 +75,7 @@ async fn in_one_process_too_a_frozen_postgresql_stops_no_command() {
     let system = System::start().await;
     let gateway = system.gateway();
     views_catch_up(&gateway, &gateway, 1, 5).await;
-    system.freeze_postgres();
+    system.freeze_postgres().await;
     commands_go_on(&gateway, 1..=50).await;
     system.thaw_postgres();
     views_catch_up(&gateway, &gateway, 1, 15).await;
@@ -120,7 +120,7 @@ async fn while_the_event_store_is_frozen_no_command_waits_longer_than_a_second()
     let topology = Topology::start().await;
     let (desk, queries) = (topology.command_apis[0].site(), topology.queries());
     views_catch_up(&desk, &queries, 1, 5).await;
-    topology.event_store.freeze();
+    topology.event_store.freeze().await;
     let path = "/books/1/warehousings";
     let command = json!({"qty": 7});
     let keyed = async || desk.post_keyed(path, &command, Some("mine")).await.unwrap();
@@ -139,16 +139,16 @@ async fn when_parts_freeze_in_turn_every_acknowledged_command_is_booked_once() {
     let librarians = Librarians::begin(&topology.desks());
     for _ in 0..2 {
         librarians.book(COMMANDS).await;
-        topology.postgres.freeze();
+        topology.postgres.freeze().await;
         librarians.book(COMMANDS).await;
         topology.postgres.thaw();
         for projector in &topology.projectors {
-            projector.freeze();
+            projector.freeze().await;
             librarians.book(COMMANDS).await;
             projector.thaw();
         }
         // The librarians are told that an outcome is unknown, and send the same again.
-        topology.event_store.freeze();
+        topology.event_store.freeze().await;
         let looked = within_a_second("a look into the stream", topology.desks()[0].get("/libraries/1")).await;
         looked.problem(503, "event-store-unavailable");
         topology.event_store.thaw();
@@ -164,10 +164,10 @@ async fn a_standby_takes_over_from_a_frozen_projector_which_then_changes_nothing
     let topology = Topology::start().await;
     let (desk, queries) = (topology.command_apis[0].site(), topology.queries());
     views_catch_up(&desk, &queries, 1, 5).await;
-    topology.projectors[0].freeze();
+    topology.projectors[0].freeze().await;
     views_catch_up(&desk, &queries, 1, 10).await;
     topology.projectors[0].thaw();
-    topology.projectors[1].freeze();
+    topology.projectors[1].freeze().await;
     views_catch_up(&desk, &queries, 1, 15).await;
     topology.projectors[1].thaw();
     commands_go_on(&desk, 1..=50).await;
