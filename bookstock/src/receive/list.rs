@@ -3,11 +3,16 @@
 use csv::{ByteRecord, ReaderBuilder, StringRecord};
 use domain::book::{BookId, BookName, Edition, Quantity};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
 /// How many bad rows are named; the rest is counted.
 const NAMED_AT_MOST: usize = 20;
+
+/// How many rows of one book a list may have. A row that is sent again is recognised among the last 1,000 events of
+/// its book; with more rows than that, sending the list again would book the first ones twice.
+const ROWS_OF_A_BOOK: usize = 1_000;
 
 /// What spreadsheet programs put before UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -98,12 +103,21 @@ impl ReceivingList {
         let header = reader.headers().map_err(|error| ListError::Header(error.to_string()))?.clone();
         let columns = Columns::of(&header)?;
         let (mut rows, mut bad) = (Vec::new(), Vec::new());
+        let mut rows_of = HashMap::new();
         for record in reader.byte_records() {
             // Reading from memory does not fail, and cells may have any length and any bytes.
             let Ok(record) = record else { break };
             let line = line_of(&record, content);
             match columns.row(record, line, header.len()) {
-                Ok(row) => rows.push(row),
+                Ok(row) => {
+                    let count = rows_of.entry(row.book_id).or_insert(0_usize);
+                    *count += 1;
+                    if *count <= ROWS_OF_A_BOOK {
+                        rows.push(row);
+                    } else {
+                        bad.push(BadRow { line, reason: too_many_rows(row.book_id) });
+                    }
+                }
                 Err(reason) => bad.push(BadRow { line, reason }),
             }
         }
@@ -117,6 +131,12 @@ impl ReceivingList {
         }
         Ok(Self { ignored: columns.ignored, header, rows })
     }
+}
+
+fn too_many_rows(book: BookId) -> String {
+    format!(
+        "book {book} has {ROWS_OF_A_BOOK} rows before this one; more could not be sent again safely, so split the list"
+    )
 }
 
 /// The line that a record begins on. The reader counts from where the record before it ended, blank lines included.
@@ -256,6 +276,15 @@ mod tests {
         assert!(error.starts_with("30 bad rows\n  line 2: "), "{error}");
         assert!(error.ends_with("\n  and 10 more"), "{error}");
         assert_eq!(error.lines().count(), 22);
+    }
+
+    #[test]
+    fn more_rows_of_one_book_than_can_be_sent_again_safely_are_refused() {
+        let rows = |count: usize| format!("bookId,qty\n8,1\n{}", "7,1\n".repeat(count));
+        assert_eq!(ReceivingList::parse(rows(1_000).as_bytes()).unwrap().rows.len(), 1_001);
+        let bad = bad_rows(&rows(1_001));
+        assert_eq!(bad.len(), 1);
+        assert!(bad[0].starts_with("line 1003: book 7 has 1000 rows before this one"), "{bad:?}");
     }
 
     #[test]
