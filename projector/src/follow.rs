@@ -1,7 +1,7 @@
 //! Following, as the owner of the lease: read, hear, write with the checkpoint in one transaction.
 
 use crate::halt::Halt;
-use crate::hear;
+use crate::hear::{self, Next};
 use crate::shift::End;
 use crate::views::VIEWS;
 use domain::book::STREAM_PREFIX;
@@ -44,14 +44,20 @@ impl<Store: EventStore> Owned<'_, Store> {
         let mut batches = hear::in_batches(self.store.follow(from, books), self.batch_events);
         let mut renewals = tokio::time::interval(RENEWAL);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // After an interruption another store may answer, be it one that was restored to an earlier state.
+        let mut proven = true;
         loop {
             let done = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return End::Stopped,
-                _ = renewals.tick() => self.lease.renew(self.connection).await.map_err(End::from),
+                _ = renewals.tick() => self.renew(&mut proven).await,
                 next = batches.recv() => match next {
-                    Some(Ok(batch)) => self.write(&batch).await,
-                    Some(Err(halt)) => return End::Halted(halt),
+                    Some(Next::Batch(batch)) => self.write(&batch, &mut proven).await,
+                    Some(Next::Interrupted) => {
+                        proven = false;
+                        Ok(())
+                    }
+                    Some(Next::Halted(halt)) => return End::Halted(halt),
                     // Only when the runtime shuts down.
                     None => return End::Stopped,
                 },
@@ -62,7 +68,25 @@ impl<Store: EventStore> Owned<'_, Store> {
         }
     }
 
-    async fn write(&mut self, batch: &[read_model::Happening]) -> Result<(), End> {
+    /// Renews the lease. A store that has not proved to be the one of the checkpoint since it was lost is asked again:
+    /// one that holds less than the checkpoint would send nothing that shows it.
+    async fn renew(&self, proven: &mut bool) -> Result<(), End> {
+        self.lease.renew(self.connection).await?;
+        if !*proven {
+            match self.prove_same_store().await {
+                Ok(()) => *proven = true,
+                Err(End::StoreLost(reason)) => tracing::debug!(reason, "the event store is still away"),
+                Err(end) => return Err(end),
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, batch: &[read_model::Happening], proven: &mut bool) -> Result<(), End> {
+        if !*proven {
+            self.prove_same_store().await?;
+            *proven = true;
+        }
         self.checkpoint = batch::apply(self.connection, self.lease, self.checkpoint, batch, VIEWS).await?;
         tracing::debug!(events = batch.len(), position = self.checkpoint.position, "events were applied");
         self.progress.ready_as("active");

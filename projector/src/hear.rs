@@ -7,8 +7,16 @@ use futures_util::{Stream, StreamExt as _};
 use read_model::Happening;
 use tokio::sync::mpsc;
 
-/// What comes next: events, or one that nobody gets past.
-pub(crate) type Next = Result<Vec<Happening>, Halt>;
+/// What comes next, in the order in which it was heard.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Events.
+    Batch(Vec<Happening>),
+    /// The event store was lost. What follows comes from whichever answers at its address then.
+    Interrupted,
+    /// An event that nobody gets past; nothing follows.
+    Halted(Halt),
+}
 
 /// Decodes what is heard and hands it on in batches: as soon as the writer is free, whatever has come by then, `most`
 /// events at most. So a lone event goes on at once, and while history is read the batches are full. It goes on beside
@@ -25,28 +33,33 @@ pub(crate) fn in_batches(
 
 async fn gather(mut heard: impl Stream<Item = Heard> + Unpin, most: usize, sender: mpsc::Sender<Next>) {
     let mut batch = Vec::new();
-    let mut halt = None;
+    // What goes on behind the batch; nothing more is heard before it has.
+    let mut behind = None;
     loop {
         tokio::select! {
             biased;
-            next = heard.next(), if batch.len() < most && halt.is_none() => match next {
+            next = heard.next(), if batch.len() < most && behind.is_none() => match next {
                 Some(Heard::Event(event)) => match decode(&event) {
                     Ok(happening) => batch.extend(happening),
-                    Err(reason) => halt = Some(reason),
+                    Err(reason) => behind = Some(Next::Halted(reason)),
                 },
                 Some(Heard::CaughtUp) => tracing::debug!("all events there are have been heard"),
                 Some(Heard::Interrupted(reason)) => {
                     tracing::warn!(reason, "the event store was lost; following goes on when it is back");
+                    behind = Some(Next::Interrupted);
                 }
                 None => return,
             },
-            free = sender.reserve(), if !batch.is_empty() || halt.is_some() => {
+            free = sender.reserve(), if !batch.is_empty() || behind.is_some() => {
                 let Ok(free) = free else { return };
                 if !batch.is_empty() {
-                    free.send(Ok(std::mem::take(&mut batch)));
-                } else if let Some(halt) = halt.take() {
-                    free.send(Err(halt));
-                    return;
+                    free.send(Next::Batch(std::mem::take(&mut batch)));
+                } else if let Some(next) = behind.take() {
+                    let is_last = matches!(next, Next::Halted(_));
+                    free.send(next);
+                    if is_last {
+                        return;
+                    }
                 }
             }
             () = sender.closed() => return,
@@ -109,12 +122,23 @@ mod tests {
 
     /// Hears these events and no more, for ever.
     fn hear(events: impl IntoIterator<Item = StoredEvent>, most: usize) -> mpsc::Receiver<Next> {
-        let heard: Vec<_> = events.into_iter().map(Heard::Event).collect();
+        hear_all(events.into_iter().map(Heard::Event).collect(), most)
+    }
+
+    fn hear_all(heard: Vec<Heard>, most: usize) -> mpsc::Receiver<Next> {
         in_batches(stream::iter(heard).chain(stream::pending()), most)
     }
 
+    fn halt(next: Option<Next>) -> Halt {
+        match next {
+            Some(Next::Halted(halt)) => halt,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn positions(next: Option<Next>) -> Vec<u64> {
-        next.unwrap().unwrap().iter().map(|happening| happening.position).collect()
+        let Some(Next::Batch(batch)) = next else { panic!("{next:?}") };
+        batch.iter().map(|happening| happening.position).collect()
     }
 
     #[tokio::test]
@@ -134,14 +158,24 @@ mod tests {
     async fn the_events_before_an_unreadable_one_go_on_and_those_after_it_do_not() {
         let mut batches = hear([event("book-1", 1), unreadable(2), event("book-1", 3)], 100);
         assert_eq!(positions(batches.recv().await), [1]);
-        let halt = batches.recv().await.unwrap().unwrap_err();
+        let halt = halt(batches.recv().await);
         assert!(halt.to_string().starts_with("event 2 of book-1 at position 2 cannot be read"), "{halt}");
         assert_eq!(batches.recv().await, None);
     }
 
     #[tokio::test]
+    async fn an_interruption_stands_between_the_events_before_and_after_it() {
+        let lost = Heard::Interrupted("gone".to_owned());
+        let heard = vec![Heard::Event(event("book-1", 1)), lost, Heard::Event(event("book-1", 2))];
+        let mut batches = hear_all(heard, 100);
+        assert_eq!(positions(batches.recv().await), [1]);
+        assert_eq!(batches.recv().await, Some(Next::Interrupted));
+        assert_eq!(positions(batches.recv().await), [2]);
+    }
+
+    #[tokio::test]
     async fn an_event_about_another_book_than_its_stream_is_unreadable() {
-        let halt = hear([event("book-2", 1)], 100).recv().await.unwrap().unwrap_err();
+        let halt = halt(hear([event("book-2", 1)], 100).recv().await);
         assert!(halt.to_string().contains("it is about book 1"), "{halt}");
     }
 

@@ -44,6 +44,21 @@ async fn another_event_store_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_event_store_at_the_same_address_is_refused_though_it_has_nothing_to_tell() {
+    let (store, url) = (Store::start(), cluster::database("swapped_store").await);
+    let last = warehouse(&store, 1, &[5, 6, 7]).await;
+    let projector = Running::start(&store, &url);
+    let reader = reader(&url);
+    reader.wait_for(last, PATIENCE).await.unwrap();
+
+    store.kill();
+    store.start_empty();
+    until("it shows", async || projector.readiness().await.contains("replay rebuild")).await;
+    assert_eq!(stocks(&reader).await, [(1, 18)]);
+    projector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tables_of_another_version_of_the_views_are_refused() {
     let (store, url) = (Store::start(), cluster::database("another_version").await);
     let projector = Running::start(&store, &url);

@@ -42,6 +42,12 @@ impl Store {
             spawn(self.data.path().to_path_buf(), &self.address).0;
     }
 
+    /// Starts another store, without any event, where this one was.
+    pub(crate) fn start_empty(&self) {
+        let data = self.data.path().join("another");
+        *self.server.lock().expect("nobody panicked") = spawn(data, &self.address).0;
+    }
+
     /// Appends to the end of a stream, and answers the position.
     pub(crate) async fn append(&self, stream: &str, events: Vec<(String, Vec<u8>)>) -> u64 {
         let mut next = self.next.lock().await;
