@@ -14,6 +14,10 @@ fail() {
 has() { command -v "$1" >/dev/null; }
 
 need_rust() {
+    # Relative to the checkout for cargo, and so for whoever runs what it built.
+    if [[ -n ${CARGO_TARGET_DIR:-} && ${CARGO_TARGET_DIR:0:1} != / ]]; then
+        export CARGO_TARGET_DIR=${root:?}/$CARGO_TARGET_DIR
+    fi
     if ! has cargo && [[ -r ${CARGO_HOME:-$HOME/.cargo}/env ]]; then
         # shellcheck source=/dev/null
         source "${CARGO_HOME:-$HOME/.cargo}/env"
@@ -56,7 +60,8 @@ need_cargo_deny() {
         return
     fi
     say "installing cargo-deny with cargo; that takes some minutes, once"
-    cargo install cargo-deny --locked
+    # This version builds with the toolchain of rust-toolchain.toml.
+    cargo install cargo-deny --locked --version 0.20.2
 }
 
 install_what_is_missing() {
