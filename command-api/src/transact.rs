@@ -15,9 +15,6 @@ use domain::{Command, Persist};
 use event_store::{AppendError, Appended, EventStore, Expected, NewEvent};
 use std::time::Duration;
 
-/// How often one command is decided on a stream that others keep changing.
-const ATTEMPTS: usize = 64;
-
 /// The streams of one kind of state in one store, open for commands.
 pub(crate) struct Transact<S, A> {
     store: S,
@@ -56,6 +53,15 @@ pub(crate) enum Failure<Refusal> {
     OutcomeUnknown(String),
 }
 
+/// How far a command has come, for when its time is over.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Its events are on their way, or they are booked.
+    may_be_booked: bool,
+    /// Others were faster at least once.
+    contended: bool,
+}
+
 impl<Refusal> From<HistoryError> for Failure<Refusal> {
     fn from(error: HistoryError) -> Self {
         match error {
@@ -78,11 +84,12 @@ impl<S: EventStore, A: Persist> Transact<S, A> {
         command: &C,
         intention: &Intention,
     ) -> Result<Outcome<A>, Failure<C::Refusal>> {
-        let mut may_be_booked = false;
-        let attempts = self.attempts(command, intention, &mut may_be_booked);
+        let mut progress = Progress::default();
+        let attempts = self.attempts(command, intention, &mut progress);
         match tokio::time::timeout(self.deadline, attempts).await {
             Ok(result) => result,
-            Err(_) if may_be_booked => Err(Failure::OutcomeUnknown(self.late())),
+            Err(_) if progress.may_be_booked => Err(Failure::OutcomeUnknown(self.late())),
+            Err(_) if progress.contended => Err(Failure::Contended),
             Err(_) => Err(Failure::Unavailable(self.late())),
         }
     }
@@ -98,13 +105,13 @@ impl<S: EventStore, A: Persist> Transact<S, A> {
         format!("no answer within {} ms", self.deadline.as_millis())
     }
 
-    /// `may_be_booked` is true while events are on their way. The future may be dropped anywhere: what is known of the
-    /// stream is out of the cache meanwhile, so the next command reads it anew.
+    /// Tries until the deadline. The future may be dropped anywhere: what is known of the stream is out of the cache
+    /// meanwhile, so the next command reads it anew.
     async fn attempts<C: Command<State = A>>(
         &self,
         command: &C,
         intention: &Intention,
-        may_be_booked: &mut bool,
+        progress: &mut Progress,
     ) -> Result<Outcome<A>, Failure<C::Refusal>> {
         let stream = command.stream();
         let hash = CommandHash::of(command);
@@ -113,7 +120,7 @@ impl<S: EventStore, A: Persist> Transact<S, A> {
         let mut known = entry.lock().await;
         let mut fresh = false;
 
-        for _ in 0..ATTEMPTS {
+        loop {
             let mut loaded = match known.take() {
                 Some(loaded) if may_repeat.is_none() || reaches_over_the_window(&loaded) => loaded,
                 _ => {
@@ -126,7 +133,7 @@ impl<S: EventStore, A: Persist> Transact<S, A> {
             if let Some(first) = may_repeat.and_then(|key| loaded.recent.find(key)) {
                 *known = Some(loaded);
                 drop(known);
-                *may_be_booked = true;
+                progress.may_be_booked = true;
                 return self.repeat(&stream, first, hash).await;
             }
 
@@ -148,7 +155,7 @@ impl<S: EventStore, A: Persist> Transact<S, A> {
 
             let (state, events) = encode(&stream, loaded.state.clone(), &events, intention, hash);
             let expected = loaded.last.map_or(Expected::NoStream, |last| Expected::Revision(last.revision));
-            *may_be_booked = true;
+            progress.may_be_booked = true;
             match self.store.append(&stream, expected, events).await {
                 Ok(last) => {
                     if let Some(key) = may_repeat {
@@ -163,7 +170,7 @@ impl<S: EventStore, A: Persist> Transact<S, A> {
                 }
                 // If nothing came after what we know, the stream is not the one we know: it is loaded anew.
                 Err(AppendError::Conflict { .. }) => {
-                    *may_be_booked = false;
+                    *progress = Progress { may_be_booked: false, contended: true };
                     if history::catch_up(&self.store, &stream, &mut loaded).await? {
                         fresh = true;
                         *known = Some(loaded);
@@ -175,7 +182,6 @@ impl<S: EventStore, A: Persist> Transact<S, A> {
                 }
             }
         }
-        Err(Failure::Contended)
     }
 
     /// The answer to the `first` command under a key again, if this is the same command.

@@ -32,7 +32,7 @@ async fn a_standby_takes_over_at_once_from_an_orderly_stop() {
     until("it is active", async || active.readiness().await.contains("active")).await;
     let standby = Running::start(&store, &url);
     until("the other stands by", async || standby.readiness().await.contains("standing by")).await;
-    assert!(active.is_ready().await && standby.is_ready().await);
+    until("both are ready", async || active.is_ready().await && standby.is_ready().await).await;
 
     active.stop().await;
     let stop = Instant::now();
