@@ -1,6 +1,6 @@
 //! given(events).when(command).then(events), or .refused(reason): how the rules are told.
 
-use crate::book::{Book, BookEvent, BookId, Renewed, Stock, Warehoused};
+use crate::book::{Book, BookEvent, BookId, Corrected, Renewed, Stock, Warehoused};
 use crate::{Decide, Evolve, Timestamp, fold};
 use proptest::prelude::*;
 use std::fmt::Debug;
@@ -94,6 +94,15 @@ pub(crate) fn renewed(version: &str) -> BookEvent {
     })
 }
 
+pub(crate) fn corrected(qty_delta: i64) -> BookEvent {
+    BookEvent::Corrected(Corrected {
+        book_id: book_id(),
+        qty_delta: qty_delta.try_into().unwrap(),
+        reason: "miscounted".parse().unwrap(),
+        occurred_at: at(0),
+    })
+}
+
 /// Any event that a stream could hold, sensible there or not.
 pub(crate) fn any_event() -> impl Strategy<Value = BookEvent> {
     let version =
@@ -104,5 +113,7 @@ pub(crate) fn any_event() -> impl Strategy<Value = BookEvent> {
         proptest::option::of("[a-z가-힣]{1,9}"),
     )
         .prop_map(|(qty, version, name)| warehoused(qty, &version, name.as_deref()));
-    prop_oneof![warehousing, version().prop_map(|version| renewed(&version))]
+    let correction =
+        (-1_000_000_000i64..=1_000_000_000).prop_filter("zero changes nothing", |delta| *delta != 0);
+    prop_oneof![warehousing, version().prop_map(|version| renewed(&version)), correction.prop_map(corrected),]
 }

@@ -77,6 +77,21 @@ async fn warehousing_123_and_then_7_makes_130() {
 }
 
 #[tokio::test]
+async fn a_mistyped_warehousing_is_corrected_in_both_views() {
+    let system = System::start().await;
+    let gateway = system.gateway();
+    gateway.warehouse(1, 1230).await.json(201);
+    let correction = json!({"qtyDelta": -1107, "reason": "1230 instead of 123"});
+    let body = gateway.post("/books/1/corrections", &correction).await.json(201);
+    assert_eq!(body["stock"], 123);
+    let position = body["position"].as_str().unwrap();
+    let shown = gateway.get(&format!("/books/1?minPosition={position}")).await;
+    assert_eq!(shown.json(200)["stock"], 123);
+    let listed = gateway.get(&format!("/admins/1?minPosition={position}")).await;
+    assert_eq!(listed.json(200)["bookStock"], 123);
+}
+
+#[tokio::test]
 async fn a_query_that_carries_a_commands_position_sees_that_command() {
     let system = System::start().await;
     let (commands, queries) = (system.command_api(), system.query_api());
@@ -133,6 +148,9 @@ async fn bad_requests_are_told_what_is_wrong_with_them() {
         ("/books/x/warehousings", r#"{"qty":1}"#, 404, "book-unknown"),
         ("/books/1/renewals", r#"{"version":1.0}"#, 409, "edition-not-greater"),
         ("/books/2/renewals", "{}", 404, "book-unknown"),
+        ("/books/1/corrections", r#"{"qtyDelta":-5}"#, 422, "invalid-field"),
+        ("/books/1/corrections", r#"{"qtyDelta":-6,"reason":"lost"}"#, 409, "stock-below-zero"),
+        ("/books/2/corrections", r#"{"qtyDelta":1,"reason":"found"}"#, 404, "book-unknown"),
         ("/libraries", r#"{"bookId":1,"qyt":7}"#, 422, "invalid-field"),
         ("/libraries", r#"{"qty":7}"#, 422, "invalid-field"),
         ("/nowhere", "{}", 404, "no-such-route"),

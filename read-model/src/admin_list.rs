@@ -81,12 +81,14 @@ impl View for AdminList {
             revision = excluded.revision, position = excluded.position, occurred_at = excluded.occurred_at";
 
     fn fold(before: Option<Row>, happening: &Happening) -> Row {
+        let (stock_before, version_before) =
+            before.map_or((0, Edition::FIRST), |row| (row.book_stock, row.book_version));
         let (book_stock, book_version) = match &happening.event {
-            BookEvent::Warehoused(event) => {
-                let before = before.map_or(0, |row| row.book_stock);
-                (before.saturating_add(event.qty.get()), event.version)
-            }
+            BookEvent::Warehoused(event) => (stock_before.saturating_add(event.qty.get()), event.version),
             BookEvent::Renewed(event) => (event.stock, event.version),
+            BookEvent::Corrected(event) => {
+                (stock_before.saturating_add_signed(event.qty_delta.get()), version_before)
+            }
         };
         Row {
             book_id: happening.book_id,

@@ -87,7 +87,8 @@ impl View for BookStock {
             revision = excluded.revision, position = excluded.position, occurred_at = excluded.occurred_at";
 
     fn fold(before: Option<Row>, happening: &Happening) -> Row {
-        let (name_before, stock_before) = before.map_or((None, 0), |row| (row.name, row.stock));
+        let (name_before, version_before, stock_before) =
+            before.map_or((None, Edition::FIRST, 0), |row| (row.name, row.version, row.stock));
         let (name, version, stock) = match &happening.event {
             BookEvent::Warehoused(event) => (
                 event.name.clone().or(name_before),
@@ -95,6 +96,9 @@ impl View for BookStock {
                 stock_before.saturating_add(event.qty.get()),
             ),
             BookEvent::Renewed(event) => (name_before, event.version, event.stock),
+            BookEvent::Corrected(event) => {
+                (name_before, version_before, stock_before.saturating_add_signed(event.qty_delta.get()))
+            }
         };
         Row {
             book_id: happening.book_id,

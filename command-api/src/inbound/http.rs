@@ -1,6 +1,7 @@
 //! Commands over HTTP. This file only lists: one file a family of routes.
 
 mod answer;
+mod correct;
 mod fields;
 mod headers;
 mod libraries;
@@ -31,6 +32,7 @@ pub(crate) fn routes(desk: Desk) -> Router {
     Router::new()
         .route("/books/{bookId}/warehousings", post(warehouse::post))
         .route("/books/{bookId}/renewals", post(renew::post))
+        .route("/books/{bookId}/corrections", post(correct::post))
         .route("/libraries", post(libraries::post))
         .route("/libraries/{bookId}", get(libraries::get))
         .with_state(Arc::new(desk))

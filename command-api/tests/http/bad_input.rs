@@ -15,6 +15,7 @@ async fn a_bad_field_is_named() {
     let store = Store::start().await;
     let replica = Replica::start(&store).await;
     let (warehousings, renewals, libraries) = ("/books/1/warehousings", "/books/1/renewals", "/libraries");
+    let corrections = "/books/1/corrections";
     for (path, body, field) in [
         (warehousings, r#"{}"#, "qty"),
         (warehousings, r#"{"qty":null}"#, "qty"),
@@ -40,6 +41,15 @@ async fn a_bad_field_is_named() {
         (warehousings, r#"{"qty":1,"bookId":2}"#, "bookId"),
         (renewals, r#"{"qty":1}"#, "qty"),
         (renewals, r#"{"version":-2}"#, "version"),
+        (corrections, r#"{"reason":"lost"}"#, "qtyDelta"),
+        (corrections, r#"{"qtyDelta":0,"reason":"lost"}"#, "qtyDelta"),
+        (corrections, r#"{"qtyDelta":1000000001,"reason":"lost"}"#, "qtyDelta"),
+        (corrections, r#"{"qtyDelta":1.5,"reason":"lost"}"#, "qtyDelta"),
+        (corrections, r#"{"qtyDelta":-1}"#, "reason"),
+        (corrections, r#"{"qtyDelta":-1,"reason":null}"#, "reason"),
+        (corrections, r#"{"qtyDelta":-1,"reason":" "}"#, "reason"),
+        (corrections, r#"{"qtyDelta":-1,"reason":"a\nb"}"#, "reason"),
+        (corrections, r#"{"qtyDelta":-1,"reason":"lost","qty":1}"#, "qty"),
         (libraries, r#"{"qty":1}"#, "bookId"),
         (libraries, r#"{"bookId":0,"qty":1}"#, "bookId"),
         (libraries, r#"{"bookId":9007199254740992,"qty":1}"#, "bookId"),
@@ -54,6 +64,9 @@ async fn a_bad_field_is_named() {
         assert!(problem["detail"].as_str().unwrap().contains(field), "{body}: {problem}");
     }
     let long = "q".repeat(10_000);
+    let reason = "책".repeat(501);
+    let answer = post(&replica, corrections, JSON, format!(r#"{{"qtyDelta":1,"reason":"{reason}"}}"#)).await;
+    assert_eq!(answer.problem(422, "invalid-field")["field"], "reason");
     let answer = post(&replica, libraries, JSON, format!(r#"{{"{long}":"{long}"}}"#)).await;
     assert!(answer.problem(422, "invalid-field").to_string().len() < 500);
     assert!(store.events(1).await.is_empty());
@@ -63,7 +76,7 @@ async fn a_bad_field_is_named() {
 async fn a_body_that_is_no_command_is_told_what_it_is_not() {
     let store = Store::start().await;
     let replica = Replica::start(&store).await;
-    for path in ["/books/1/warehousings", "/books/1/renewals", "/libraries"] {
+    for path in ["/books/1/warehousings", "/books/1/renewals", "/books/1/corrections", "/libraries"] {
         for (status, content_type, body) in [
             (400, JSON, b"{".to_vec()),
             (400, JSON, b"{\"qty\":1}}".to_vec()),
@@ -99,7 +112,7 @@ async fn a_path_that_names_no_book_is_not_found() {
     let store = Store::start().await;
     let replica = Replica::start(&store).await;
     for id in ["0", "01", "-1", "1.0", "x", "%00", "%ff", "9007199254740992", "1%2F2", "책"] {
-        for route in ["warehousings", "renewals"] {
+        for route in ["warehousings", "renewals", "corrections"] {
             let answer = replica.post(&format!("/books/{id}/{route}"), json!({"qty": 1})).await;
             answer.problem(404, "book-unknown");
         }

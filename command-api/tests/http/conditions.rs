@@ -38,6 +38,10 @@ async fn each_refusal_has_its_problem_and_leaves_no_event() {
     let store = Store::start().await;
     let replica = Replica::start(&store).await;
     replica.post("/books/1/renewals", json!({})).await.problem(404, "book-unknown");
+    let correct = async |delta: i64| {
+        replica.post("/books/1/corrections", json!({"qtyDelta": delta, "reason": "lost"})).await
+    };
+    correct(1).await.problem(404, "book-unknown");
     replica.post("/libraries", json!({"bookId": 1, "version": 2.0})).await.problem(404, "book-unknown");
     replica.post("/books/1/warehousings", json!({"qty": 5, "version": 2})).await.ok(201);
 
@@ -45,6 +49,8 @@ async fn each_refusal_has_its_problem_and_leaves_no_event() {
     assert_eq!(other_edition.problem(409, "edition-mismatch")["currentVersion"], json!(2.0));
     let backwards = replica.post("/books/1/renewals", json!({"version": 2.0})).await;
     assert_eq!(backwards.problem(409, "edition-not-greater")["currentVersion"], json!(2.0));
+    assert_eq!(correct(-6).await.problem(409, "stock-below-zero")["stock"], 5);
+    assert_eq!(correct(999_999_996).await.problem(409, "stock-limit")["stock"], 5);
     assert_eq!(store.events(1).await.len(), 1);
 
     replica.post("/books/1/renewals", json!({"version": 1_000_000})).await.ok(201);

@@ -41,6 +41,22 @@ async fn a_repeat_of_the_originals_commands_is_answered_again_too() {
 }
 
 #[tokio::test]
+async fn a_repeated_correction_is_made_once() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    replica.warehouse(1, 9).await.ok(201);
+    let correct = async |reason: &str| {
+        let body = json!({"qtyDelta": -2, "reason": reason});
+        replica.post_with("/books/1/corrections", body, &[("idempotency-key", "k")]).await
+    };
+    let first = correct("lost").await;
+    assert_eq!(first.ok(201)["stock"], 7);
+    assert_eq!(correct("lost").await.lasting(), first.lasting());
+    correct("withdrawn").await.problem(422, "idempotency-key-reused");
+    assert_eq!(replica.stock(1).await, 7);
+}
+
+#[tokio::test]
 async fn only_a_repeat_says_that_it_is_one() {
     let store = Store::start().await;
     let replica = Replica::start(&store).await;

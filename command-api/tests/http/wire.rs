@@ -94,6 +94,24 @@ async fn a_renewal_takes_the_version_it_is_given_or_the_next_whole_one() {
 }
 
 #[tokio::test]
+async fn a_correction_puts_the_stock_right_and_its_reason_is_kept() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    replica.warehouse(1, 1_230).await.ok(201);
+    let correction = json!({"qtyDelta": "-1107", "reason": " 1230 대신 123 "});
+    let answer = replica.post("/books/1/corrections", correction).await;
+    assert_eq!((&answer.ok(201)["stock"], &answer.ok(201)["revision"]), (&json!(123), &json!(1)));
+    assert_eq!((answer.header("etag"), answer.header("location")), ("\"1\"", "/books/1"));
+    let library = replica.get("/libraries/1").await.ok(200);
+    assert_eq!((&library["qty"], &library["stock"]), (&json!(null), &json!(123)));
+    let event = &store.events(1).await[1];
+    let data: serde_json::Value = serde_json::from_slice(&event.data).unwrap();
+    assert_eq!(event.event_type, "Corrected");
+    assert_eq!((&data["qtyDelta"], &data["reason"]), (&json!(-1107), &json!("1230 대신 123")));
+    assert_eq!(replica.warehouse(1, 7).await.ok(201)["stock"], 130);
+}
+
+#[tokio::test]
 async fn a_new_book_has_the_configured_name_unless_its_command_says_another() {
     let store = Store::start().await;
     let replica = Replica::start_with(&store, Some("HarryPorter")).await;

@@ -3,7 +3,8 @@
 use super::edition::Edition;
 use super::id::BookId;
 use super::name::BookName;
-use super::quantity::{Quantity, Stock};
+use super::quantity::{QtyDelta, Quantity, Stock};
+use super::reason::Reason;
 use crate::Timestamp;
 use crate::decider::DecodeError;
 use crate::metadata::SCHEMA_VERSION;
@@ -17,6 +18,8 @@ pub enum BookEvent {
     Warehoused(Warehoused),
     /// 재판: a new edition came out.
     Renewed(Renewed),
+    /// 재고 정정: the stock was put right.
+    Corrected(Corrected),
 }
 
 /// Copies of a book came in; the first of these makes the book.
@@ -49,9 +52,24 @@ pub struct Renewed {
     pub occurred_at: Timestamp,
 }
 
+/// The stock of a book was put right.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Corrected {
+    /// Which book.
+    pub book_id: BookId,
+    /// How many copies more or fewer there are from now on.
+    pub qty_delta: QtyDelta,
+    /// Why the stock was wrong.
+    pub reason: Reason,
+    /// When.
+    pub occurred_at: Timestamp,
+}
+
 impl BookEvent {
     const WAREHOUSED: &'static str = "Warehoused";
     const RENEWED: &'static str = "Renewed";
+    const CORRECTED: &'static str = "Corrected";
 
     /// When it happened.
     #[must_use]
@@ -59,6 +77,7 @@ impl BookEvent {
         match self {
             Self::Warehoused(event) => event.occurred_at,
             Self::Renewed(event) => event.occurred_at,
+            Self::Corrected(event) => event.occurred_at,
         }
     }
 
@@ -68,6 +87,7 @@ impl BookEvent {
         match self {
             Self::Warehoused(event) => event.book_id,
             Self::Renewed(event) => event.book_id,
+            Self::Corrected(event) => event.book_id,
         }
     }
 
@@ -77,6 +97,7 @@ impl BookEvent {
         match self {
             Self::Warehoused(event) => (Self::WAREHOUSED, json(event)),
             Self::Renewed(event) => (Self::RENEWED, json(event)),
+            Self::Corrected(event) => (Self::CORRECTED, json(event)),
         }
     }
 
@@ -90,7 +111,8 @@ impl BookEvent {
         match (event_type, version) {
             (Self::WAREHOUSED, SCHEMA_VERSION) => read(event_type, data).map(Self::Warehoused),
             (Self::RENEWED, SCHEMA_VERSION) => read(event_type, data).map(Self::Renewed),
-            (Self::WAREHOUSED | Self::RENEWED, version) => {
+            (Self::CORRECTED, SCHEMA_VERSION) => read(event_type, data).map(Self::Corrected),
+            (Self::WAREHOUSED | Self::RENEWED | Self::CORRECTED, version) => {
                 Err(DecodeError::UnknownVersion { event_type: event_type.to_owned(), version })
             }
             _ => Err(DecodeError::UnknownType(event_type.to_owned())),
@@ -146,6 +168,15 @@ mod tests {
         })
     }
 
+    fn corrected() -> BookEvent {
+        BookEvent::Corrected(Corrected {
+            book_id: BookId::try_from(1).unwrap(),
+            qty_delta: QtyDelta::try_from(-1107).unwrap(),
+            reason: "1230 대신 123".parse().unwrap(),
+            occurred_at: "2021-02-24T11:34:00.25Z".parse().unwrap(),
+        })
+    }
+
     /// The golden files are the promise to every store out there: one may be added, none may be changed.
     #[test]
     fn every_event_is_written_and_read_as_its_golden_file_says() {
@@ -153,6 +184,7 @@ mod tests {
             ("Warehoused", include_str!("golden/warehoused.v1.json"), warehoused(Some("해리 포터"))),
             ("Warehoused", include_str!("golden/warehoused-unnamed.v1.json"), warehoused(None)),
             ("Renewed", include_str!("golden/renewed.v1.json"), renewed()),
+            ("Corrected", include_str!("golden/corrected.v1.json"), corrected()),
         ];
         for (event_type, json, event) in golden {
             let json = json.trim_end();

@@ -17,6 +17,7 @@ async fn events_become_rows_of_both_views() {
         warehoused(2, 5, "1000000", None),
         renewed(1, "1.25"),
         warehoused(1, 7, "1.25", None),
+        corrected(2, -5),
     ]);
     writer.apply(&batch).await.unwrap();
 
@@ -28,9 +29,10 @@ async fn events_become_rows_of_both_views() {
     assert_eq!((first.revision, first.position, first.occurred_at), (2, 19, at(0)));
     let second = &stocks[1];
     assert_eq!((second.name.as_ref(), second.version.to_string()), (None, "1000000.0".to_owned()));
+    assert_eq!((second.stock, second.revision), (0, 1));
     assert_eq!(admins.len(), 2);
     assert_eq!((admins[0].book_stock, admins[0].book_version.to_string()), (107, "1.25".to_owned()));
-    assert_eq!((admins[1].book_id, admins[1].book_stock, admins[1].revision), (book(2), 5, 0));
+    assert_eq!((admins[1].book_id, admins[1].book_stock, admins[1].revision), (book(2), 0, 1));
 }
 
 #[tokio::test]
@@ -79,6 +81,7 @@ fn histories() -> impl Strategy<Value = (Vec<BookEvent>, Vec<usize>)> {
         (1u64..5, 1u64..1_000_000, proptest::option::of("[a-z가-힣]{1,9}"))
             .prop_map(|(book, qty, name)| warehoused(book, qty, "1.0", name.as_deref())),
         (1u64..5, 1u32..1_000).prop_map(|(book, version)| renewed(book, &format!("{version}.5"))),
+        (1u64..5, 1i64..1_000).prop_map(|(book, delta)| corrected(book, delta * 3 - 1_000)),
     ];
     (prop::collection::vec(event, 1..40), prop::collection::vec(1usize..9, 40))
 }

@@ -5,7 +5,7 @@ use crate::history::HistoryError;
 use crate::identity::Key;
 use crate::transact::Failure;
 use axum::http::StatusCode;
-use domain::book::{Edition, RenewError, WarehouseError};
+use domain::book::{CorrectError, Edition, RenewError, WarehouseError};
 use serde_json::Value;
 use service_kit::Problem;
 
@@ -45,6 +45,20 @@ impl Refusal for RenewError {
             }
             Self::LastEdition(current) => conflict("no-later-edition", "This is the last edition", self)
                 .with("currentVersion", number(*current)),
+        }
+    }
+}
+
+impl Refusal for CorrectError {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::UnknownBook(_) => book_unknown(self.to_string()),
+            Self::BelowZero { stock, .. } => {
+                conflict("stock-below-zero", "So many copies are not there", self).with("stock", *stock)
+            }
+            Self::StockLimit { stock, .. } => {
+                conflict("stock-limit", "So many copies do not fit", self).with("stock", *stock)
+            }
         }
     }
 }
