@@ -10,7 +10,6 @@ mod history;
 mod identity;
 mod inbound;
 mod intention;
-mod readiness;
 mod recent;
 mod settings;
 mod transact;
@@ -18,7 +17,7 @@ mod transact;
 use anyhow::Context as _;
 use axum::Router;
 use domain::book::{Book, BookName};
-use event_store::{Kurrent, Options};
+use event_store::{EventStore as _, Kurrent, Options};
 use inbound::http::Desk;
 use service_kit::Health;
 pub use settings::Settings;
@@ -38,7 +37,8 @@ pub fn routes(settings: &Settings, health: &Health, shutdown: CancellationToken)
     let deadline = Duration::from_millis(settings.store_timeout_ms);
     let options = Options { call_timeout: deadline.mul_f64(STORE_SHARE), ..Options::default() };
     let store = Kurrent::connect(&settings.event_store_url, options).context("EVENT_STORE_URL")?;
-    tokio::spawn(readiness::watch(store.clone(), health.check("event-store"), shutdown));
+    let asked = store.clone();
+    tokio::spawn(health.check("event-store").follow(async move || asked.ping().await, shutdown));
     let cache_bytes = settings.book_cache_mib.saturating_mul(1 << 20);
     let transact = Transact::new(store, deadline, cache_bytes, heap_bytes);
     Ok(inbound::http::routes(Desk { transact, default_name: settings.name.clone() }))

@@ -4,10 +4,10 @@
 use anyhow::Context as _;
 use clap::Parser;
 use command_api::Settings;
-use service_kit::{Health, edge, listen, shutdown, telemetry};
-use std::io::Write as _;
+use service_kit::{Health, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
 
 /// Takes the commands of bookstock over HTTP and books them in the event store.
 #[derive(Debug, Parser)]
@@ -27,26 +27,15 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    telemetry::init();
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // If even standard error is closed there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(run).await
 }
 
-async fn run(args: Args) -> anyhow::Result<()> {
-    let shutdown = shutdown::on_signal().context("the signals to stop cannot be watched")?;
+async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let setting = "--listen or COMMAND_API_LISTEN";
     let listener = listen::bind("command-api", setting, args.listen, args.insecure).await?;
     let addr = listener.local_addr().context("the address listened on is not known")?;
     let health = Health::default();
     let routes = command_api::routes(&args.settings, &health, shutdown.clone())?;
-    // Programs that start this one read the address from here.
-    writeln!(std::io::stdout(), "command-api listening on http://{addr}")
-        .context("standard output cannot be written")?;
+    program::announce("command-api", format_args!("http://{addr}"))?;
     listen::serve(listener, edge::around(routes, &health), shutdown).await.context("serving failed")
 }

@@ -4,10 +4,10 @@
 use anyhow::Context as _;
 use clap::Parser;
 use event_store_server::{Config, EventStoreServer, Limits};
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
 
 /// A small durable event store server that speaks the wire protocol of EventStoreDB and KurrentDB.
 #[derive(Debug, Parser)]
@@ -37,20 +37,11 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    service_kit::telemetry::init();
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nothing is left to tell it to, should standard error be closed.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    service_kit::program::run(run).await
 }
 
-async fn run(args: Args) -> anyhow::Result<()> {
+async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Args { data, listen, insecure, max_store_bytes, no_quickack } = args;
-    let shutdown = service_kit::shutdown::on_signal().context("the signals to stop cannot be watched")?;
     let limits = Limits { max_store_bytes, ..Limits::default() };
     let config = Config { limits, quickack: !no_quickack, ..Config::new(data) };
     let server = EventStoreServer::open(config)?;
@@ -58,9 +49,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         service_kit::listen::bind("event-store-server", "--listen or EVENT_STORE_LISTEN", listen, insecure)
             .await?;
     let addr = listener.local_addr().context("the address listened on is not known")?;
-    // The one line on standard output: programs that start this one read the port from it.
-    writeln!(std::io::stdout(), "event-store-server listening on {addr}")
-        .context("standard output cannot be written")?;
+    service_kit::program::announce("event-store-server", addr)?;
     server.serve(listener, shutdown).await?;
     Ok(())
 }

@@ -10,13 +10,12 @@ mod follow;
 mod halt;
 mod hear;
 mod owner;
-mod readiness;
 mod settings;
 mod shift;
 mod views;
 
 use anyhow::Context as _;
-use event_store::{Kurrent, Options};
+use event_store::{EventStore as _, Kurrent, Options};
 use read_model::Database;
 use service_kit::Health;
 pub use settings::Settings;
@@ -31,7 +30,8 @@ use tokio_util::sync::CancellationToken;
 pub async fn run(settings: Settings, health: &Health, shutdown: CancellationToken) -> anyhow::Result<()> {
     let store = Kurrent::connect(&settings.event_store_url, Options::default()).context("EVENT_STORE_URL")?;
     let database: Database = settings.database_url.parse().context("DATABASE_URL")?;
-    tokio::spawn(readiness::watch(store.clone(), health.check("event-store"), shutdown.clone()));
+    let asked = store.clone();
+    tokio::spawn(health.check("event-store").follow(async move || asked.ping().await, shutdown.clone()));
     Projector {
         store,
         database,

@@ -5,10 +5,10 @@ use anyhow::Context as _;
 use axum::Router;
 use clap::Parser;
 use projector::Settings;
-use service_kit::{Health, edge, listen, shutdown, telemetry};
-use std::io::Write as _;
+use service_kit::{Health, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
 
 /// Folds the events of bookstock into its read models. Listens for health checks only.
 #[derive(Debug, Parser)]
@@ -28,28 +28,17 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    telemetry::init();
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // If even standard error is closed there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(run).await
 }
 
-async fn run(args: Args) -> anyhow::Result<()> {
-    let shutdown = shutdown::on_signal().context("the signals to stop cannot be watched")?;
+async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let setting = "--listen or PROJECTOR_LISTEN";
     let listener = listen::bind("projector", setting, args.listen, args.insecure).await?;
     let addr = listener.local_addr().context("the address listened on is not known")?;
     let health = Health::default();
     let projecting = projector::run(args.settings, &health, shutdown.clone());
     let serving = async {
-        // Programs that start this one read the address from here.
-        writeln!(std::io::stdout(), "projector listening on http://{addr}")
-            .context("standard output cannot be written")?;
+        program::announce("projector", format_args!("http://{addr}"))?;
         let routes = edge::around(Router::new(), &health);
         listen::serve(listener, routes, shutdown.clone()).await.context("serving failed")
     };

@@ -7,7 +7,6 @@
 mod headers;
 mod http;
 mod problem;
-mod readiness;
 mod settings;
 
 use anyhow::Context as _;
@@ -30,7 +29,9 @@ pub async fn routes(
     let options = ReaderOptions { pool_size: settings.pool_size, ..ReaderOptions::default() };
     let reader = Reader::new(settings.url(), options).context("READ_DATABASE_URL or DATABASE_URL")?;
     let check = health.check("database");
-    readiness::look(&reader, &check).await;
-    tokio::spawn(readiness::watch(reader.clone(), check, shutdown));
+    let asked = reader.clone();
+    let ask = async move || asked.ping().await.map(drop);
+    check.ask_once(&ask).await;
+    tokio::spawn(check.follow(ask, shutdown));
     Ok(http::routes(reader))
 }

@@ -4,10 +4,10 @@
 use anyhow::Context as _;
 use clap::Parser;
 use query_api::Settings;
-use service_kit::{Health, edge, listen, shutdown, telemetry};
-use std::io::Write as _;
+use service_kit::{Health, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
 
 /// Answers the queries of bookstock over HTTP from the read models. Both addresses answer the same paths.
 #[derive(Debug, Parser)]
@@ -31,19 +31,10 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    telemetry::init();
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // If even standard error is closed there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(run).await
 }
 
-async fn run(args: Args) -> anyhow::Result<()> {
-    let shutdown = shutdown::on_signal().context("the signals to stop cannot be watched")?;
+async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let setting = "--listen or QUERY_API_LISTEN";
     let books = listen::bind("query-api", setting, args.listen, args.insecure).await?;
     let setting = "--admin-listen or ADMIN_LISTEN";
@@ -54,9 +45,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let router = edge::around(routes, &health);
     for addr in addrs {
         let addr = addr.context("the address listened on is not known")?;
-        // Programs that start this one read the addresses from here.
-        writeln!(std::io::stdout(), "query-api listening on http://{addr}")
-            .context("standard output cannot be written")?;
+        program::announce("query-api", format_args!("http://{addr}"))?;
     }
     tokio::try_join!(
         listen::serve(books, router.clone(), shutdown.clone()),

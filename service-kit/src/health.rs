@@ -9,7 +9,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Map, json};
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How often a part is asked, and how long its answer may take.
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// The readiness of one process: a short list of named checks that its parts keep up to date.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +81,28 @@ impl Check {
         self.set(false, why);
     }
 
+    /// Keeps the check true to what `ask` answers, every second until `shutdown`.
+    pub async fn follow<E: Display>(self, ask: impl AsyncFn() -> Result<(), E>, shutdown: CancellationToken) {
+        let mut ticks = tokio::time::interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let asking = async {
+            loop {
+                ticks.tick().await;
+                self.ask_once(&ask).await;
+            }
+        };
+        shutdown.run_until_cancelled(asking).await;
+    }
+
+    /// Makes the check true to what `ask` answers now; no answer within a second counts as a no.
+    pub async fn ask_once<E: Display>(&self, ask: impl AsyncFnOnce() -> Result<(), E>) {
+        match tokio::time::timeout(PERIOD, ask()).await {
+            Ok(Ok(())) => self.ready(),
+            Ok(Err(why)) => self.not_ready(&why.to_string()),
+            Err(_) => self.not_ready("it does not answer within a second"),
+        }
+    }
+
     fn set(&self, ready: bool, detail: &str) {
         let mut checks = self.health.checks.lock().unwrap_or_else(PoisonError::into_inner);
         let standing = Standing { ready, detail: detail.to_owned() };
@@ -126,5 +155,31 @@ mod tests {
         store.not_ready("connection refused");
         assert_eq!(status(&health, "/readyz").await, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(status(&health, "/livez").await, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_part_that_is_silent_for_a_second_is_not_ready() {
+        let health = Health::default();
+        let check = health.check("database");
+        check.ask_once(async || Ok::<_, &str>(())).await;
+        assert!(health.is_ready());
+        check.ask_once(std::future::pending::<Result<(), &str>>).await;
+        assert!(!health.is_ready());
+    }
+
+    #[tokio::test]
+    async fn a_part_is_asked_again_and_again_until_the_shutdown() {
+        let (health, shutdown) = (Health::default(), CancellationToken::new());
+        let asked = Mutex::new(0);
+        let ask = async || {
+            let mut asked = asked.lock().unwrap();
+            *asked += 1;
+            if *asked == 2 {
+                shutdown.cancel();
+            }
+            Ok::<_, &str>(())
+        };
+        health.check("database").follow(ask, shutdown.clone()).await;
+        assert_eq!(*asked.lock().unwrap(), 2);
     }
 }

@@ -11,6 +11,7 @@ pub mod health;
 pub mod listen;
 pub mod origin;
 pub mod problem;
+pub mod program;
 pub mod shutdown;
 pub mod telemetry;
 
