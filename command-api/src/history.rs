@@ -55,7 +55,8 @@ impl From<ReadError> for HistoryError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Unavailable(reason) => Self::Unavailable(reason),
-            ReadError::Refused(reason) => Self::Unreadable { revision: None, reason },
+            ReadError::Refused(_) => Self::Unavailable(error.to_string()),
+            ReadError::Lost(reason) => Self::Unreadable { revision: None, reason },
         }
     }
 }

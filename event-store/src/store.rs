@@ -217,7 +217,10 @@ pub enum ReadError {
     /// The store was not reached, or did not answer in time.
     #[error("the event store is not available: {0}")]
     Unavailable(String),
-    /// The store will not answer this read (access denied, stream deleted, damaged event).
+    /// The store will not answer us (access denied, a read that it does not know): its operator or ours has to help.
     #[error("the event store refused the read: {0}")]
     Refused(String),
+    /// What was asked for is lost: a damaged event, a deleted stream.
+    #[error("what is stored cannot be read: {0}")]
+    Lost(String),
 }

@@ -73,30 +73,31 @@ struct Tries {
 impl Tries {
     /// Takes in a failed try: the final error, or the reason to try once more.
     fn failed(&mut self, failure: Failure) -> Result<String, AppendError> {
+        let reason = failure.to_string();
         match (failure, &self.open) {
             // Had an earlier try been stored, the store would have said so now. So this conflict is a real one.
             (Failure::Conflict { current }, _) => {
                 Err(AppendError::Conflict { expected: self.expected, current })
             }
-            (Failure::Refused(reason) | Failure::Invalid(reason), None) => Err(AppendError::Refused(reason)),
-            (Failure::Unreached(reason) | Failure::DeadClient(reason), None) => {
+            (Failure::Refused(_) | Failure::Invalid(_) | Failure::Deleted, None) => {
+                Err(AppendError::Refused(reason))
+            }
+            (Failure::Unreached(_) | Failure::DeadClient(_) | Failure::NotFound, None) => {
                 Err(AppendError::Unavailable(reason))
             }
-            (Failure::NotFound, None) => {
-                Err(AppendError::Unavailable("no node of the cluster is the leader now".to_owned()))
-            }
-            (Failure::Redirected { .. }, _) => Ok("the leader has changed".to_owned()),
-            (Failure::NotFound, Some(reason)) => Ok(reason.clone()),
-            (Failure::Open(reason) | Failure::Damaged(reason), None) => Ok(self.open.insert(reason).clone()),
+            (Failure::Open(_) | Failure::Damaged(_), None) => Ok(self.open.insert(reason).clone()),
             // A later try that surely stored nothing says nothing about an earlier one.
             (
-                Failure::Refused(reason)
-                | Failure::Invalid(reason)
-                | Failure::Unreached(reason)
-                | Failure::DeadClient(reason)
-                | Failure::Open(reason)
-                | Failure::Damaged(reason),
-                Some(_),
+                Failure::Redirected { .. }
+                | Failure::Refused(_)
+                | Failure::Invalid(_)
+                | Failure::Deleted
+                | Failure::Unreached(_)
+                | Failure::DeadClient(_)
+                | Failure::NotFound
+                | Failure::Open(_)
+                | Failure::Damaged(_),
+                _,
             ) => Ok(reason),
         }
     }

@@ -150,6 +150,7 @@ impl Connection {
                 | Failure::Refused(_)
                 | Failure::Invalid(_)
                 | Failure::NotFound
+                | Failure::Deleted
                 | Failure::Damaged(_),
             ) => {
                 if self.failing.load(Ordering::Relaxed) {

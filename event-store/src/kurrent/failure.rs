@@ -3,31 +3,43 @@
 use eventstore::{CurrentRevision, Error};
 
 /// Why one try of a call failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
     /// The stream is elsewhere; nothing was stored.
+    #[error("the stream has changed")]
     Conflict {
         /// The revision of its last event, if it has one.
         current: Option<u64>,
     },
     /// The store will never do it; nothing was stored.
+    #[error("{0}")]
     Refused(String),
     /// As [`Failure::Refused`], because what was asked makes no sense to the store.
+    #[error("{0}")]
     Invalid(String),
     /// There is nothing to read under this name.
+    #[error("no node of the cluster is the leader now")]
     NotFound,
+    /// The stream is deleted for ever; nothing was stored.
+    #[error("the stream is deleted")]
+    Deleted,
     /// What is stored there is damaged.
+    #[error("{0}")]
     Damaged(String),
     /// The call did not reach the store; nothing was stored.
+    #[error("{0}")]
     Unreached(String),
     /// As [`Failure::Unreached`], and the client will never reach it again.
+    #[error("{0}")]
     DeadClient(String),
     /// The node sent us to the leader, and the client is on its way there; nothing was stored.
+    #[error("the leader has changed")]
     Redirected {
         /// Where the leader listens.
         port: u16,
     },
     /// The call was sent, and what came of it is not known.
+    #[error("{0}")]
     Open(String),
 }
 
@@ -37,6 +49,9 @@ const INVALID_ARGUMENT: i32 = 3;
 const RESOURCE_EXHAUSTED: i32 = 8;
 const FAILED_PRECONDITION: i32 = 9;
 const OUT_OF_RANGE: i32 = 11;
+
+/// How the client's own statuses begin that tell of a broken connection; some of them have the codes above.
+const BROKEN_CONNECTION: &str = "h2 protocol error";
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -48,7 +63,7 @@ impl From<Error> for Failure {
                 },
             },
             Error::ResourceNotFound => Self::NotFound,
-            Error::ResourceDeleted => Self::Refused("the stream is deleted".to_owned()),
+            Error::ResourceDeleted => Self::Deleted,
             Error::AccessDenied => Self::Refused(
                 "access denied; check the user and password in the connection string, and the user's rights"
                     .to_owned(),
@@ -74,6 +89,8 @@ impl From<Error> for Failure {
                     Self::Open(reason)
                 }
             }
+            // Not the store's word: the connection was ended (a rate limit of the protocol), whatever came of the call.
+            Error::Grpc { message, .. } if message.starts_with(BROKEN_CONNECTION) => Self::Open(message),
             Error::Grpc { code, message } => match i32::from(code) {
                 INVALID_ARGUMENT => Self::Invalid(message),
                 RESOURCE_EXHAUSTED | FAILED_PRECONDITION | OUT_OF_RANGE => Self::Refused(message),
@@ -119,6 +136,8 @@ mod tests {
             server_error("Unknown", "client error (SendRequest)"),
             server_error("Unavailable", "the server is shutting down"),
             Error::DeadlineExceeded,
+            // What the client makes of HTTP/2's ENHANCE_YOUR_CALM.
+            Error::Grpc { code: 8.into(), message: "h2 protocol error: http2 error".to_owned() },
         ] {
             assert!(matches!(Failure::from(open), Failure::Open(_)));
         }
@@ -145,6 +164,9 @@ mod tests {
         );
         assert_eq!(Failure::from(conflict(CurrentRevision::NoStream)), Failure::Conflict { current: None });
         assert!(matches!(Failure::from(Error::AccessDenied), Failure::Refused(_)));
+        assert_eq!(Failure::from(Error::ResourceDeleted), Failure::Deleted);
+        let full = Error::Grpc { code: 8.into(), message: "the disk is full".to_owned() };
+        assert_eq!(Failure::from(full), Failure::Refused("the disk is full".to_owned()));
         let leader = Endpoint { host: "b".to_owned(), port: 2114 };
         assert_eq!(Failure::from(Error::NotLeaderException(leader)), Failure::Redirected { port: 2114 });
     }

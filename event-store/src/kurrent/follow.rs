@@ -133,17 +133,7 @@ impl Listener {
     /// Listens until something ends it, and answers what did.
     async fn listen(&mut self) -> String {
         let connection = Arc::clone(&self.connection);
-        match self.listen_over(&connection).await {
-            Failure::Refused(reason)
-            | Failure::Invalid(reason)
-            | Failure::Damaged(reason)
-            | Failure::Unreached(reason)
-            | Failure::DeadClient(reason)
-            | Failure::Open(reason) => reason,
-            Failure::Redirected { .. } | Failure::NotFound | Failure::Conflict { .. } => {
-                "the cluster has another leader now".to_owned()
-            }
-        }
+        self.listen_over(&connection).await.to_string()
     }
 
     async fn listen_over(&mut self, connection: &Connection) -> Failure {

@@ -182,15 +182,15 @@ where
 }
 
 fn read_error(failure: Failure) -> ReadError {
+    let reason = failure.to_string();
     match failure {
-        Failure::Refused(reason) | Failure::Invalid(reason) | Failure::Damaged(reason) => {
-            ReadError::Refused(reason)
-        }
-        Failure::Unreached(reason) | Failure::DeadClient(reason) | Failure::Open(reason) => {
-            ReadError::Unavailable(reason)
-        }
-        Failure::Redirected { .. } | Failure::NotFound | Failure::Conflict { .. } => {
-            ReadError::Unavailable("no node of the cluster is the leader now".to_owned())
-        }
+        Failure::Refused(_) | Failure::Invalid(_) => ReadError::Refused(reason),
+        Failure::Damaged(_) | Failure::Deleted => ReadError::Lost(reason),
+        Failure::Unreached(_)
+        | Failure::DeadClient(_)
+        | Failure::Open(_)
+        | Failure::Redirected { .. }
+        | Failure::NotFound
+        | Failure::Conflict { .. } => ReadError::Unavailable(reason),
     }
 }
