@@ -1,11 +1,12 @@
-//! 관리자 목록: stock and edition of each book, as the administrators' list shows them.
+//! 관리자 목록: name, stock and edition of each book, as the administrators' list shows them.
 
 use crate::page::{Page, PageRequest, SortColumn};
 use crate::reader::{At, Reader, ReaderError};
+use crate::search;
 use crate::value::{self, Unreadable};
 use crate::view::{Column, Happening, View};
 use domain::Timestamp;
-use domain::book::{BookEvent, BookId, Edition, Stock};
+use domain::book::{BookEvent, BookId, BookName, Edition, Stock};
 
 /// The view.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,8 @@ pub struct AdminList;
 pub struct Row {
     /// Which book.
     pub book_id: BookId,
+    /// What it is called, if that was ever said.
+    pub book_name: Option<BookName>,
     /// The copies in stock.
     pub book_stock: Stock,
     /// The current edition.
@@ -62,36 +65,50 @@ impl View for AdminList {
 
     const TABLE: &'static str = "
         book_id bigint PRIMARY KEY,
+        book_name text COLLATE \"C\",
+        search text COLLATE \"C\" NOT NULL,
         book_stock bigint NOT NULL CHECK (book_stock >= 0),
         book_version numeric(9,2) NOT NULL,
         revision bigint NOT NULL,
         position bigint NOT NULL,
         occurred_at timestamptz NOT NULL";
 
-    const SELECT: &'static str =
-        "v.book_id, v.book_stock, (v.book_version * 100)::int4, v.revision, v.position, v.occurred_at";
+    const INDEXES: &'static [&'static str] = &[
+        "coalesce(book_name, U&'\\+10FFFF'), book_id",
+        "book_version, book_id",
+        "book_stock, book_id",
+        "position, book_id",
+    ];
+
+    const SELECT: &'static str = "v.book_id, v.book_name, v.book_stock, (v.book_version * 100)::int4, v.revision, v.position, v.occurred_at";
 
     const UPSERT: &'static str = "
-        INSERT INTO {table} (book_id, book_stock, book_version, revision, position, occurred_at)
-        SELECT book_id, book_stock, hundredths / 100.0, revision, position, occurred_at
-        FROM unnest($1::int8[], $2::int8[], $3::int4[], $4::int8[], $5::int8[], $6::timestamptz[])
-            AS fresh (book_id, book_stock, hundredths, revision, position, occurred_at)
+        INSERT INTO {table} (book_id, book_name, search, book_stock, book_version, revision, position, occurred_at)
+        SELECT book_id, book_name, search, book_stock, hundredths / 100.0, revision, position, occurred_at
+        FROM unnest(
+            $1::int8[], $2::text[], $3::text[], $4::int8[], $5::int4[], $6::int8[], $7::int8[], $8::timestamptz[]
+        ) AS fresh (book_id, book_name, search, book_stock, hundredths, revision, position, occurred_at)
         ON CONFLICT (book_id) DO UPDATE SET
-            book_stock = excluded.book_stock, book_version = excluded.book_version,
+            book_name = excluded.book_name, search = excluded.search, book_stock = excluded.book_stock, book_version = excluded.book_version,
             revision = excluded.revision, position = excluded.position, occurred_at = excluded.occurred_at";
 
     fn fold(before: Option<Row>, happening: &Happening) -> Row {
-        let (stock_before, version_before) =
-            before.map_or((0, Edition::FIRST), |row| (row.book_stock, row.book_version));
-        let (book_stock, book_version) = match &happening.event {
-            BookEvent::Warehoused(event) => (stock_before.saturating_add(event.qty.get()), event.version),
-            BookEvent::Renewed(event) => (event.stock, event.version),
+        let (name_before, stock_before, version_before) =
+            before.map_or((None, 0, Edition::FIRST), |row| (row.book_name, row.book_stock, row.book_version));
+        let (book_name, book_stock, book_version) = match &happening.event {
+            BookEvent::Warehoused(event) => (
+                event.name.clone().or(name_before),
+                stock_before.saturating_add(event.qty.get()),
+                event.version,
+            ),
+            BookEvent::Renewed(event) => (name_before, event.stock, event.version),
             BookEvent::Corrected(event) => {
-                (stock_before.saturating_add_signed(event.qty_delta.get()), version_before)
+                (name_before, stock_before.saturating_add_signed(event.qty_delta.get()), version_before)
             }
         };
         Row {
             book_id: happening.book_id,
+            book_name,
             book_stock,
             book_version,
             revision: happening.revision,
@@ -103,11 +120,12 @@ impl View for AdminList {
     fn read(row: &tokio_postgres::Row) -> Result<Row, Unreadable> {
         Ok(Row {
             book_id: value::read_book_id(row, 0)?,
-            book_stock: value::read_stock(row, 1)?,
-            book_version: value::read_edition(row, 2)?,
-            revision: value::read_u64(row, 3)?,
-            position: value::read_u64(row, 4)?,
-            occurred_at: value::read_moment(row, 5)?,
+            book_name: value::read_name(row, 1)?,
+            book_stock: value::read_stock(row, 2)?,
+            book_version: value::read_edition(row, 3)?,
+            revision: value::read_u64(row, 4)?,
+            position: value::read_u64(row, 5)?,
+            occurred_at: value::read_moment(row, 6)?,
         })
     }
 
@@ -116,8 +134,11 @@ impl View for AdminList {
     }
 
     fn columns(rows: &[Row]) -> Vec<Column> {
+        let names = rows.iter().map(|row| row.book_name.as_ref().map(|name| name.as_str().to_owned()));
         vec![
             Box::new(rows.iter().map(|row| value::bigint(row.book_id.get())).collect::<Vec<_>>()),
+            Box::new(names.collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| search::key(row.book_name.as_ref())).collect::<Vec<_>>()),
             Box::new(rows.iter().map(|row| i64::from(row.book_stock)).collect::<Vec<_>>()),
             Box::new(rows.iter().map(|row| value::hundredths(row.book_version)).collect::<Vec<_>>()),
             Box::new(rows.iter().map(|row| value::bigint(row.revision)).collect::<Vec<_>>()),

@@ -2,6 +2,7 @@
 
 use crate::page::{Page, PageRequest, SortColumn};
 use crate::reader::{At, Reader, ReaderError};
+use crate::search;
 use crate::value::{self, Unreadable};
 use crate::view::{Column, Happening, View};
 use domain::Timestamp;
@@ -68,22 +69,32 @@ impl View for BookStock {
     const TABLE: &'static str = "
         book_id bigint PRIMARY KEY,
         name text COLLATE \"C\",
+        search text COLLATE \"C\" NOT NULL,
         version numeric(9,2) NOT NULL,
         stock bigint NOT NULL CHECK (stock >= 0),
         revision bigint NOT NULL,
         position bigint NOT NULL,
         occurred_at timestamptz NOT NULL";
 
+    // A book without a name comes after all others.
+    const INDEXES: &'static [&'static str] = &[
+        "coalesce(name, U&'\\+10FFFF'), book_id",
+        "version, book_id",
+        "stock, book_id",
+        "position, book_id",
+    ];
+
     const SELECT: &'static str =
         "v.book_id, v.name, (v.version * 100)::int4, v.stock, v.revision, v.position, v.occurred_at";
 
     const UPSERT: &'static str = "
-        INSERT INTO {table} (book_id, name, version, stock, revision, position, occurred_at)
-        SELECT book_id, name, hundredths / 100.0, stock, revision, position, occurred_at
-        FROM unnest($1::int8[], $2::text[], $3::int4[], $4::int8[], $5::int8[], $6::int8[], $7::timestamptz[])
-            AS fresh (book_id, name, hundredths, stock, revision, position, occurred_at)
+        INSERT INTO {table} (book_id, name, search, version, stock, revision, position, occurred_at)
+        SELECT book_id, name, search, hundredths / 100.0, stock, revision, position, occurred_at
+        FROM unnest(
+            $1::int8[], $2::text[], $3::text[], $4::int4[], $5::int8[], $6::int8[], $7::int8[], $8::timestamptz[]
+        ) AS fresh (book_id, name, search, hundredths, stock, revision, position, occurred_at)
         ON CONFLICT (book_id) DO UPDATE SET
-            name = excluded.name, version = excluded.version, stock = excluded.stock,
+            name = excluded.name, search = excluded.search, version = excluded.version, stock = excluded.stock,
             revision = excluded.revision, position = excluded.position, occurred_at = excluded.occurred_at";
 
     fn fold(before: Option<Row>, happening: &Happening) -> Row {
@@ -132,6 +143,7 @@ impl View for BookStock {
         vec![
             Box::new(rows.iter().map(|row| value::bigint(row.book_id.get())).collect::<Vec<_>>()),
             Box::new(names.collect::<Vec<_>>()),
+            Box::new(rows.iter().map(|row| search::key(row.name.as_ref())).collect::<Vec<_>>()),
             Box::new(rows.iter().map(|row| value::hundredths(row.version)).collect::<Vec<_>>()),
             Box::new(rows.iter().map(|row| i64::from(row.stock)).collect::<Vec<_>>()),
             Box::new(rows.iter().map(|row| value::bigint(row.revision)).collect::<Vec<_>>()),

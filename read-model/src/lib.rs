@@ -16,6 +16,7 @@ mod migrate;
 mod page;
 mod position;
 mod reader;
+mod search;
 mod value;
 pub mod view;
 

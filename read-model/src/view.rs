@@ -40,6 +40,9 @@ pub trait View: Send + Sync + 'static {
     /// The columns of its table as `CREATE TABLE` lists them; `book_id bigint PRIMARY KEY` is one of them.
     const TABLE: &'static str;
 
+    /// What its table is looked through by, apart from the book: the list of an index each.
+    const INDEXES: &'static [&'static str] = &[];
+
     /// What [`View::read`] reads of the table `v`, in this order.
     const SELECT: &'static str;
 
@@ -70,7 +73,7 @@ pub trait AnyView: Send + Sync {
     /// The view's name.
     fn name(&self) -> &'static str;
 
-    /// The statement that makes its table in `schema`.
+    /// The statements that make its table in `schema`, and the indexes of that.
     fn create_table(&self, schema: &Schema) -> String;
 
     /// Loads the rows of the books in `batch`, folds the batch into them and writes them back.
@@ -88,7 +91,12 @@ impl<V: View> AnyView for V {
     }
 
     fn create_table(&self, schema: &Schema) -> String {
-        format!("CREATE TABLE {} ({})", schema.table(V::NAME), V::TABLE)
+        let table = schema.table(V::NAME);
+        let mut statements = format!("CREATE TABLE {table} ({})", V::TABLE);
+        for index in V::INDEXES {
+            statements.push_str(&format!(";\nCREATE INDEX ON {table} ({index})"));
+        }
+        statements
     }
 
     fn project<'a>(

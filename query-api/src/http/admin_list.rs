@@ -52,6 +52,7 @@ pub(super) async fn profile() -> Response {
         "admins",
         &[
             ("bookId", "Which book."),
+            ("bookName", "What it is called; null if nobody ever said."),
             ("bookStock", "The copies in stock."),
             ("bookVersion", "The current edition, an exact decimal."),
             ("revision", "The number of its last event in its own history, from 0."),
@@ -70,10 +71,11 @@ struct Admin<'a> {
 impl Serialize for Admin<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { row, origin } = self;
-        let mut admin = serializer.serialize_struct("Admin", 7)?;
+        let mut admin = serializer.serialize_struct("Admin", 8)?;
         let href = origin.href(&format!("/admins/{}", row.book_id));
         admin.serialize_field("_links", &Links::of_row("admin", href))?;
         admin.serialize_field("bookId", &row.book_id)?;
+        admin.serialize_field("bookName", &row.book_name)?;
         admin.serialize_field("bookStock", &row.book_stock)?;
         admin.serialize_field("bookVersion", &row.book_version)?;
         admin.serialize_field("revision", &row.revision)?;

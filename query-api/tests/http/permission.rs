@@ -21,7 +21,7 @@ async fn a_user_who_may_only_read_is_enough_and_can_do_nothing_else() {
     let (reader, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     tokio::spawn(connection);
     for harm in [
-        "INSERT INTO rm_1.book_stock VALUES (2, NULL, 1.0, 5, 0, 43, now())",
+        "INSERT INTO rm_1.book_stock VALUES (2, NULL, '', 1.0, 5, 0, 43, now())",
         "UPDATE rm_1.book_stock SET stock = 0",
         "DELETE FROM rm_1.admin_list",
         "TRUNCATE rm_1.admin_list",

@@ -79,17 +79,24 @@ impl Library {
     }
 }
 
+/// A name as it is searched, near enough for names in lower case.
+const SEARCH: &str = "coalesce(replace(name, ' ', ''), '')";
+
 fn moved_on(position: u64, books: &str) -> String {
     format!(
         "BEGIN;
          CREATE TEMPORARY TABLE book ON COMMIT DROP AS
             SELECT * FROM ({books}) AS book (id, name, version, stock);
-         INSERT INTO rm_1.book_stock SELECT id, name, version, stock, 0, {position}, '2026-11-24T08:05:00Z' FROM book
+         INSERT INTO rm_1.book_stock (book_id, name, search, version, stock, revision, position, occurred_at)
+            SELECT id, name, {SEARCH}, version, stock, 0, {position}, '2026-11-24T08:05:00Z' FROM book
             ON CONFLICT (book_id) DO UPDATE SET
-                name = excluded.name, version = excluded.version, stock = excluded.stock,
+                name = excluded.name, search = excluded.search, version = excluded.version, stock = excluded.stock,
                 revision = book_stock.revision + 1, position = excluded.position;
-         INSERT INTO rm_1.admin_list SELECT id, stock, version, 0, {position}, '2026-11-24T08:05:00Z' FROM book
+         INSERT INTO rm_1.admin_list
+            (book_id, book_name, search, book_stock, book_version, revision, position, occurred_at)
+            SELECT id, name, {SEARCH}, stock, version, 0, {position}, '2026-11-24T08:05:00Z' FROM book
             ON CONFLICT (book_id) DO UPDATE SET
+                book_name = excluded.book_name, search = excluded.search,
                 book_stock = excluded.book_stock, book_version = excluded.book_version,
                 revision = admin_list.revision + 1, position = excluded.position;
          UPDATE bookstock.projection SET position = {position}, event_id = gen_random_uuid();

@@ -46,6 +46,7 @@ async fn the_admin_list_is_shown_as_in_the_original_system() {
         "bookStock": 100,
         "bookVersion": 2.0,
         // Ours, besides.
+        "bookName": null,
         "revision": 0,
         "position": "42",
         "occurredAt": "2026-11-24T08:05:00.000000Z",
