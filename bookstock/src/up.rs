@@ -137,10 +137,10 @@ async fn start_and_watch(
         ("projector", projection),
     ]);
     let listeners = [
-        (sockets.gateway, edge::around(commands.clone().merge(queries.clone()), &health)),
-        (sockets.command_api, edge::around(commands, &command)),
-        (sockets.query_api, edge::around(queries.clone(), &query)),
-        (sockets.admin, edge::around(queries, &query)),
+        (sockets.gateway, edge::around("gateway", commands.clone().merge(queries.clone()), &health)),
+        (sockets.command_api, edge::around("command-api", commands, &command)),
+        (sockets.query_api, edge::around("query-api", queries.clone(), &query)),
+        (sockets.admin, edge::around("query-api", queries, &query)),
     ];
     parts.add("listening", STOP_WITHIN, |stop| serve_all(listeners, stop, services));
 

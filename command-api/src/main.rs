@@ -37,5 +37,7 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
     let routes = command_api::routes(&args.settings, &health, shutdown.clone())?;
     program::announce("command-api", format_args!("http://{addr}"))?;
-    listen::serve(listener, edge::around(routes, &health), shutdown).await.context("serving failed")
+    listen::serve(listener, edge::around("command-api", routes, &health), shutdown)
+        .await
+        .context("serving failed")
 }

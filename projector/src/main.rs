@@ -39,7 +39,7 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let projecting = projector::run(args.settings, &health, shutdown.clone());
     let serving = async {
         program::announce("projector", format_args!("http://{addr}"))?;
-        let routes = edge::around(Router::new(), &health);
+        let routes = edge::around("projector", Router::new(), &health);
         listen::serve(listener, routes, shutdown.clone()).await.context("serving failed")
     };
     tokio::try_join!(projecting, serving)?;

@@ -42,7 +42,7 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let addrs = [books.local_addr(), admins.local_addr()];
     let health = Health::default();
     let routes = query_api::routes(&args.settings, &health, shutdown.clone()).await?;
-    let router = edge::around(routes, &health);
+    let router = edge::around("query-api", routes, &health);
     for addr in addrs {
         let addr = addr.context("the address listened on is not known")?;
         program::announce("query-api", format_args!("http://{addr}"))?;

@@ -1,10 +1,16 @@
-//! What every HTTP listener puts around its routes: health, limits, and a problem document for whatever goes wrong.
+//! What every HTTP listener puts around its routes: health, metrics, limits, and a problem document for whatever goes
+//! wrong.
 
-use crate::{Health, Problem};
+mod measure;
+
+use crate::{Health, Problem, metrics};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use measure::Measured;
 use std::any::Any;
 use std::time::{Duration, Instant};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -15,16 +21,22 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// The longest that a request may take, unless a route sets its own bound below it.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Puts the edge around `routes`: `/livez` and `/readyz`, body limit, deadline, request log, and problem documents
-/// for unknown paths, wrong methods and faults of our own.
-pub fn around(routes: Router, health: &Health) -> Router {
+/// Puts the edge around the `routes` of `service`: `/livez`, `/readyz` and `/metrics`, body limit, deadline, request log
+/// and metrics, and problem documents for unknown paths, wrong methods and faults of our own.
+pub fn around(service: &'static str, routes: Router, health: &Health) -> Router {
+    let checks = health.clone();
+    let shown = get(move || async move {
+        checks.measure(service);
+        ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics::text())
+    });
     routes
         .merge(health.routes())
+        .route("/metrics", shown)
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::no_such_route() })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(fault))
-        .layer(middleware::from_fn(bounded_and_logged))
+        .layer(middleware::from_fn(move |request, next| bounded_and_told(service, request, next)))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
@@ -37,8 +49,10 @@ fn fault(panic: Box<dyn Any + Send>) -> Response {
     Problem::internal(&cause).into_response()
 }
 
-async fn bounded_and_logged(request: Request, next: Next) -> Response {
+async fn bounded_and_told(service: &'static str, request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let measured = Measured::begin(service, request.method(), route);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = tokio::time::timeout(DEADLINE, next.run(request)).await.unwrap_or_else(|_| {
         Problem::new(
@@ -51,7 +65,9 @@ async fn bounded_and_logged(request: Request, next: Next) -> Response {
         .into_response()
     });
     let status = response.status().as_u16();
-    let elapsed_us = started.elapsed().as_micros();
+    let elapsed = started.elapsed();
+    measured.answered(response.status(), elapsed);
+    let elapsed_us = elapsed.as_micros();
     if status >= 500 {
         tracing::warn!(%method, path, status, elapsed_us, "request");
     } else {
@@ -77,7 +93,7 @@ mod tests {
             Router::new().route("/fails", fails).route("/takes", post(|body: String| async move { body }));
         let request =
             Request::builder().method(method).uri(path).body(Body::from("x".repeat(1 << 17))).unwrap();
-        let response = around(routes, &Health::default()).oneshot(request).await.unwrap();
+        let response = around("test", routes, &Health::default()).oneshot(request).await.unwrap();
         let content_type =
             response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
         (response.status().as_u16(), content_type.unwrap_or_default())
@@ -91,5 +107,36 @@ mod tests {
         assert_eq!(answer("GET", "/fails").await, (500, problem));
         assert_eq!(answer("POST", "/takes").await.0, 413);
         assert_eq!(answer("GET", "/livez").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn requests_are_counted_by_their_route_and_never_by_their_path() {
+        let health = Health::default();
+        health.check("store").ready();
+        let routes = Router::new().route("/books/{bookId}", get(|| async {}));
+        let edge = around("measured", routes, &health);
+        let ask = async |method: &str, path: &str| {
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            let body = edge.clone().oneshot(request).await.unwrap().into_body();
+            String::from_utf8(axum::body::to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap()
+        };
+        for (method, path) in
+            [("GET", "/books/1"), ("GET", "/books/2"), ("POST", "/books/1"), ("BREW", "/tea")]
+        {
+            ask(method, path).await;
+        }
+        let shown = ask("GET", "/metrics").await;
+        let count =
+            |labels: &str| format!("http_request_duration_seconds_count{{service=\"measured\",{labels}}}");
+        for line in [
+            count(r#"method="GET",route="/books/{bookId}",status="200""#) + " 2",
+            count(r#"method="POST",route="/books/{bookId}",status="405""#) + " 1",
+            count(r#"method="other",route="none",status="404""#) + " 1",
+            r#"http_requests_in_flight{service="measured"} 1"#.to_owned(),
+            r#"service_ready{service="measured",check="store"} 1"#.to_owned(),
+        ] {
+            assert!(shown.lines().any(|shown| shown == line), "{line} is not in:\n{shown}");
+        }
+        assert!(!shown.contains("/books/1") && !shown.contains("/tea"), "{shown}");
     }
 }

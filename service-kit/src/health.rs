@@ -3,6 +3,7 @@
 //! Alive means that the process answers; a sick dependency is no reason to restart it. Ready means that every
 //! registered check holds, so that a balancer sends it work.
 
+use crate::metrics::Gauge;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often a part is asked, and how long its answer may take.
 const PERIOD: Duration = Duration::from_secs(1);
+
+static READY: Gauge<2> =
+    Gauge::new("service_ready", "Whether a check of /readyz holds (1) or not (0).", ["service", "check"]);
 
 /// The readiness of one process: a short list of named checks that its parts keep up to date.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +62,13 @@ impl Health {
             .route("/livez", get(|| async { Json(json!({"status": "alive"})) }))
             .route("/readyz", get(readyz))
             .with_state(self.clone())
+    }
+
+    /// Sets the metric of each check to how it stands now.
+    pub(crate) fn measure(&self, service: &'static str) {
+        for (check, standing) in self.snapshot() {
+            READY.of([service.into(), check.into()]).set(f64::from(u8::from(standing.ready)));
+        }
     }
 
     fn snapshot(&self) -> Vec<(&'static str, Standing)> {

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod edge;
 pub mod health;
 pub mod listen;
+pub mod metrics;
 pub mod origin;
 pub mod problem;
 pub mod program;

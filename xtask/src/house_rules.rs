@@ -14,9 +14,7 @@ const NOT_OURS: [&str; 3] = [".git", ".bookstock", "target"];
 
 /// The broken rules of all files under `root`, one line each.
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
-    let mut files = Vec::new();
-    list(root, &mut files)?;
-    files.sort();
+    let files = files_under(root)?;
     let mut broken = Vec::new();
     for file in files {
         let bytes = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
@@ -26,6 +24,14 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
         broken.extend(broken_in(name, &text).into_iter().map(|rule| format!("{}: {rule}", name.display())));
     }
     Ok(broken)
+}
+
+/// All files of ours under `root`, in order.
+pub(crate) fn files_under(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    list(root, &mut files)?;
+    files.sort();
+    Ok(files)
 }
 
 fn list(dir: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@
 
 mod dependency_rules;
 mod house_rules;
+mod metrics_page;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -40,6 +41,11 @@ fn broken(rule: &Rule) -> anyhow::Result<Vec<String>> {
         cargo_metadata::MetadataCommand::new().no_deps().exec().context("reading the workspace")?;
     match rule {
         Rule::DependencyRules => Ok(dependency_rules::check(&dependency_rules::arrows(&metadata))),
-        Rule::HouseRules => house_rules::check(metadata.workspace_root.as_std_path()),
+        Rule::HouseRules => {
+            let root = metadata.workspace_root.as_std_path();
+            let mut broken = house_rules::check(root)?;
+            broken.extend(metrics_page::check(root)?);
+            Ok(broken)
+        }
     }
 }

@@ -137,7 +137,7 @@ impl Replica {
         let any_port = ([127, 0, 0, 1], 0).into();
         let listener = listen::bind("command-api", "--listen", any_port, false).await.unwrap();
         let addr = listener.local_addr().unwrap();
-        tokio::spawn(listen::serve(listener, edge::around(routes, &health), shutdown.clone()));
+        tokio::spawn(listen::serve(listener, edge::around("command-api", routes, &health), shutdown.clone()));
         Self { addr, http: reqwest::Client::new(), _running: shutdown.drop_guard() }
     }
 

@@ -112,7 +112,7 @@ impl QueryApi {
         let routes = query_api::routes(&settings, &health, stop.clone()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(listen::serve(listener, edge::around(routes, &health), stop.clone()));
+        tokio::spawn(listen::serve(listener, edge::around("query-api", routes, &health), stop.clone()));
         Self { base, client: client(), _stop: stop.drop_guard() }
     }
 
