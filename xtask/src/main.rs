@@ -1,7 +1,8 @@
-//! House rules as programs: `cargo xtask <rule>`.
+//! House rules and campaigns as programs: `cargo xtask <command>`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks there")]
 
+mod campaign;
 mod dependency_rules;
 mod house_rules;
 mod metrics_page;
@@ -10,24 +11,21 @@ use anyhow::Context as _;
 use clap::Parser;
 use std::process::ExitCode;
 
-/// Checks that the workspace keeps its own rules.
+/// Checks that the workspace keeps its own rules, and tries what it should survive.
 #[derive(Parser)]
-enum Rule {
+enum Task {
     /// Dependencies between our crates point down only.
     DependencyRules,
     /// Files are short, code is safe, and nothing is left unfinished.
     HouseRules,
+    /// Tries a fault many times; without an id, lists the faults.
+    Campaign(campaign::Campaign),
 }
 
 fn main() -> ExitCode {
-    match broken(&Rule::parse()) {
-        Ok(broken) if broken.is_empty() => ExitCode::SUCCESS,
-        Ok(broken) => {
-            for rule in broken {
-                eprintln!("{rule}");
-            }
-            ExitCode::FAILURE
-        }
+    match run(&Task::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -35,17 +33,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// The rules that are broken, one line each.
-fn broken(rule: &Rule) -> anyhow::Result<Vec<String>> {
+/// Whether all is well.
+fn run(task: &Task) -> anyhow::Result<bool> {
     let metadata =
         cargo_metadata::MetadataCommand::new().no_deps().exec().context("reading the workspace")?;
-    match rule {
-        Rule::DependencyRules => Ok(dependency_rules::check(&dependency_rules::arrows(&metadata))),
-        Rule::HouseRules => {
-            let root = metadata.workspace_root.as_std_path();
-            let mut broken = house_rules::check(root)?;
-            broken.extend(metrics_page::check(root)?);
-            Ok(broken)
-        }
+    let root = metadata.workspace_root.as_std_path();
+    let broken = match task {
+        Task::DependencyRules => dependency_rules::check(&dependency_rules::arrows(&metadata)),
+        Task::HouseRules => [house_rules::check(root)?, metrics_page::check(root)?].concat(),
+        Task::Campaign(campaign) => return campaign::run(campaign, &metadata),
+    };
+    for rule in &broken {
+        eprintln!("{rule}");
     }
+    Ok(broken.is_empty())
 }

@@ -10,9 +10,10 @@
 mod append;
 mod bad_input;
 mod batch_append;
-mod durability;
 mod lifecycle;
 mod metadata;
+mod process;
+mod program;
 mod read_all;
 mod read_stream;
 mod subscribe;
