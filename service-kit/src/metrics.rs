@@ -3,9 +3,10 @@
 //! A metric is a `static` beside the code that it counts, with its name, its help and its labels; that is the one
 //! place that describes it. `docs/metrics.md` lists them all, and `cargo xtask house-rules` compares the two.
 
+mod process;
+
 use metrics::{Label, SharedString, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use metrics_process::Collector;
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
@@ -104,21 +105,20 @@ impl<const N: usize> Histogram<N> {
 
 /// Everything as Prometheus reads it.
 pub(crate) fn text() -> String {
-    let Some((registry, process)) = registry() else { return String::new() };
-    process.collect();
-    registry.render()
+    process::measure();
+    registry().map(PrometheusHandle::render).unwrap_or_default()
 }
 
 /// The registry of this process, made when it is first needed. Should something else have taken that place, ours
 /// stays away and there is nothing to show.
-fn registry() -> Option<&'static (PrometheusHandle, Collector)> {
-    static REGISTRY: OnceLock<Option<(PrometheusHandle, Collector)>> = OnceLock::new();
+fn registry() -> Option<&'static PrometheusHandle> {
+    static REGISTRY: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     let made = REGISTRY
         .get_or_init(|| install().inspect_err(|error| tracing::error!(%error, "there are no metrics")).ok());
     made.as_ref()
 }
 
-fn install() -> Result<(PrometheusHandle, Collector), Box<dyn std::error::Error>> {
+fn install() -> Result<PrometheusHandle, Box<dyn std::error::Error>> {
     let recorder = PrometheusBuilder::new()
         .set_buckets(&COUNTS)?
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
@@ -132,9 +132,7 @@ fn install() -> Result<(PrometheusHandle, Collector), Box<dyn std::error::Error>
             upkeep.run_upkeep();
         }
     })?;
-    let process = Collector::default();
-    process.describe();
-    Ok((handle, process))
+    Ok(handle)
 }
 
 #[cfg(test)]
