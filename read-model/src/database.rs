@@ -40,6 +40,9 @@ pub enum DatabaseError {
     /// It answered what no view wrote.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// No generation serves where one has to.
+    #[error("no generation of the read models serves")]
+    NoGeneration,
 }
 
 impl DatabaseError {
@@ -48,7 +51,7 @@ impl DatabaseError {
     pub fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Failed(error) => error.code(),
-            Self::NoAnswer(_) | Self::Unreadable(_) => None,
+            Self::NoAnswer(_) | Self::Unreadable(_) | Self::NoGeneration => None,
         }
     }
 }

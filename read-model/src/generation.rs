@@ -1,7 +1,15 @@
 //! Generations: whole sets of the views' tables, each in a schema of its own, of which one serves.
 
+mod build;
+mod kept;
+
+use crate::batch::POSITION;
 use crate::database::{Connection, DatabaseError, within};
+use crate::lease::HANDED_BACK;
 use crate::view::AnyView;
+pub use build::{BeginError, Begun, SwitchError, begin, freeze, switch};
+use deadpool_postgres::Transaction;
+pub use kept::{KeptError, Listed, Stage, WentBack, drop_one, give_up, go_back, list};
 use std::fmt;
 use std::time::Duration;
 
@@ -60,14 +68,18 @@ pub async fn active_or_first(
         if let Some(generation) = active(connection).await? {
             return Ok(generation);
         }
-        create(connection, 1, views).await?;
-        tracing::info!(generation = 1, "the first generation of the read models was made");
-        Ok(Generation { number: 1, fold_version: FOLD_VERSION })
+        create(connection, views).await?;
+        // Made by us or, at the same moment, by another process.
+        active(connection).await?.ok_or(DatabaseError::NoGeneration)
     })
     .await
 }
 
-async fn active(connection: &Connection) -> Result<Option<Generation>, DatabaseError> {
+/// The generation that serves, if any was ever made.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn active(connection: &Connection) -> Result<Option<Generation>, DatabaseError> {
     let row = connection
         .client
         .query_opt(
@@ -79,17 +91,30 @@ async fn active(connection: &Connection) -> Result<Option<Generation>, DatabaseE
 }
 
 /// Makes the tables of a generation and lets it serve, unless another process has just done so.
-async fn create(
-    connection: &mut Connection,
-    number: i32,
-    views: &[&dyn AnyView],
-) -> Result<(), DatabaseError> {
+async fn create(connection: &mut Connection, views: &[&dyn AnyView]) -> Result<(), DatabaseError> {
     let transaction = connection.client.transaction().await?;
     // The others wait here, and then find it made.
     transaction.batch_execute("LOCK TABLE bookstock.active IN EXCLUSIVE MODE").await?;
     if transaction.query_opt("SELECT FROM bookstock.active", &[]).await?.is_some() {
         return Ok(());
     }
+    let number = make_tables(&transaction, views).await?;
+    transaction
+        .execute(
+            "INSERT INTO bookstock.projection (generation, fold_version) VALUES ($1, $2)",
+            &[&number, &FOLD_VERSION],
+        )
+        .await?;
+    serve(&transaction, number).await?;
+    transaction.commit().await?;
+    tracing::info!(generation = number, "the first generation of the read models was made");
+    Ok(())
+}
+
+/// Makes the tables of the next generation, and answers its number.
+async fn make_tables(transaction: &Transaction<'_>, views: &[&dyn AnyView]) -> Result<i32, DatabaseError> {
+    let last = "SELECT coalesce(max(generation), 0) FROM bookstock.projection";
+    let number = transaction.query_one(last, &[]).await?.try_get::<_, i32>(0)? + 1;
     let schema = Schema::of(number);
     let tables: Vec<String> = views.iter().map(|view| view.create_table(&schema)).collect();
     transaction
@@ -98,12 +123,31 @@ async fn create(
              CREATE TABLE {schema}.streams (book_id bigint PRIMARY KEY, revision bigint NOT NULL);
              {tables};
              GRANT USAGE ON SCHEMA {schema} TO bookstock_reader;
-             GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO bookstock_reader;
-             INSERT INTO bookstock.projection (generation, fold_version) VALUES ({number}, {FOLD_VERSION});
-             INSERT INTO bookstock.active (generation) VALUES ({number})",
+             GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO bookstock_reader",
             tables = tables.join(";\n"),
         ))
         .await?;
-    transaction.commit().await?;
+    Ok(number)
+}
+
+/// Lets a generation serve, and wakes the projectors, who have to find out, and those who wait for a position.
+async fn serve(transaction: &Transaction<'_>, number: i32) -> Result<(), DatabaseError> {
+    transaction
+        .execute(
+            "INSERT INTO bookstock.active (generation) VALUES ($1)
+             ON CONFLICT (only_row) DO UPDATE SET generation = excluded.generation",
+            &[&number],
+        )
+        .await?;
+    transaction
+        .execute(
+            "WITH serves AS (
+                UPDATE bookstock.projection SET served_from = clock_timestamp() WHERE generation = $1
+                RETURNING generation, position
+            )
+            SELECT pg_notify($2, generation::text), pg_notify($3, position::text) FROM serves",
+            &[&number, &HANDED_BACK, &POSITION],
+        )
+        .await?;
     Ok(())
 }

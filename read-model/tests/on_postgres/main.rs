@@ -7,6 +7,7 @@
 )]
 
 mod cluster;
+mod generations;
 mod given;
 mod leases;
 mod reading;

@@ -1,0 +1,178 @@
+//! Building the next generation beside the one that serves: begun, then filled by [`crate::batch`] under its lease, then
+//! switched to, frozen, or dropped.
+//!
+//! A maker that dies leaves a generation that is still `building` and whose lease runs out. It never served, nobody
+//! else writes it, and the next maker drops it.
+
+use super::{FOLD_VERSION, LIMIT, Schema};
+use crate::database::{Connection, DatabaseError, within};
+use crate::lease::{HANDED_BACK, Lease};
+use crate::value;
+use crate::view::AnyView;
+use deadpool_postgres::Transaction;
+use std::time::Duration;
+
+/// A generation that was begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// The right to fill it.
+    pub lease: Lease,
+    /// Those that makers which died had left unfinished, dropped now.
+    pub dropped: Vec<i32>,
+}
+
+/// Why a generation is not begun.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// One at a time.
+    #[error("generation {generation} is being built by {owner}; wait for it, or stop that rebuild")]
+    UnderWay {
+        /// The unfinished generation.
+        generation: i32,
+        /// Who builds it.
+        owner: String,
+    },
+    /// PostgreSQL failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Why a generation does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum SwitchError {
+    /// It would take readers back in time; apply what came since and try again.
+    #[error("it is at position {ours} only, and the one that serves at {theirs}")]
+    Behind {
+        /// Where the new generation is.
+        ours: u64,
+        /// Where the one that serves is.
+        theirs: u64,
+    },
+    /// The lease ran out and was taken, or the generation was dropped.
+    #[error("the generation is not ours any more: its lease was lost")]
+    Lost,
+    /// PostgreSQL failed. If it did so while committing, the generation may serve after all.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Makes the next generation with the tables of `views`, to be filled by `owner`.
+///
+/// # Errors
+/// [`BeginError`].
+pub async fn begin(
+    connection: &mut Connection,
+    owner: &str,
+    term: Duration,
+    views: &[&dyn AnyView],
+) -> Result<Begun, BeginError> {
+    let term_ms = i64::try_from(term.as_millis()).unwrap_or(i64::MAX);
+    let made = within(LIMIT, async {
+        let transaction = connection.client.transaction().await?;
+        // Whoever else makes, switches or drops one waits here.
+        transaction.batch_execute("LOCK TABLE bookstock.active IN EXCLUSIVE MODE").await?;
+        let unfinished = transaction
+            .query(
+                "SELECT generation, owner, coalesce(lease_until >= clock_timestamp(), false)
+                 FROM bookstock.projection WHERE stage = 'building' ORDER BY generation FOR UPDATE",
+                &[],
+            )
+            .await?;
+        let mut dropped = Vec::new();
+        for row in &unfinished {
+            let (generation, owner): (i32, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+            if row.try_get(2)? {
+                return Ok(Err((generation, owner.unwrap_or_default())));
+            }
+            remove(&transaction, generation).await?;
+            dropped.push(generation);
+        }
+        let generation = super::make_tables(&transaction, views).await?;
+        transaction
+            .execute(
+                "INSERT INTO bookstock.projection (generation, fold_version, stage, epoch, owner, lease_until)
+                 VALUES ($1, $2, 'building', 1, $3, clock_timestamp() + $4::int8 * interval '1 ms')",
+                &[&generation, &FOLD_VERSION, &owner, &term_ms],
+            )
+            .await?;
+        transaction.commit().await?;
+        Ok(Ok((generation, dropped)))
+    })
+    .await?;
+    match made {
+        Ok((generation, dropped)) => Ok(Begun { lease: Lease { generation, epoch: 1, term_ms }, dropped }),
+        Err((generation, owner)) => Err(BeginError::UnderWay { generation, owner }),
+    }
+}
+
+/// Lets the generation of `lease` serve from now on, in one transaction; the one before is kept. With
+/// `whatever_position`, also one that is behind it: positions of another store mean nothing.
+///
+/// # Errors
+/// [`SwitchError`]; then the one before goes on serving.
+pub async fn switch(
+    connection: &mut Connection,
+    lease: &Lease,
+    whatever_position: bool,
+) -> Result<Option<i32>, SwitchError> {
+    within(LIMIT, async {
+        let transaction = connection.client.transaction().await?;
+        transaction.batch_execute("LOCK TABLE bookstock.active IN EXCLUSIVE MODE").await?;
+        // With its row locked, the projector does not move it on meanwhile.
+        let serving = transaction
+            .query_opt(
+                "SELECT generation, position FROM bookstock.projection
+                 WHERE generation = (SELECT generation FROM bookstock.active) FOR UPDATE",
+                &[],
+            )
+            .await?;
+        let before: Option<i32> = serving.as_ref().map(|row| row.try_get(0)).transpose()?;
+        let theirs = serving.as_ref().map_or(Ok(0), |row| value::read_u64(row, 1))?;
+        let ours = transaction
+            .query_opt(
+                "SELECT position FROM bookstock.projection WHERE generation = $1 AND epoch = $2 FOR UPDATE",
+                &[&lease.generation, &lease.epoch],
+            )
+            .await?;
+        let Some(ours) = ours else { return Ok(Err(SwitchError::Lost)) };
+        let ours = value::read_u64(&ours, 0)?;
+        if ours < theirs && !whatever_position {
+            return Ok(Err(SwitchError::Behind { ours, theirs }));
+        }
+        transaction
+            .execute(
+                "UPDATE bookstock.projection
+                 SET stage = 'kept', owner = NULL, lease_until = NULL WHERE generation = $1",
+                &[&lease.generation],
+            )
+            .await?;
+        super::serve(&transaction, lease.generation).await?;
+        transaction.commit().await?;
+        Ok(Ok(before))
+    })
+    .await?
+}
+
+/// Leaves the generation of `lease` as it is from now on: nobody writes it again, and it does not serve.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn freeze(connection: &Connection, lease: &Lease) -> Result<(), DatabaseError> {
+    let sql = "UPDATE bookstock.projection SET stage = 'frozen', owner = NULL, lease_until = NULL
+               WHERE generation = $1 AND epoch = $2";
+    within(LIMIT, async {
+        connection.client.execute(sql, &[&lease.generation, &lease.epoch]).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Drops the tables of a generation and what the engine knows of it.
+pub(super) async fn remove(transaction: &Transaction<'_>, generation: i32) -> Result<(), DatabaseError> {
+    let schema = Schema::of(generation);
+    // Its row first: whoever writes into it locks that row first, too.
+    transaction.execute("DELETE FROM bookstock.projection WHERE generation = $1", &[&generation]).await?;
+    transaction.batch_execute(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await?;
+    transaction.execute("SELECT pg_notify($1, $2)", &[&HANDED_BACK, &generation.to_string()]).await?;
+    Ok(())
+}
