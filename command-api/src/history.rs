@@ -4,11 +4,12 @@
 //! cannot be read, the whole stream is folded. An event that cannot be decoded is an error, never skipped.
 
 use crate::identity::{CommandHash, fingerprint};
-use crate::recent::{Booked, Recent, WINDOW};
+use crate::recent::{Booked, Recent};
 use domain::Persist;
 use event_store::{Appended, Direction, EventStore, ReadError, Start, StoredEvent};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 /// How many events are read at a time.
 const PAGE: usize = 1_000;
@@ -22,6 +23,23 @@ pub(crate) struct Loaded<A> {
     pub(crate) last: Option<Appended>,
     /// The commands behind its last events.
     pub(crate) recent: Recent,
+    /// That others work on it too, if they did lately.
+    pub(crate) contention: Option<Contention>,
+}
+
+/// Others work on the same stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Contention {
+    /// As long as nothing more is seen of them.
+    pub(crate) until: Instant,
+    /// Until then it is their turn.
+    pub(crate) theirs: Instant,
+}
+
+impl<A: Persist> Loaded<A> {
+    fn nothing(reach: u64) -> Self {
+        Self { state: A::default(), last: None, recent: Recent::since(0, reach), contention: None }
+    }
 }
 
 /// One event of a stream, and the state it led to.
@@ -61,33 +79,23 @@ impl From<ReadError> for HistoryError {
     }
 }
 
-/// How far back a load looks for the commands behind the events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// Only the state is wanted.
-    LastEvent,
-    /// A repeat must be recognised.
-    Window,
-}
-
-/// Loads the stream from its last event backwards.
+/// Loads the stream from its last event backwards: the state, and the commands behind its last `reach` events.
 pub(crate) async fn load<A: Persist>(
     store: &impl EventStore,
     stream: &str,
-    reach: Reach,
+    reach: u64,
 ) -> Result<Loaded<A>, HistoryError> {
-    let limit = match reach {
-        Reach::LastEvent => 1,
-        Reach::Window => usize::try_from(WINDOW).unwrap_or(usize::MAX),
-    };
+    let limit = usize::try_from(reach).unwrap_or(usize::MAX).max(1);
     let events = store.read_stream(stream, Start::End, Direction::Backwards, limit).await?;
     let (Some(last), Some(oldest)) = (events.first(), events.last()) else {
-        return Ok(Loaded { state: A::default(), last: None, recent: Recent::since(0) });
+        return Ok(Loaded::nothing(reach));
     };
-    let mut recent = Recent::since(oldest.revision);
-    events.iter().rev().filter_map(booked).for_each(|booked| recent.push(booked));
+    let mut recent = Recent::since(oldest.revision, reach);
+    if reach > 0 {
+        events.iter().rev().filter_map(booked).for_each(|booked| recent.push(booked));
+    }
     let Moment { state, at, .. } = resume(store, stream, last).await?;
-    Ok(Loaded { state, last: Some(at), recent })
+    Ok(Loaded { state, last: Some(at), recent, contention: None })
 }
 
 /// Folds on what came after `loaded`. Answers whether anything did.
@@ -125,17 +133,41 @@ pub(crate) async fn last<A: Persist>(
     }
 }
 
-/// The event at `revision`, which is known to be there.
-pub(crate) async fn at<A: Persist>(
+/// The events from revision `first` to `last`, which are known to be there, each with the place at which its command
+/// was answered: that of the last event of its append.
+pub(crate) async fn answered<A: Persist>(
     store: &impl EventStore,
     stream: &str,
-    revision: u64,
-) -> Result<Moment<A>, HistoryError> {
-    let events = store.read_stream(stream, Start::At(revision), Direction::Forwards, 1).await?;
-    match events.first() {
-        Some(event) if event.revision == revision => resume(store, stream, event).await,
-        _ => Err(HistoryError::Unreadable { revision: Some(revision), reason: "it is gone".to_owned() }),
+    first: u64,
+    last: u64,
+) -> Result<Vec<Result<Moment<A>, HistoryError>>, HistoryError> {
+    let mut events = read(store, stream, first, last).await?;
+    let end = |event: &StoredEvent| event.revision.saturating_add(Told::by(event).more_in_append);
+    let furthest = events.iter().map(end).max().unwrap_or(last);
+    if furthest > last {
+        events.extend(read(store, stream, last + 1, furthest).await?);
     }
+    let mut moments = Vec::new();
+    for event in events.iter().take_while(|event| event.revision <= last) {
+        let end = end(event);
+        let place = events.iter().find(|event| event.revision == end).map(|event| event.position);
+        let moment = resume(store, stream, event).await.map(|moment| {
+            let position = place.unwrap_or(event.position);
+            Moment { at: Appended { position, ..moment.at }, ..moment }
+        });
+        moments.push(moment);
+    }
+    Ok(moments)
+}
+
+async fn read(
+    store: &impl EventStore,
+    stream: &str,
+    first: u64,
+    last: u64,
+) -> Result<Vec<StoredEvent>, HistoryError> {
+    let limit = usize::try_from(last - first).unwrap_or(PAGE).saturating_add(1);
+    Ok(store.read_stream(stream, Start::At(first), Direction::Forwards, limit).await?)
 }
 
 /// The state after `stored`: as its metadata says, else by folding all up to it.
@@ -162,7 +194,7 @@ async fn fold_to<A: Persist>(
     stream: &str,
     revision: u64,
 ) -> Result<A, HistoryError> {
-    let mut folded = Loaded { state: A::default(), last: None, recent: Recent::since(0) };
+    let mut folded = Loaded::nothing(0);
     while folded.last.is_none_or(|last| last.revision < revision) {
         let from = next_revision(folded.last);
         let limit = usize::try_from(revision - from).unwrap_or(PAGE).saturating_add(1).min(PAGE);
@@ -219,6 +251,8 @@ struct Told<'a> {
     after: Option<&'a RawValue>,
     idempotency_key: Option<String>,
     command_hash: Option<String>,
+    #[serde(default)]
+    more_in_append: u64,
 }
 
 impl<'a> Told<'a> {

@@ -55,7 +55,16 @@ pub(crate) fn random() -> String {
 }
 
 /// Half a SHA-256: enough to tell the commands of one stream apart, at half the memory.
-pub(crate) type Fingerprint = u128;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Fingerprint([u64; 2]);
+
+impl Fingerprint {
+    fn of(half: u128) -> Self {
+        let low = u64::try_from(half & u128::from(u64::MAX)).unwrap_or_default();
+        let high = u64::try_from(half >> 64).unwrap_or_default();
+        Self([high, low])
+    }
+}
 
 /// The fingerprint of a key.
 pub(crate) fn fingerprint(key: &str) -> Fingerprint {
@@ -86,12 +95,12 @@ impl CommandHash {
     /// Its first half.
     pub(crate) fn fingerprint(self) -> Fingerprint {
         let (half, _) = self.0.split_at(16);
-        half.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte))
+        Fingerprint::of(half.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte)))
     }
 
     /// The first half of a hash in hex; a text that is no hash has the fingerprint of no command.
     pub(crate) fn fingerprint_of_hex(hex: &str) -> Option<Fingerprint> {
-        hex.get(..32).and_then(|half| u128::from_str_radix(half, 16).ok())
+        hex.get(..32).and_then(|half| u128::from_str_radix(half, 16).ok()).map(Fingerprint::of)
     }
 }
 

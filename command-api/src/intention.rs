@@ -1,17 +1,29 @@
 //! What comes with a command and is not the command: who means it, once, and under which condition.
 
 use crate::identity::Key;
+use std::sync::Arc;
 
 /// The circumstances of one command.
 #[derive(Clone, Debug)]
 pub(crate) struct Intention {
     /// The key that makes its repeats recognisable.
     pub(crate) key: Key,
-    /// What must hold of the stream, if the client made a condition.
-    pub(crate) precondition: Option<Precondition>,
-    /// The request that brought it; what follows from it is correlated by this.
+    /// How many of the stream's last events a repeat is looked for in; see [`crate::recent::WINDOW`].
+    pub(crate) reach: u64,
+    /// What must hold of the stream, as far as the client made conditions.
+    pub(crate) preconditions: Vec<Precondition>,
+    /// Where it comes from.
+    pub(crate) provenance: Arc<Provenance>,
+}
+
+/// Where commands come from; all commands of one request share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Provenance {
+    /// Who sent them: a token's pseudonymous subject, if there was a token.
+    pub(crate) actor: Option<String>,
+    /// The request that brought them; what follows from it is correlated by this.
     pub(crate) request_id: String,
-    /// The W3C trace context that it came in.
+    /// The W3C trace context that they came in.
     pub(crate) traceparent: Option<String>,
 }
 
@@ -20,8 +32,12 @@ pub(crate) struct Intention {
 pub(crate) enum Precondition {
     /// It has events.
     Exists,
+    /// It has none.
+    Absent,
     /// Its last event has this revision.
-    Revision(u64),
+    At(u64),
+    /// Its last event has another revision, or there is none.
+    NotAt(u64),
 }
 
 impl Precondition {
@@ -29,7 +45,9 @@ impl Precondition {
     pub(crate) fn holds(self, current: Option<u64>) -> bool {
         match self {
             Self::Exists => current.is_some(),
-            Self::Revision(revision) => current == Some(revision),
+            Self::Absent => current.is_none(),
+            Self::At(revision) => current == Some(revision),
+            Self::NotAt(revision) => current != Some(revision),
         }
     }
 }

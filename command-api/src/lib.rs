@@ -5,7 +5,6 @@
 //! `domain`), and a second place that appends (there is only `transact`).
 #![forbid(unsafe_code)]
 
-mod cache;
 mod history;
 mod identity;
 mod inbound;
@@ -28,6 +27,9 @@ use transact::Transact;
 /// What the store may take of the whole deadline of a command: the rest is for finding out what its failure means.
 const STORE_SHARE: f64 = 0.9;
 
+/// What a name takes besides its text: two counts, and what the allocator adds.
+const NAME_OVERHEAD_BYTES: usize = 32;
+
 /// The routes of the command side. From here until `shutdown` the check `event-store` of `health` follows the store;
 /// that it is down now is no error. Call it inside a tokio runtime.
 ///
@@ -39,12 +41,14 @@ pub fn routes(settings: &Settings, health: &Health, shutdown: CancellationToken)
     let store = Kurrent::connect(&settings.event_store_url, options).context("EVENT_STORE_URL")?;
     let asked = store.clone();
     tokio::spawn(health.check("event-store").follow(async move || asked.ping().await, shutdown));
-    let cache_bytes = settings.book_cache_mib.saturating_mul(1 << 20);
-    let transact = Transact::new(store, deadline, cache_bytes, heap_bytes);
+    let budget_bytes = usize::try_from(settings.book_cache_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
+    let transact = Transact::new(store, deadline, budget_bytes, heap_bytes);
     Ok(inbound::http::routes(Desk { transact, default_name: settings.name.clone() }))
 }
 
 /// What a cached book holds outside of itself.
 fn heap_bytes(book: &Book) -> usize {
-    book.holding().and_then(|holding| holding.name.as_ref()).map_or(0, |name: &BookName| name.as_str().len())
+    book.holding()
+        .and_then(|holding| holding.name.as_ref())
+        .map_or(0, |name: &BookName| name.as_str().len() + NAME_OVERHEAD_BYTES)
 }

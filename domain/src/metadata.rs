@@ -20,6 +20,10 @@ pub struct Metadata<After> {
     /// Who caused it: a token's pseudonymous subject, never a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
+    /// How many events of the same append come after this one: several commands may have gone out together, and the
+    /// last of their events stands where all of them were answered.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_in_append: u64,
     /// What all that follows from one request has in common.
     #[serde(rename = "$correlationId")]
     pub correlation_id: String,
@@ -29,4 +33,9 @@ pub struct Metadata<After> {
     /// The W3C trace context it happened in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

@@ -10,6 +10,7 @@
 mod bad_input;
 mod conditions;
 mod history;
+mod hot_book;
 mod outage;
 mod repeats;
 mod replicas;

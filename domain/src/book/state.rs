@@ -141,10 +141,16 @@ mod tests {
             idempotency_key: "delivery-7:1".to_owned(),
             command_hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
             actor: Some("4f2b".to_owned()),
+            more_in_append: 0,
             correlation_id: "req-1".to_owned(),
             causation_id: "req-1".to_owned(),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
         };
+        assert_eq!(serde_json::to_string(&metadata).unwrap(), golden);
+        assert_eq!(serde_json::from_str::<Metadata<After>>(golden).unwrap(), metadata);
+
+        let golden = include_str!("golden/metadata-shared-append.v1.json").trim_end();
+        let metadata = Metadata { more_in_append: 3, ..metadata };
         assert_eq!(serde_json::to_string(&metadata).unwrap(), golden);
         assert_eq!(serde_json::from_str::<Metadata<After>>(golden).unwrap(), metadata);
     }

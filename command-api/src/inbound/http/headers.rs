@@ -1,11 +1,13 @@
 //! What a request's headers say of the command in its body.
 
 use crate::identity::{Key, MAX_KEY_LENGTH, random};
-use crate::intention::{Intention, Precondition};
+use crate::intention::{Intention, Precondition, Provenance};
+use crate::recent::WINDOW;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use service_kit::Problem;
+use std::sync::Arc;
 
 /// The key by which a client's repeat of a command is recognised.
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -21,13 +23,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Intention {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let headers = &parts.headers;
-        Ok(Self {
-            key: key(headers)?,
-            precondition: precondition(headers)?,
+        let provenance = Provenance {
+            actor: None,
             request_id: text(headers, &REQUEST_ID)
                 .filter(|id| is_request_id(id))
                 .map_or_else(random, str::to_owned),
             traceparent: text(headers, &TRACEPARENT).filter(|text| is_traceparent(text)).map(str::to_owned),
+        };
+        Ok(Self {
+            key: key(headers)?,
+            reach: WINDOW,
+            preconditions: preconditions(headers)?,
+            provenance: Arc::new(provenance),
         })
     }
 }
@@ -59,18 +66,25 @@ fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
 }
 
-/// `If-Match`: the ETag of a command's answer, `"<revision>"`, or of a query's, `"<revision>.<generation>"`, of which
-/// only the revision counts.
-fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
-    match single(headers, &header::IF_MATCH) {
-        None => Ok(None),
-        Some(Some("*")) => Ok(Some(Precondition::Exists)),
-        Some(value) => {
-            value.and_then(revision).map(|revision| Some(Precondition::Revision(revision))).ok_or_else(|| {
-                Problem::malformed("If-Match takes one ETag of a book, such as \"3\" with its quotes, or *.")
-            })
-        }
+/// `If-Match` and `If-None-Match`: `*`, or the ETag of a command's answer, `"<revision>"`, or of a query's,
+/// `"<revision>.<generation>"`, of which only the revision counts.
+fn preconditions(headers: &HeaderMap) -> Result<Vec<Precondition>, Problem> {
+    let mut preconditions = Vec::new();
+    for (name, any, one) in [
+        (header::IF_MATCH, Precondition::Exists, Precondition::At as fn(u64) -> Precondition),
+        (header::IF_NONE_MATCH, Precondition::Absent, Precondition::NotAt),
+    ] {
+        preconditions.extend(match single(headers, &name) {
+            None => None,
+            Some(Some("*")) => Some(any),
+            Some(value) => Some(value.and_then(revision).map(one).ok_or_else(|| {
+                Problem::malformed(format!(
+                    "{name} takes one ETag of a book, such as \"3\" with its quotes, or *."
+                ))
+            })?),
+        });
     }
+    Ok(preconditions)
 }
 
 fn revision(etag: &str) -> Option<u64> {
@@ -119,11 +133,16 @@ mod tests {
 
     #[test]
     fn a_condition_compares_revisions_and_nothing_else() {
-        let parse = |value: &str| precondition(&headers(&header::IF_MATCH, &[value.as_bytes()]));
-        assert_eq!(parse("\"3\"").unwrap(), Some(Precondition::Revision(3)));
-        assert_eq!(parse("\"3.7\"").unwrap(), Some(Precondition::Revision(3)));
-        assert_eq!(parse("*").unwrap(), Some(Precondition::Exists));
-        assert_eq!(precondition(&HeaderMap::new()).unwrap(), None);
+        let parse = |value: &str| preconditions(&headers(&header::IF_MATCH, &[value.as_bytes()]));
+        assert_eq!(parse("\"3\"").unwrap(), [Precondition::At(3)]);
+        assert_eq!(parse("\"3.7\"").unwrap(), [Precondition::At(3)]);
+        assert_eq!(parse("*").unwrap(), [Precondition::Exists]);
+        assert_eq!(preconditions(&HeaderMap::new()).unwrap(), []);
+        let mut both = headers(&header::IF_NONE_MATCH, &[b"*"]);
+        assert_eq!(preconditions(&both).unwrap(), [Precondition::Absent]);
+        both.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"4\""));
+        both.insert(header::IF_MATCH, HeaderValue::from_static("*"));
+        assert_eq!(preconditions(&both).unwrap(), [Precondition::Exists, Precondition::NotAt(4)]);
         for bad in ["3", "\"\"", "\"a\"", "\"+3\"", "\"3.\"", "\"3.x\"", "W/\"3\"", "\"3\", \"4\"", ""] {
             assert!(parse(bad).is_err(), "{bad}");
         }

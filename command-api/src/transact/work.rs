@@ -1,0 +1,219 @@
+//! The one loop of the command side: load, decide, append, and again on a conflict.
+//!
+//! What is known of a stream is believed until something shows that it is old: the append, which names the revision
+//! it believes in, or a refusal, which is only given on a state that was read, or proved by an append, after the command
+//! came in.
+
+use super::ask::{Ask, Verdict};
+use super::draft::{Draft, MOST_EVENTS};
+use super::lines::Turn;
+use super::outcome::Failure;
+use super::repeat;
+use crate::history::{self, Contention, HistoryError, Loaded};
+use domain::Persist;
+use event_store::{AppendError, EventStore, Expected};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a stream counts as one that others work on, too, after the last sign of it.
+const CONTENDED_FOR: Duration = Duration::from_secs(1);
+
+/// How long others get their turn: so many times what an append takes, and within these bounds. A process that was
+/// too late needs two calls, to read what came and to append; one that appends again at once would win every time.
+const TURN_APPENDS: u32 = 3;
+const SHORTEST_TURN: Duration = Duration::from_millis(1);
+const LONGEST_TURN: Duration = Duration::from_millis(20);
+
+type Asks<A> = Vec<Box<dyn Ask<A>>>;
+
+/// Works on a stream until nobody stands in line any more.
+pub(super) async fn work<A: Persist>(
+    store: impl EventStore,
+    mut turn: Turn<A>,
+    mut known: Option<Loaded<A>>,
+) {
+    let stream = Arc::clone(turn.stream());
+    loop {
+        if let Some(contention) = known.as_ref().and_then(|loaded| loaded.contention) {
+            tokio::time::sleep_until(contention.theirs).await;
+        }
+        let asks = turn.next(MOST_EVENTS, &mut known);
+        if asks.is_empty() {
+            return;
+        }
+        known = Work { store: &store, stream: &stream, fresh: false }.settle(asks, known).await;
+    }
+}
+
+/// The work on one group of commands.
+struct Work<'a, S> {
+    store: &'a S,
+    stream: &'a Arc<str>,
+    /// Whether the state is known to have been the last one at some time after all of the group came in.
+    fresh: bool,
+}
+
+/// What an attempt leaves to do.
+enum Attempted<A: Persist> {
+    /// The draft's commands are answered.
+    Settled,
+    /// Nothing was booked: decide again.
+    Again(Asks<A>),
+}
+
+impl<S: EventStore> Work<'_, S> {
+    /// Answers all of them, and hands on what is known of the stream.
+    async fn settle<A: Persist>(
+        &mut self,
+        mut asks: Asks<A>,
+        mut known: Option<Loaded<A>>,
+    ) -> Option<Loaded<A>> {
+        loop {
+            asks.retain(|ask| !ask.stage().is_given_up());
+            if asks.is_empty() {
+                return known;
+            }
+            let mut loaded = match self.load(reach(&asks), known.take()).await {
+                Ok(loaded) => loaded,
+                Err(error) => {
+                    fail_all(asks, &Failure::from(&error));
+                    return None;
+                }
+            };
+            let repeats = repeat::take_out(&mut asks, &loaded);
+            repeat::answer(self.store, self.stream, repeats);
+            if asks.is_empty() {
+                return Some(loaded);
+            }
+
+            let draft = Draft::of(&mut asks, &loaded);
+            if draft.has_no_events() && !self.fresh {
+                // Nothing will prove the state that they are decided on.
+                match self.catch_up(&mut loaded).await {
+                    Ok(_) => known = Some(loaded),
+                    Err(error) => {
+                        fail_all(asks, &Failure::from(&error));
+                        return None;
+                    }
+                }
+                continue;
+            }
+            let rest = asks.split_off(draft.len());
+            match self.attempt(draft, asks, loaded, &mut known).await {
+                Attempted::Settled => asks = rest,
+                Attempted::Again(again) => asks = again.into_iter().chain(rest).collect(),
+            }
+        }
+    }
+
+    /// What is known, if that reaches far enough back, else what the store says.
+    async fn load<A: Persist>(
+        &mut self,
+        reach: u64,
+        known: Option<Loaded<A>>,
+    ) -> Result<Loaded<A>, HistoryError> {
+        if let Some(mut loaded) = known.filter(|loaded| covers(loaded, reach)) {
+            if loaded.contention.is_some_and(|contention| contention.until > Instant::now()) && !self.fresh {
+                self.catch_up(&mut loaded).await?;
+            }
+            return Ok(loaded);
+        }
+        self.fresh = true;
+        history::load(self.store, self.stream, reach).await
+    }
+
+    async fn catch_up<A: Persist>(&mut self, loaded: &mut Loaded<A>) -> Result<bool, HistoryError> {
+        let found_any = history::catch_up(self.store, self.stream, loaded).await?;
+        self.fresh = true;
+        Ok(found_any)
+    }
+
+    /// Sends the draft, if there is anything to send, and answers its `asks`, unless they have to be decided again.
+    async fn attempt<A: Persist>(
+        &mut self,
+        draft: Draft<A>,
+        asks: Asks<A>,
+        mut loaded: Loaded<A>,
+        known: &mut Option<Loaded<A>>,
+    ) -> Attempted<A> {
+        let before = loaded.last;
+        if draft.has_no_events() {
+            *known = Some(loaded);
+            tell(asks, draft.settled(before, None));
+            return Attempted::Settled;
+        }
+        if !draft.send(&asks) {
+            *known = Some(loaded);
+            return Attempted::Again(asks);
+        }
+        let events = draft.encode(self.stream, &asks, &loaded.state);
+        let expected = before.map_or(Expected::NoStream, |last| Expected::Revision(last.revision));
+        let began = Instant::now();
+        let error = match self.store.append(self.stream, expected, events).await {
+            Ok(appended) => {
+                // Everything that was decided on the state before is proved by the append.
+                self.fresh = true;
+                loaded = draft.onto(loaded, &asks, appended);
+                loaded.contention = take_turns(loaded.contention, began);
+                *known = Some(loaded);
+                tell(asks, draft.settled(before, Some(appended)));
+                return Attempted::Settled;
+            }
+            Err(error) => error,
+        };
+        let (failure, reason) = match error {
+            AppendError::Conflict { .. } => {
+                asks.iter().for_each(|ask| ask.stage().conflicted());
+                match self.catch_up(&mut loaded).await {
+                    // If nothing came after what we know, the stream is not the one we know: it is loaded anew.
+                    Ok(found_any) => *known = found_any.then(|| contended(loaded)),
+                    Err(error) => {
+                        fail_all(asks, &Failure::from(&error));
+                        return Attempted::Settled;
+                    }
+                }
+                return Attempted::Again(asks);
+            }
+            AppendError::OutcomeUnknown(reason) => (Failure::OutcomeUnknown(reason.clone()), reason),
+            AppendError::Unavailable(reason) | AppendError::Refused(reason) => {
+                *known = Some(loaded);
+                (Failure::Unavailable(reason.clone()), reason)
+            }
+        };
+        tell(asks, draft.failed(before, self.fresh, &failure, &reason));
+        Attempted::Settled
+    }
+}
+
+/// How far back the keys have to be known, so that a repeat among `asks` is recognised.
+fn reach<A: Persist>(asks: &Asks<A>) -> u64 {
+    let reaches = asks.iter().filter(|ask| ask.repeats().is_some()).map(|ask| ask.intention().reach);
+    reaches.max().unwrap_or_default()
+}
+
+fn covers<A: Persist>(loaded: &Loaded<A>, reach: u64) -> bool {
+    reach == 0 || loaded.last.is_none_or(|last| loaded.recent.covers(last.revision, reach))
+}
+
+fn contended<A: Persist>(mut loaded: Loaded<A>) -> Loaded<A> {
+    let now = Instant::now();
+    loaded.contention = Some(Contention { until: now + CONTENDED_FOR, theirs: now });
+    loaded
+}
+
+/// After an append to a stream that others work on, too, it is their turn.
+fn take_turns(contention: Option<Contention>, began: Instant) -> Option<Contention> {
+    let now = Instant::now();
+    let contention = contention.filter(|contention| contention.until > now)?;
+    let turn = (now - began).saturating_mul(TURN_APPENDS).clamp(SHORTEST_TURN, LONGEST_TURN);
+    Some(Contention { theirs: now + turn, ..contention })
+}
+
+fn tell<A: Persist>(asks: Asks<A>, verdicts: Vec<Verdict<A>>) {
+    asks.into_iter().zip(verdicts).for_each(|(ask, verdict)| ask.answer(verdict));
+}
+
+fn fail_all<A: Persist>(asks: Asks<A>, failure: &Failure<()>) {
+    asks.into_iter().for_each(|ask| ask.answer(Err(failure.clone())));
+}

@@ -1,0 +1,197 @@
+//! Many commands for one book: they go out together, and each is answered for itself.
+
+use crate::support::{Answer, Replica, Store};
+use domain::book::{Book, BookEvent};
+use domain::{Evolve as _, fold};
+use event_store::StoredEvent;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::task::JoinSet;
+
+type Command = (&'static str, Value, Vec<(&'static str, String)>);
+
+fn warehousing(qty: u64) -> Command {
+    ("/books/1/warehousings", json!({"qty": qty}), Vec::new())
+}
+
+fn keyed(key: &str, (path, body, mut headers): Command) -> Command {
+    headers.push(("idempotency-key", key.to_owned()));
+    (path, body, headers)
+}
+
+fn on_condition(name: &'static str, value: &str, (path, body, mut headers): Command) -> Command {
+    headers.push((name, value.to_owned()));
+    (path, body, headers)
+}
+
+async fn send(replica: &Replica, (path, body, headers): Command) -> Answer {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    replica.post_with(path, body, &headers).await
+}
+
+fn more_in_append(event: &StoredEvent) -> u64 {
+    let metadata: Value = serde_json::from_slice(&event.metadata).unwrap();
+    metadata["moreInAppend"].as_u64().unwrap_or_default()
+}
+
+fn decoded(events: &[StoredEvent]) -> Vec<BookEvent> {
+    events
+        .iter()
+        .map(|event| BookEvent::decode(&event.event_type, &event.data, &event.metadata).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn commands_that_wait_for_one_book_are_booked_together() {
+    let store = Store::start().await;
+    let replica = Arc::new(Replica::start(&store).await);
+    let mut sent: Vec<(Command, Answer)> = Vec::new();
+    let mut events = Vec::new();
+    // How many come while the first is on its way is up to the machine; some do, sooner or later.
+    while events.iter().all(|event| more_in_append(event) == 0) {
+        store.freeze().await;
+        let mut sending = JoinSet::new();
+        for number in sent.len()..sent.len() + 20 {
+            let replica = Arc::clone(&replica);
+            let command = keyed(&format!("k{number}"), warehousing(1));
+            sending.spawn(async move { (command.clone(), send(&replica, command).await) });
+        }
+        tokio::task::yield_now().await;
+        store.thaw().await;
+        sent.extend(sending.join_all().await);
+        events = store.events(1).await;
+    }
+    assert_eq!(events.len(), sent.len());
+    for (_, answer) in &sent {
+        let body = answer.ok(201);
+        let revision = body["revision"].as_u64().unwrap();
+        assert_eq!(body["stock"], revision + 1);
+        let own = &events[usize::try_from(revision).unwrap()];
+        let last = &events[usize::try_from(revision + more_in_append(own)).unwrap()];
+        assert_eq!(body["position"], last.position.to_string(), "{body}");
+    }
+
+    // Each is answered again as the first time: here, and by a replica that knows only the stream.
+    let cold = Replica::start(&store).await;
+    for (command, first) in &sent {
+        for replica in [&replica, &cold] {
+            assert_eq!(send(replica, command.clone()).await.lasting(), first.lasting());
+        }
+    }
+    assert_eq!(store.events(1).await.len(), sent.len());
+}
+
+#[tokio::test]
+async fn what_is_told_to_have_changed_nothing_never_does() {
+    let store = Store::start().await;
+    let replica = Arc::new(Replica::hurried(&store).await);
+    replica.warehouse(1, 1).await.ok(201);
+    store.freeze().await;
+    let mut sending = JoinSet::new();
+    for number in 0..20 {
+        let replica = Arc::clone(&replica);
+        sending.spawn(async move { (number, replica.warehouse_keyed(1, 10, &number.to_string()).await) });
+    }
+    let answers = sending.join_all().await;
+    store.thaw().await;
+    // Whatever was on its way has arrived when this is booked after it.
+    replica.warehouse(1, 1).await.ok(201);
+    let booked: BTreeSet<String> = store
+        .events(1)
+        .await
+        .iter()
+        .map(|event| serde_json::from_slice::<Value>(&event.metadata).unwrap())
+        .map(|metadata| metadata["idempotencyKey"].as_str().unwrap().to_owned())
+        .collect();
+    let mut nothing = 0;
+    for (number, answer) in answers {
+        let document = answer.ok(503);
+        if document["type"] != "urn:bookstock:problem:outcome-unknown" {
+            nothing += 1;
+            assert!(!booked.contains(&number.to_string()), "{number} is booked: {document}");
+        }
+    }
+    assert!(nothing > 0, "all were on their way");
+}
+
+#[tokio::test]
+async fn two_replicas_that_hammer_one_book_both_get_on() {
+    const GOAL: usize = 2_000;
+    let store = Store::start().await;
+    let (all, mut sending) = (Arc::<AtomicUsize>::default(), JoinSet::new());
+    for number in 0..2 {
+        let replica = Arc::new(Replica::start(&store).await);
+        for _ in 0..16 {
+            let (replica, all) = (Arc::clone(&replica), Arc::clone(&all));
+            sending.spawn(async move {
+                let mut mine = 0;
+                while all.fetch_add(1, Ordering::Relaxed) < GOAL {
+                    replica.warehouse(1, 1).await.ok(201);
+                    mine += 1;
+                }
+                (number, mine)
+            });
+        }
+    }
+    let mut shares = [0, 0];
+    sending.join_all().await.into_iter().for_each(|(number, mine): (usize, usize)| shares[number] += mine);
+    println!("shares of {GOAL} commands: {shares:?}");
+    assert!(shares.iter().all(|share| *share >= GOAL / 10), "{shares:?}");
+    assert_eq!(store.events(1).await.len(), GOAL);
+}
+
+#[tokio::test]
+async fn whatever_is_commanded_at_once_every_answer_is_what_the_log_says() {
+    let store = Store::start().await;
+    let replicas = [Arc::new(Replica::start(&store).await), Arc::new(Replica::start(&store).await)];
+    replicas[0].warehouse(1, 1_000).await.ok(201);
+    let mut sending = JoinSet::new();
+    for client in 0..24_u64 {
+        let replica = Arc::clone(&replicas[usize::try_from(client % 2).unwrap()]);
+        sending.spawn(async move {
+            let mut answers = Vec::new();
+            for round in 0..25_u64 {
+                // A keyed command is sent by four clients, to both replicas.
+                let command = match (client * 31 + round * 17) % 7 {
+                    0 => ("/books/1/renewals", json!({}), Vec::new()),
+                    1 => ("/books/1/corrections", json!({"qtyDelta": -90, "reason": "lost"}), Vec::new()),
+                    2 => on_condition("if-match", &format!("\"{}\"", round * 10), warehousing(3)),
+                    3 => keyed(&format!("{}-{round}", client / 4), warehousing(5)),
+                    4 => ("/books/1/warehousings", json!({"qty": 1, "version": 1}), Vec::new()),
+                    5 => keyed(&format!("{}-{round}", client / 4), warehousing(6)),
+                    _ => warehousing(round + 1),
+                };
+                answers.push(send(&replica, command).await);
+            }
+            answers
+        });
+    }
+    let answers = sending.join_all().await.concat();
+    let log = store.events(1).await;
+    let events = decoded(&log);
+    let mut booked = BTreeSet::from([0]);
+    for answer in &answers {
+        match answer.status.as_u16() {
+            201 => {
+                let body = answer.ok(201);
+                let revision = usize::try_from(body["revision"].as_u64().unwrap()).unwrap();
+                let book = fold::<Book>(&events[..=revision]);
+                let holding = book.holding().unwrap();
+                assert_eq!(body["stock"], holding.stock, "{body}");
+                assert_eq!(body["version"].to_string(), holding.edition.to_string(), "{body}");
+                let first = booked.insert(revision);
+                assert!(first || answer.headers.contains_key("idempotency-replayed"), "twice: {body}");
+            }
+            status => assert!([409, 412, 422].contains(&status), "{answer:?}"),
+        }
+    }
+    assert_eq!(booked.len(), log.len(), "an event that nobody was answered for");
+    let mut book = Book::default();
+    for (stored, event) in log.iter().zip(&events) {
+        book = book.evolve(event);
+        let metadata: Value = serde_json::from_slice(&stored.metadata).unwrap();
+        assert_eq!(metadata["after"]["stock"], book.holding().unwrap().stock);
+    }
+}
