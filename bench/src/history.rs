@@ -69,6 +69,7 @@ fn warehousings(book: u64, events: u32) -> anyhow::Result<(String, Vec<NewEvent>
                 idempotency_key: id.to_string(),
                 command_hash: "0".repeat(64),
                 actor: None,
+                more_in_append: 0,
                 correlation_id: id.to_string(),
                 causation_id: id.to_string(),
                 traceparent: None,
