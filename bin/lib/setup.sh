@@ -23,6 +23,12 @@ need_rust() {
         source "${CARGO_HOME:-$HOME/.cargo}/env"
     fi
     has cargo || fail "Rust is not installed; get it from https://rustup.rs and run this again."
+    # Only rustup's cargo heeds rust-toolchain.toml; a distribution's own may be older than the code.
+    local needed found
+    needed=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "${root:?}/Cargo.toml")
+    found=$(cd "$root" && cargo --version | cut -d' ' -f2) || fail "cargo does not start; see its message above."
+    [[ $(printf '%s\n' "$needed" "$found" | sort --version-sort | head -n1) == "$needed" ]] ||
+        fail "This needs Rust $needed, and $(command -v cargo) is of Rust $found; get rustup from https://rustup.rs and run this again."
 }
 
 # SQLite and the TLS library are C.
