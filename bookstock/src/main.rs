@@ -16,14 +16,14 @@ struct Bookstock {
 
 #[derive(Subcommand)]
 enum Command {
-    Up(up::Up),
+    Up(Box<up::Up>),
     Receive(receive::Receive),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Bookstock::parse().command {
-        Command::Up(args) => up::run(args).await,
+        Command::Up(args) => up::run(*args).await,
         Command::Receive(args) => receive::run(args).await,
     };
     outcome.unwrap_or_else(|error| {

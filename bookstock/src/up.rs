@@ -17,7 +17,7 @@ use axum::Router;
 use data_dir::DataDir;
 use event_store_server::{Config, EventStoreServer};
 use parts::Parts;
-use service_kit::{Health, edge, listen};
+use service_kit::{Auth, AuthSettings, Health, edge, listen};
 use sockets::Sockets;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -68,6 +68,9 @@ pub struct Up {
     #[arg(long)]
     insecure: bool,
 
+    #[command(flatten)]
+    auth: AuthSettings,
+
     /// The event store to use instead of the embedded one, as an EventStoreDB connection string.
     #[arg(long, value_name = "URL", env = "EVENT_STORE_URL", hide_env_values = true)]
     event_store_url: Option<String>,
@@ -103,7 +106,8 @@ async fn start_and_watch(
     parts: &mut Parts,
 ) -> anyhow::Result<std::convert::Infallible> {
     // What somebody else has taken is found out before anything is started.
-    let sockets = Sockets::bind(&up).await?;
+    let auth = Auth::new(&up.auth)?;
+    let sockets = Sockets::bind(&up, auth.exposure(up.insecure)).await?;
     let database = start_database(&up, data_dir, parts).await?;
     let event_store = start_event_store(&up, data_dir, sockets.event_store, parts)?;
     let addresses = Addresses {
@@ -137,10 +141,10 @@ async fn start_and_watch(
         ("projector", projection),
     ]);
     let listeners = [
-        (sockets.gateway, edge::around("gateway", commands.clone().merge(queries.clone()), &health)),
-        (sockets.command_api, edge::around("command-api", commands, &command)),
-        (sockets.query_api, edge::around("query-api", queries.clone(), &query)),
-        (sockets.admin, edge::around("query-api", queries, &query)),
+        (sockets.gateway, edge::around("gateway", commands.clone().merge(queries.clone()), &health, &auth)),
+        (sockets.command_api, edge::around("command-api", commands, &command, &auth)),
+        (sockets.query_api, edge::around("query-api", queries.clone(), &query, &auth)),
+        (sockets.admin, edge::around("query-api", queries, &query, &auth)),
     ];
     parts.add("listening", STOP_WITHIN, |stop| serve_all(listeners, stop, services));
 

@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use command_api::Settings;
-use service_kit::{Health, edge, listen, program};
+use service_kit::{Auth, AuthSettings, Health, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,9 @@ struct Args {
     insecure: bool,
 
     #[command(flatten)]
+    auth: AuthSettings,
+
+    #[command(flatten)]
     settings: Settings,
 }
 
@@ -31,13 +34,15 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let auth = Auth::new(&args.auth)?;
+    let exposure = auth.exposure(args.insecure);
     let setting = "--listen or COMMAND_API_LISTEN";
-    let listener = listen::bind("command-api", setting, args.listen, args.insecure).await?;
+    let listener = listen::bind("command-api", setting, args.listen, exposure).await?;
     let addr = listener.local_addr().context("the address listened on is not known")?;
     let health = Health::default();
     let routes = command_api::routes(&args.settings, &health, shutdown.clone())?;
     program::announce("command-api", format_args!("http://{addr}"))?;
-    listen::serve(listener, edge::around("command-api", routes, &health), shutdown)
+    listen::serve(listener, edge::around("command-api", routes, &health, &auth), shutdown)
         .await
         .context("serving failed")
 }

@@ -4,6 +4,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use event_store_server::{Config, EventStoreServer, Limits};
+use service_kit::listen::Exposure;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,9 +46,13 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let limits = Limits { max_store_bytes, ..Limits::default() };
     let config = Config { limits, quickack: !no_quickack, ..Config::new(data) };
     let server = EventStoreServer::open(config)?;
-    let listener =
-        service_kit::listen::bind("event-store-server", "--listen or EVENT_STORE_LISTEN", listen, insecure)
-            .await?;
+    let listener = service_kit::listen::bind(
+        "event-store-server",
+        "--listen or EVENT_STORE_LISTEN",
+        listen,
+        Exposure::unguarded(insecure),
+    )
+    .await?;
     let addr = listener.local_addr().context("the address listened on is not known")?;
     service_kit::program::announce("event-store-server", addr)?;
     server.serve(listener, shutdown).await?;

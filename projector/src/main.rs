@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use axum::Router;
 use clap::Parser;
 use projector::Settings;
-use service_kit::{Health, edge, listen, program};
+use service_kit::{Auth, AuthSettings, Health, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,9 @@ struct Args {
     insecure: bool,
 
     #[command(flatten)]
+    auth: AuthSettings,
+
+    #[command(flatten)]
     settings: Settings,
 }
 
@@ -32,14 +35,16 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let auth = Auth::new(&args.auth)?;
+    let exposure = auth.exposure(args.insecure);
     let setting = "--listen or PROJECTOR_LISTEN";
-    let listener = listen::bind("projector", setting, args.listen, args.insecure).await?;
+    let listener = listen::bind("projector", setting, args.listen, exposure).await?;
     let addr = listener.local_addr().context("the address listened on is not known")?;
     let health = Health::default();
     let projecting = projector::run(args.settings, &health, shutdown.clone());
     let serving = async {
         program::announce("projector", format_args!("http://{addr}"))?;
-        let routes = edge::around("projector", Router::new(), &health);
+        let routes = edge::around("projector", Router::new(), &health, &auth);
         listen::serve(listener, routes, shutdown.clone()).await.context("serving failed")
     };
     tokio::try_join!(projecting, serving)?;

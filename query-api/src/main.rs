@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use query_api::Settings;
-use service_kit::{Health, edge, listen, program};
+use service_kit::{Auth, AuthSettings, Health, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,9 @@ struct Args {
     insecure: bool,
 
     #[command(flatten)]
+    auth: AuthSettings,
+
+    #[command(flatten)]
     settings: Settings,
 }
 
@@ -35,14 +38,16 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let auth = Auth::new(&args.auth)?;
+    let exposure = auth.exposure(args.insecure);
     let setting = "--listen or QUERY_API_LISTEN";
-    let books = listen::bind("query-api", setting, args.listen, args.insecure).await?;
+    let books = listen::bind("query-api", setting, args.listen, exposure).await?;
     let setting = "--admin-listen or ADMIN_LISTEN";
-    let admins = listen::bind("query-api", setting, args.admin_listen, args.insecure).await?;
+    let admins = listen::bind("query-api", setting, args.admin_listen, exposure).await?;
     let addrs = [books.local_addr(), admins.local_addr()];
     let health = Health::default();
     let routes = query_api::routes(&args.settings, &health, shutdown.clone()).await?;
-    let router = edge::around("query-api", routes, &health);
+    let router = edge::around("query-api", routes, &health, &auth);
     for addr in addrs {
         let addr = addr.context("the address listened on is not known")?;
         program::announce("query-api", format_args!("http://{addr}"))?;

@@ -3,7 +3,7 @@
 
 mod measure;
 
-use crate::{Health, Problem, metrics};
+use crate::{Auth, Health, Problem, metrics};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::header;
@@ -21,19 +21,20 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// The longest that a request may take, unless a route sets its own bound below it.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Puts the edge around the `routes` of `service`: `/livez`, `/readyz` and `/metrics`, body limit, deadline, request log
-/// and metrics, and problem documents for unknown paths, wrong methods and faults of our own.
-pub fn around(service: &'static str, routes: Router, health: &Health) -> Router {
+/// Puts the edge around the `routes` of `service`: `/livez`, `/readyz` and `/metrics`, the guard of `auth`, body limit,
+/// deadline, request log and metrics, and problem documents for unknown paths, wrong methods and faults of our own.
+pub fn around(service: &'static str, routes: Router, health: &Health, auth: &Auth) -> Router {
     let checks = health.clone();
     let shown = get(move || async move {
         checks.measure(service);
         ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics::text())
     });
-    routes
+    let routes = routes
         .merge(health.routes())
         .route("/metrics", shown)
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
-        .fallback(|| async { Problem::no_such_route() })
+        .fallback(|| async { Problem::no_such_route() });
+    auth.around(routes)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(fault))
         .layer(middleware::from_fn(move |request, next| bounded_and_told(service, request, next)))
@@ -93,7 +94,8 @@ mod tests {
             Router::new().route("/fails", fails).route("/takes", post(|body: String| async move { body }));
         let request =
             Request::builder().method(method).uri(path).body(Body::from("x".repeat(1 << 17))).unwrap();
-        let response = around("test", routes, &Health::default()).oneshot(request).await.unwrap();
+        let response =
+            around("test", routes, &Health::default(), &Auth::open()).oneshot(request).await.unwrap();
         let content_type =
             response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
         (response.status().as_u16(), content_type.unwrap_or_default())
@@ -114,7 +116,7 @@ mod tests {
         let health = Health::default();
         health.check("store").ready();
         let routes = Router::new().route("/books/{bookId}", get(|| async {}));
-        let edge = around("measured", routes, &health);
+        let edge = around("measured", routes, &health, &Auth::open());
         let ask = async |method: &str, path: &str| {
             let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
             let body = edge.clone().oneshot(request).await.unwrap().into_body();

@@ -4,6 +4,7 @@
 //! Absent on purpose: any word of the domain, any route but the health routes, any knowledge of a store or a database.
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod body;
 pub mod clock;
 pub mod edge;
@@ -16,6 +17,7 @@ pub mod program;
 pub mod shutdown;
 pub mod telemetry;
 
+pub use auth::{Auth, AuthSettings};
 pub use body::JsonBody;
 pub use health::Health;
 pub use origin::Origin;

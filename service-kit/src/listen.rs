@@ -10,6 +10,25 @@ use tokio_util::sync::CancellationToken;
 /// How long requests under way may take to end after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// What makes it right to listen where other machines can reach a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposure {
+    /// Nothing does: only loopback addresses are listened on.
+    Loopback,
+    /// Callers have to show who they are.
+    Guarded,
+    /// Its operator said so (`--insecure`), although nothing asks callers who they are.
+    Insecure,
+}
+
+impl Exposure {
+    /// Of a service that asks nobody who they are.
+    #[must_use]
+    pub fn unguarded(insecure: bool) -> Self {
+        if insecure { Self::Insecure } else { Self::Loopback }
+    }
+}
+
 /// Why a service cannot listen: one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -27,7 +46,7 @@ pub enum ListenError {
     },
     /// Other machines could reach it and nothing would ask them who they are.
     #[error(
-        "{service}: {addr} can be reached by other machines, and no authentication is configured; listen on 127.0.0.1, or pass --insecure if the network is trusted"
+        "{service}: {addr} can be reached by other machines, and nothing asks who they are; listen on 127.0.0.1, configure authentication, or pass --insecure if the network is trusted"
     )]
     Unprotected {
         /// Who wanted to listen.
@@ -52,18 +71,20 @@ pub enum ListenError {
 /// Opens the listening socket of `service`; port 0 takes any free one. `setting` is what its user would change.
 ///
 /// # Errors
-/// [`ListenError`]: taken, not loopback without `insecure`, or what the system says.
+/// [`ListenError`]: taken, not loopback while nothing makes that right, or what the system says.
 pub async fn bind(
     service: &'static str,
     setting: &'static str,
     addr: SocketAddr,
-    insecure: bool,
+    exposure: Exposure,
 ) -> Result<TcpListener, ListenError> {
-    if !addr.ip().is_loopback() {
-        if !insecure {
-            return Err(ListenError::Unprotected { service, addr });
+    match exposure {
+        _ if addr.ip().is_loopback() => {}
+        Exposure::Guarded => {}
+        Exposure::Loopback => return Err(ListenError::Unprotected { service, addr }),
+        Exposure::Insecure => {
+            tracing::warn!(service, %addr, "listening without authentication where other machines can reach it (--insecure)");
         }
-        tracing::warn!(service, %addr, "listening without authentication where other machines can reach it (--insecure)");
     }
     TcpListener::bind(addr).await.map_err(|source| match source.kind() {
         ErrorKind::AddrInUse => ListenError::Taken { service, addr, setting },
@@ -109,15 +130,18 @@ mod tests {
     async fn a_taken_port_is_told_with_the_setting_that_changes_it() {
         let first = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = first.local_addr().unwrap();
-        let error = bind("query-api", "QUERY_API_LISTEN", addr, false).await.unwrap_err();
+        let error = bind("query-api", "QUERY_API_LISTEN", addr, Exposure::Loopback).await.unwrap_err();
         assert!(error.to_string().contains("already in use"), "{error}");
         assert!(error.to_string().contains("QUERY_API_LISTEN"), "{error}");
     }
 
     #[tokio::test]
     async fn an_address_that_others_can_reach_is_refused_without_authentication() {
-        let error = bind("query-api", "X", ([0, 0, 0, 0], 0).into(), false).await.unwrap_err();
+        let anywhere = ([0, 0, 0, 0], 0).into();
+        let error = bind("query-api", "X", anywhere, Exposure::Loopback).await.unwrap_err();
         assert!(matches!(error, ListenError::Unprotected { .. }), "{error}");
-        assert!(bind("query-api", "X", ([0, 0, 0, 0], 0).into(), true).await.is_ok());
+        for exposure in [Exposure::Guarded, Exposure::Insecure] {
+            assert!(bind("query-api", "X", anywhere, exposure).await.is_ok());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The sockets that the system listens on.
 
 use super::Up;
-use service_kit::listen::{ListenError, bind};
+use service_kit::listen::{Exposure, ListenError, bind};
 use tokio::net::TcpListener;
 
 /// All of them, open: whoever connects now is answered as soon as its part is up.
@@ -16,17 +16,19 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    pub(super) async fn bind(up: &Up) -> Result<Self, ListenError> {
-        let insecure = up.insecure;
+    pub(super) async fn bind(up: &Up, exposure: Exposure) -> Result<Self, ListenError> {
         let event_store = match up.event_store_url {
-            None => Some(bind("event store", "--event-store", up.event_store, insecure).await?),
+            None => Some(
+                bind("event store", "--event-store", up.event_store, Exposure::unguarded(up.insecure))
+                    .await?,
+            ),
             Some(_) => None,
         };
         Ok(Self {
-            gateway: bind("gateway", "--gateway", up.gateway, insecure).await?,
-            command_api: bind("command-api", "--command-api", up.command_api, insecure).await?,
-            query_api: bind("query-api", "--query-api", up.query_api, insecure).await?,
-            admin: bind("admin", "--admin", up.admin, insecure).await?,
+            gateway: bind("gateway", "--gateway", up.gateway, exposure).await?,
+            command_api: bind("command-api", "--command-api", up.command_api, exposure).await?,
+            query_api: bind("query-api", "--query-api", up.query_api, exposure).await?,
+            admin: bind("admin", "--admin", up.admin, exposure).await?,
             event_store,
         })
     }

@@ -6,7 +6,8 @@ use event_store::{Direction, EventStore as _, Kurrent, Options, Start, StoredEve
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use service_kit::{Health, edge, listen};
+use service_kit::listen::{self, Exposure};
+use service_kit::{Auth, Health, edge};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -135,9 +136,13 @@ impl Replica {
         let (health, shutdown) = (Health::default(), CancellationToken::new());
         let routes = command_api::routes(&settings, &health, shutdown.clone()).unwrap();
         let any_port = ([127, 0, 0, 1], 0).into();
-        let listener = listen::bind("command-api", "--listen", any_port, false).await.unwrap();
+        let listener = listen::bind("command-api", "--listen", any_port, Exposure::Loopback).await.unwrap();
         let addr = listener.local_addr().unwrap();
-        tokio::spawn(listen::serve(listener, edge::around("command-api", routes, &health), shutdown.clone()));
+        tokio::spawn(listen::serve(
+            listener,
+            edge::around("command-api", routes, &health, &Auth::open()),
+            shutdown.clone(),
+        ));
         Self { addr, http: reqwest::Client::new(), _running: shutdown.drop_guard() }
     }
 

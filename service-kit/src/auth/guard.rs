@@ -1,0 +1,186 @@
+//! The guard in front of a service's routes.
+
+use super::access::{self, Scope};
+use super::keys::Keys;
+use super::settings::AuthSettings;
+use super::token::{self, Caller, Invalid};
+use crate::Problem;
+use crate::listen::Exposure;
+use anyhow::Context as _;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Where a service tells from whom its tokens come (RFC 9728).
+pub(super) const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
+
+/// How long a client should wait for an issuer that does not answer, in seconds.
+const RETRY_AFTER_SECS: u32 = 5;
+
+/// Whether and how a service asks who calls. Cheap to clone; all clones share the issuer's keys.
+#[derive(Clone)]
+pub struct Auth(Option<Arc<Guard>>);
+
+struct Guard {
+    keys: Keys,
+    issuer: String,
+    audience: String,
+    page_client: String,
+}
+
+/// Why a request is not let in.
+enum Refusal {
+    NoToken,
+    Invalid(String),
+    /// The issuer's keys are not known, and so nothing can be said for the token.
+    NoKeys,
+    NotAllowed(Scope),
+}
+
+impl Auth {
+    /// As configured. Without an issuer nobody is asked, and the log says so.
+    ///
+    /// # Errors
+    /// When no HTTP client can be set up to ask the issuer with.
+    pub fn new(settings: &AuthSettings) -> anyhow::Result<Self> {
+        let Some(issuer) = settings.issuer.clone() else {
+            tracing::warn!("no AUTH_ISSUER is configured: whoever reaches this service may do anything");
+            return Ok(Self::open());
+        };
+        let guard = Guard {
+            issuer: issuer.to_string(),
+            audience: settings.audience.clone(),
+            page_client: settings.page_client.clone(),
+            keys: Keys::new(issuer, settings.keys_max_age()).context("no HTTP client for the issuer")?,
+        };
+        Ok(Self(Some(Arc::new(guard))))
+    }
+
+    /// Nobody is asked.
+    #[must_use]
+    pub fn open() -> Self {
+        Self(None)
+    }
+
+    /// Where the service may listen that this guards; `insecure` is its operator's word.
+    #[must_use]
+    pub fn exposure(&self, insecure: bool) -> Exposure {
+        if self.0.is_some() { Exposure::Guarded } else { Exposure::unguarded(insecure) }
+    }
+
+    /// Puts the guard around `routes`. What a route finds in its request's extensions is the [`Caller`], unless everything is open.
+    pub fn around(&self, routes: Router) -> Router {
+        let Some(guard) = &self.0 else { return routes };
+        let description = Json(guard.description());
+        let tell = get(move || std::future::ready(description.clone()));
+        routes
+            .route(METADATA_PATH, tell)
+            .layer(middleware::from_fn_with_state(Arc::clone(guard), let_in_or_refuse))
+    }
+}
+
+async fn let_in_or_refuse(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
+    let Some(scope) = access::needed(request.method(), request.uri().path()) else {
+        return next.run(request).await;
+    };
+    match guard.admit(request.headers(), scope).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(refusal) => refusal.problem().into_response(),
+    }
+}
+
+impl Guard {
+    /// The caller, if its token allows what needs `scope`.
+    async fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Refusal> {
+        let token = bearer(headers)?;
+        let keys = self.keys.current().await.ok_or(Refusal::NoKeys)?;
+        let verify = |keys: &[token::Key]| token::verify(token, keys, &self.issuer, &self.audience);
+        let caller = match verify(&keys) {
+            // The issuer may have made a key since.
+            Err(Invalid::UnknownKey) => match self.keys.other_than(&keys).await {
+                Some(newer) => verify(&newer),
+                None => Err(Invalid::UnknownKey),
+            },
+            verified => verified,
+        };
+        let caller = caller.map_err(|invalid| Refusal::Invalid(invalid.to_string()))?;
+        if caller.may(scope) { Ok(caller) } else { Err(Refusal::NotAllowed(scope)) }
+    }
+
+    fn description(&self) -> serde_json::Value {
+        json!({
+            "resource": self.audience,
+            "authorization_servers": [self.issuer],
+            "scopes_supported": Scope::ALL.map(Scope::as_str),
+            "bearer_methods_supported": ["header"],
+            "page_client_id": self.page_client,
+        })
+    }
+}
+
+/// The one token in the `Authorization` header (RFC 6750, section 2.1). A token anywhere else is not looked for.
+fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = given.next() else { return Err(Refusal::NoToken) };
+    if given.next().is_some() {
+        return Err(Refusal::Invalid("there is more than one Authorization header".to_owned()));
+    }
+    let (scheme, token) =
+        value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Refusal::NoToken)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Refusal::NoToken) }
+}
+
+impl Refusal {
+    /// The problem document, with the challenge of RFC 6750, section 3.
+    fn problem(&self) -> Problem {
+        match self {
+            Self::NoToken => unauthorized(
+                "token-required",
+                "A token is needed",
+                "Send a token of the issuer in the header Authorization: Bearer.".to_owned(),
+                "",
+            ),
+            Self::Invalid(why) => {
+                tracing::debug!(%why, "a token was refused");
+                unauthorized(
+                    "token-invalid",
+                    "The token is not valid",
+                    format!("The token is refused: {why}. Get a new one from the issuer."),
+                    r#", error="invalid_token""#,
+                )
+            }
+            Self::NoKeys => unauthorized(
+                "token-unverifiable",
+                "The token cannot be verified now",
+                "The issuer does not tell its keys, so no token can be believed. Send it again later."
+                    .to_owned(),
+                r#", error="invalid_token""#,
+            )
+            .retry_after(RETRY_AFTER_SECS),
+            Self::NotAllowed(scope) => Problem::new(
+                StatusCode::FORBIDDEN,
+                "scope-missing",
+                "The token does not allow this",
+                format!("This needs a token with the scope {scope}."),
+            )
+            .with("scope", scope.as_str())
+            .header(
+                header::WWW_AUTHENTICATE,
+                &format!(r#"Bearer realm="bookstock", error="insufficient_scope", scope="{scope}""#),
+            ),
+        }
+    }
+}
+
+fn unauthorized(name: &'static str, title: &'static str, detail: String, error: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, name, title, detail)
+        .header(header::WWW_AUTHENTICATE, &format!(r#"Bearer realm="bookstock"{error}"#))
+}
