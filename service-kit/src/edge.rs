@@ -3,7 +3,7 @@
 
 mod measure;
 
-use crate::{Auth, Health, Problem, metrics};
+use crate::{Auth, Health, Problem, RequestId, metrics};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::header;
@@ -50,12 +50,13 @@ fn fault(panic: Box<dyn Any + Send>) -> Response {
     Problem::internal(&cause).into_response()
 }
 
-async fn bounded_and_told(service: &'static str, request: Request, next: Next) -> Response {
+async fn bounded_and_told(service: &'static str, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let id = RequestId::of(&mut request);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let measured = Measured::begin(service, request.method(), route);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = tokio::time::timeout(DEADLINE, next.run(request)).await.unwrap_or_else(|_| {
+    let mut response = tokio::time::timeout(DEADLINE, next.run(request)).await.unwrap_or_else(|_| {
         Problem::new(
             axum::http::StatusCode::SERVICE_UNAVAILABLE,
             "deadline-exceeded",
@@ -69,11 +70,13 @@ async fn bounded_and_told(service: &'static str, request: Request, next: Next) -
     let elapsed = started.elapsed();
     measured.answered(response.status(), elapsed);
     let elapsed_us = elapsed.as_micros();
+    let request_id = id.as_str();
     if status >= 500 {
-        tracing::warn!(%method, path, status, elapsed_us, "request");
+        tracing::warn!(%method, path, status, elapsed_us, request_id, "request");
     } else {
-        tracing::debug!(%method, path, status, elapsed_us, "request");
+        tracing::debug!(%method, path, status, elapsed_us, request_id, "request");
     }
+    id.tell(&mut response);
     response
 }
 
@@ -96,6 +99,7 @@ mod tests {
             Request::builder().method(method).uri(path).body(Body::from("x".repeat(1 << 17))).unwrap();
         let response =
             around("test", routes, &Health::default(), &Auth::open()).oneshot(request).await.unwrap();
+        assert!(response.headers().contains_key("x-request-id"));
         let content_type =
             response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
         (response.status().as_u16(), content_type.unwrap_or_default())

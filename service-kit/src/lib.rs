@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod origin;
 pub mod problem;
 pub mod program;
+pub mod request_id;
 pub mod shutdown;
 pub mod telemetry;
 
@@ -22,3 +23,4 @@ pub use body::JsonBody;
 pub use health::Health;
 pub use origin::Origin;
 pub use problem::Problem;
+pub use request_id::RequestId;

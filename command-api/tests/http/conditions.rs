@@ -66,3 +66,23 @@ async fn more_than_the_library_can_hold_is_refused() {
     }
     assert_eq!(replica.warehouse(1, 1).await.problem(409, "stock-limit")["stock"], 1_000_000_000);
 }
+
+#[tokio::test]
+async fn a_command_for_a_book_that_is_not_there_yet_is_refused_once_it_is() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    let send = async |etag: &str, key: &str| {
+        let headers = [("if-none-match", etag), ("idempotency-key", key)];
+        replica.post_with("/books/1/warehousings", json!({"qty": 1}), &headers).await
+    };
+    let first = send("*", "a").await;
+    first.ok(201);
+    assert_eq!(send("*", "a").await.lasting(), first.lasting());
+    let refused = send("*", "b").await;
+    assert_eq!(refused.problem(412, "revision-mismatch")["revision"], 0);
+    assert_eq!(refused.header("etag"), "\"0\"");
+    send("\"0\"", "c").await.problem(412, "revision-mismatch");
+    send("\"7\"", "d").await.ok(201);
+    send("0", "e").await.problem(400, "malformed-request");
+    assert_eq!(replica.stock(1).await, 2);
+}

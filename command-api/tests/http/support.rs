@@ -227,10 +227,11 @@ impl Answer {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}")).to_str().unwrap()
     }
 
-    /// What a repeat has to answer again: all but the date, and the word that it is one.
+    /// What a repeat has to answer again: all but the date, its own id, and the word that it is one.
     pub(crate) fn lasting(&self) -> Answer {
         let mut lasting = self.clone();
         lasting.headers.remove("date");
+        lasting.headers.remove("x-request-id");
         lasting.headers.remove("idempotency-replayed");
         lasting
     }

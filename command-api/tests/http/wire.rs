@@ -83,6 +83,50 @@ async fn a_commands_answer_tells_the_book_and_its_place() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_body_says_by_its_headers_what_matters() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    for (path, body) in [
+        ("/books/1/warehousings", json!({"qty": 5})),
+        ("/books/1/renewals", json!({})),
+        ("/books/1/corrections", json!({"qtyDelta": -1, "reason": "lost"})),
+        ("/libraries", json!({"bookId": 1, "qty": 5})),
+    ] {
+        let answer = replica.post_with(path, body, &[("prefer", "return=minimal")]).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (201, ""), "{path}");
+        assert_eq!(answer.header("preference-applied"), "return=minimal");
+        for name in ["location", "etag", "bookstock-position"] {
+            assert!(answer.headers.contains_key(name), "{path}: no {name}");
+        }
+        assert!(!answer.headers.contains_key("content-type"), "{path}");
+    }
+    let whole =
+        replica.post_with("/books/1/renewals", json!({}), &[("prefer", "return=representation")]).await;
+    assert_eq!(whole.ok(201)["stock"], 100);
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_id_of_its_request() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    let named = async |path: &str| {
+        replica
+            .post_with(path, json!({"qty": 1}), &[("x-request-id", "req-1")])
+            .await
+            .header("x-request-id")
+            .to_owned()
+    };
+    for path in ["/books/1/warehousings", "/books/x/warehousings", "/nowhere", "/books/1/renewals"] {
+        assert_eq!(named(path).await, "req-1", "{path}");
+    }
+    let (first, second) = (replica.warehouse(1, 1).await, replica.warehouse(1, 1).await);
+    assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
+    let events = store.events(1).await;
+    let metadata: serde_json::Value = serde_json::from_slice(&events.last().unwrap().metadata).unwrap();
+    assert_eq!(metadata["$correlationId"], second.header("x-request-id"));
+}
+
+#[tokio::test]
 async fn a_renewal_takes_the_version_it_is_given_or_the_next_whole_one() {
     let store = Store::start().await;
     let replica = Replica::start(&store).await;

@@ -1,12 +1,17 @@
 //! What the answers of all commands have in common.
 
+use super::headers::Wanted;
 use crate::transact::Outcome;
+use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use domain::book::{Book, BookId, BookName, Edition, Stock};
 use event_store::{Appended, Position};
 use serde::{Serialize, Serializer};
 use service_kit::Problem;
+
+/// On an answer that is shorter because that was preferred.
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 const POSITION: HeaderName = HeaderName::from_static("bookstock-position");
 
@@ -51,9 +56,19 @@ impl BookNow {
     }
 }
 
-/// `201 Created` with `body`, for a command that led to `book`.
-pub(super) fn created(book: &BookNow, location: &str, body: &impl Serialize) -> Result<Response, Problem> {
+/// `201 Created` with `body`, or without if so `wanted`, for a command that led to `book`.
+pub(super) fn created(
+    book: &BookNow,
+    wanted: Wanted,
+    location: &str,
+    body: &impl Serialize,
+) -> Result<Response, Problem> {
     let mut response = with_place(book, "application/json", body)?;
+    if wanted == Wanted::Minimal {
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("return=minimal"));
+    }
     *response.status_mut() = StatusCode::CREATED;
     let location = HeaderValue::from_str(location).map_err(|error| Problem::internal(&error))?;
     response.headers_mut().insert(header::LOCATION, location);

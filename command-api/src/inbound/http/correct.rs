@@ -2,6 +2,7 @@
 
 use super::answer::{BookNow, created};
 use super::fields::{Fields, missing};
+use super::headers::Wanted;
 use super::path::BookPath;
 use super::{Desk, now, problem};
 use crate::intention::Intention;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub(super) async fn post(
     State(desk): State<Arc<Desk>>,
     BookPath(book_id): BookPath,
+    wanted: Wanted,
     intention: Intention,
     fields: Fields,
 ) -> Result<Response, Problem> {
@@ -22,5 +24,5 @@ pub(super) async fn post(
     let reason = fields.text("reason")?.ok_or_else(|| missing("reason"))?;
     let outcome = desk.transact.run(&Correct { book_id, qty_delta, reason, at: now() }, &intention).await;
     let book = BookNow::after(book_id, outcome.map_err(|failure| problem::of(failure, &intention.key))?)?;
-    created(&book, &format!("/books/{book_id}"), &book)
+    created(&book, wanted, &format!("/books/{book_id}"), &book)
 }

@@ -1,41 +1,46 @@
 //! What a request's headers say of the command in its body.
 
-use crate::identity::{Key, MAX_KEY_LENGTH, random};
+use crate::identity::{Key, MAX_KEY_LENGTH};
 use crate::intention::{Intention, Precondition, Provenance};
 use crate::recent::WINDOW;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
-use service_kit::Problem;
+use service_kit::{Problem, RequestId};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// The key by which a client's repeat of a command is recognised.
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The longest request id that is taken over, in characters.
-const MAX_REQUEST_ID_LENGTH: usize = 128;
+const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 impl<S: Send + Sync> FromRequestParts<S> for Intention {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let provenance =
+            Provenance::from_request_parts(parts, state).await.unwrap_or_else(|never| match never {});
         let headers = &parts.headers;
-        let provenance = Provenance {
-            actor: None,
-            request_id: text(headers, &REQUEST_ID)
-                .filter(|id| is_request_id(id))
-                .map_or_else(random, str::to_owned),
-            traceparent: text(headers, &TRACEPARENT).filter(|text| is_traceparent(text)).map(str::to_owned),
-        };
         Ok(Self {
-            key: key(headers)?,
+            key: key(headers)?.unwrap_or_else(Key::made_here),
             reach: WINDOW,
             preconditions: preconditions(headers)?,
             provenance: Arc::new(provenance),
         })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Provenance {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let request_id = RequestId::from_request_parts(parts, state).await?.as_str().to_owned();
+        let traceparent = text(&parts.headers, &TRACEPARENT).filter(|text| is_traceparent(text));
+        // Who sends it is not asked yet.
+        Ok(Self { actor: None, request_id, traceparent: traceparent.map(str::to_owned) })
     }
 }
 
@@ -51,11 +56,9 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a st
 }
 
 /// The key, as a bare word or as the quoted string that the draft of the header asks for: both are the same key.
-fn key(headers: &HeaderMap) -> Result<Key, Problem> {
-    let Some(value) = single(headers, &IDEMPOTENCY_KEY) else {
-        return Ok(Key::made_here());
-    };
-    value.map(unquoted).and_then(Key::from_client).ok_or_else(|| {
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<Key>, Problem> {
+    let Some(value) = single(headers, &IDEMPOTENCY_KEY) else { return Ok(None) };
+    value.map(unquoted).and_then(Key::from_client).map(Some).ok_or_else(|| {
         Problem::malformed(format!(
             "An Idempotency-Key is sent once and has 1 to {MAX_KEY_LENGTH} visible ASCII characters, no quote and no backslash among them."
         ))
@@ -94,8 +97,31 @@ fn revision(etag: &str) -> Option<u64> {
     (is_number(revision) && is_number(generation)).then(|| revision.parse().ok()).flatten()
 }
 
-fn is_request_id(text: &str) -> bool {
-    (1..=MAX_REQUEST_ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+/// How much of an answer is wanted (`Prefer: return=`, RFC 7240).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// All of it.
+    Representation,
+    /// Only what the headers say.
+    Minimal,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Wanted {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(wanted(&parts.headers))
+    }
+}
+
+/// The first `return` among all preferences counts; what is not understood is left out.
+fn wanted(headers: &HeaderMap) -> Wanted {
+    let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    let first = preferences.flat_map(|value| value.split(',')).find_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("return").then(|| value.trim().trim_matches('"'))
+    });
+    if first == Some("minimal") { Wanted::Minimal } else { Wanted::Representation }
 }
 
 /// Whether it is a W3C trace context of version 00: `00-<trace id>-<parent id>-<flags>` in lower-case hex.
@@ -122,9 +148,9 @@ mod tests {
     #[test]
     fn a_key_is_a_word_or_the_same_word_in_quotes() {
         let parse = |values: &[&[u8]]| key(&headers(&IDEMPOTENCY_KEY, values)).ok();
-        assert_eq!(parse(&[b"abc-1"]), Key::from_client("abc-1"));
-        assert_eq!(parse(&[b"\"abc-1\""]), Key::from_client("abc-1"));
-        assert!(!parse(&[]).unwrap().is_from_client());
+        assert_eq!(parse(&[b"abc-1"]), Some(Key::from_client("abc-1")));
+        assert_eq!(parse(&[b"\"abc-1\""]), Some(Key::from_client("abc-1")));
+        assert_eq!(parse(&[]), Some(None));
         for bad in [&b""[..], b"\"\"", b"a b", b"\"abc", b"\xea\xb0\x80", &[b'k'; 256]] {
             assert_eq!(parse(&[bad]), None, "{bad:?}");
         }
@@ -145,6 +171,23 @@ mod tests {
         assert_eq!(preconditions(&both).unwrap(), [Precondition::Exists, Precondition::NotAt(4)]);
         for bad in ["3", "\"\"", "\"a\"", "\"+3\"", "\"3.\"", "\"3.x\"", "W/\"3\"", "\"3\", \"4\"", ""] {
             assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_preference_for_a_return_counts() {
+        for (values, expected) in [
+            (vec![], Wanted::Representation),
+            (vec!["return=minimal"], Wanted::Minimal),
+            (
+                vec!["respond-async, wait=5", "handling=lenient; x=y , Return = \"minimal\"; foo"],
+                Wanted::Minimal,
+            ),
+            (vec!["return=representation, return=minimal"], Wanted::Representation),
+            (vec!["return", "minimal", "return=tiny"], Wanted::Representation),
+        ] {
+            let values: Vec<_> = values.into_iter().map(str::as_bytes).collect();
+            assert_eq!(wanted(&headers(&PREFER, &values)), expected, "{values:?}");
         }
     }
 

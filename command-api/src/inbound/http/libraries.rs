@@ -3,6 +3,7 @@
 
 use super::answer::{BookNow, created, with_place};
 use super::fields::{Fields, invalid, missing};
+use super::headers::Wanted;
 use super::path::BookPath;
 use super::{Desk, problem, renew, warehouse};
 use crate::intention::Intention;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub(super) async fn post(
     State(desk): State<Arc<Desk>>,
     origin: Origin,
+    wanted: Wanted,
     intention: Intention,
     fields: Fields,
 ) -> Result<Response, Problem> {
@@ -35,7 +37,7 @@ pub(super) async fn post(
         None => renew::run(&desk, book_id, version, &intention).await?,
     };
     let href = href(&origin, book_id);
-    created(&book, &href, &Library::new(&href, qty, &book))
+    created(&book, wanted, &href, &Library::new(&href, qty, &book))
 }
 
 pub(super) async fn get(

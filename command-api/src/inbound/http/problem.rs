@@ -4,7 +4,7 @@ use super::headers::IDEMPOTENCY_KEY;
 use crate::history::HistoryError;
 use crate::identity::Key;
 use crate::transact::Failure;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use domain::book::{CorrectError, Edition, RenewError, WarehouseError};
 use serde_json::Value;
 use service_kit::Problem;
@@ -67,13 +67,7 @@ impl Refusal for CorrectError {
 pub(super) fn of<R: Refusal>(failure: Failure<R>, key: &Key) -> Problem {
     match failure {
         Failure::Refused(refusal) => refusal.problem(),
-        Failure::PreconditionFailed(current) => Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            "revision-mismatch",
-            "The book has changed",
-            "Look at the book as it is now, and send the command again with its ETag in If-Match.",
-        )
-        .with("revision", current),
+        Failure::PreconditionFailed(current) => revision_mismatch(current),
         Failure::KeyReused => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency-key-reused",
@@ -101,6 +95,20 @@ pub(super) fn of<R: Refusal>(failure: Failure<R>, key: &Key) -> Problem {
             .header(IDEMPOTENCY_KEY, key.as_str())
             .retry_after(RETRY_AFTER_SECS)
         }
+    }
+}
+
+fn revision_mismatch(current: Option<u64>) -> Problem {
+    let problem = Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        "revision-mismatch",
+        "The book has changed",
+        "Look at the book as it is now, and send the command again with its ETag in If-Match.",
+    )
+    .with("revision", current);
+    match current {
+        Some(revision) => problem.header(header::ETAG, &format!("\"{revision}\"")),
+        None => problem,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::answer::{BookNow, created};
 use super::fields::OptionalFields;
+use super::headers::Wanted;
 use super::path::BookPath;
 use super::{Desk, now, problem};
 use crate::intention::Intention;
@@ -14,12 +15,13 @@ use std::sync::Arc;
 pub(super) async fn post(
     State(desk): State<Arc<Desk>>,
     BookPath(book_id): BookPath,
+    wanted: Wanted,
     intention: Intention,
     OptionalFields(fields): OptionalFields,
 ) -> Result<Response, Problem> {
     let fields = fields.only(&["version"])?;
     let book = run(&desk, book_id, fields.number("version")?, &intention).await?;
-    created(&book, &format!("/books/{book_id}"), &book)
+    created(&book, wanted, &format!("/books/{book_id}"), &book)
 }
 
 /// Renews the book.

@@ -2,6 +2,7 @@
 
 use super::answer::{BookNow, created};
 use super::fields::{Fields, missing};
+use super::headers::Wanted;
 use super::path::BookPath;
 use super::{Desk, now, problem};
 use crate::intention::Intention;
@@ -14,13 +15,14 @@ use std::sync::Arc;
 pub(super) async fn post(
     State(desk): State<Arc<Desk>>,
     BookPath(book_id): BookPath,
+    wanted: Wanted,
     intention: Intention,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let fields = fields.only(&["qty", "version", "name"])?;
     let qty = fields.number("qty")?.ok_or_else(|| missing("qty"))?;
     let book = run(&desk, book_id, qty, fields.number("version")?, fields.text("name")?, &intention).await?;
-    created(&book, &format!("/books/{book_id}"), &book)
+    created(&book, wanted, &format!("/books/{book_id}"), &book)
 }
 
 /// Takes the copies in.
