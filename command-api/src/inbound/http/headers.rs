@@ -6,6 +6,7 @@ use crate::recent::WINDOW;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
+use service_kit::auth::Caller;
 use service_kit::{Problem, RequestId};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -39,8 +40,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Provenance {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let request_id = RequestId::from_request_parts(parts, state).await?.as_str().to_owned();
         let traceparent = text(&parts.headers, &TRACEPARENT).filter(|text| is_traceparent(text));
-        // Who sends it is not asked yet.
-        Ok(Self { actor: None, request_id, traceparent: traceparent.map(str::to_owned) })
+        let actor = parts.extensions.get::<Caller>().map(|caller| caller.subject().to_string());
+        Ok(Self { actor, request_id, traceparent: traceparent.map(str::to_owned) })
     }
 }
 
