@@ -3,9 +3,11 @@
 //! One thread writes ([`writer`]), a few connections read ([`reader`]), and a watched number, the position of the
 //! last committed event, tells those who wait for more.
 
+mod change;
 pub(crate) mod decide;
 pub(crate) mod event;
 pub(crate) mod filter;
+mod link;
 mod read_all;
 mod read_stream;
 mod reader;
@@ -16,13 +18,15 @@ mod stream_metadata;
 mod two_generations;
 mod writer;
 
+pub(crate) use change::{Change, Changed, What};
 pub(crate) use decide::ExpectedRevision;
 pub(crate) use event::{Position, ProposedEvent, RecordedEvent, Revision};
 pub(crate) use filter::Filter;
+pub(crate) use link::{Links, Resolved};
 pub(crate) use read_all::{AllFrom, AllPage};
 pub(crate) use read_stream::{StreamFrom, StreamPage};
 pub(crate) use reader::{Limit, ReadError};
-pub(crate) use writer::{Append, AppendError, Appended};
+pub(crate) use writer::ChangeError;
 
 use reader::Readers;
 use std::fs::{File, TryLockError};
@@ -108,13 +112,13 @@ impl Log {
         self.shared.id
     }
 
-    /// Appends events to a stream. When this returns, the events are on the disk, or nothing was appended, or the
-    /// error says that the outcome is not known.
-    pub(crate) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+    /// Changes a stream. When this returns, the change is on the disk, or nothing was changed, or the error says that the
+    /// outcome is not known.
+    pub(crate) async fn change(&self, change: Change) -> Result<Changed, ChangeError> {
         let (reply, answer) = oneshot::channel();
-        let order = Order::Append { append, reply };
-        self.shared.orders.send(order).await.map_err(|_| AppendError::Closed)?;
-        answer.await.map_err(|_| AppendError::Unknown)?
+        let order = Order::Change { change, reply };
+        self.shared.orders.send(order).await.map_err(|_| ChangeError::Closed)?;
+        answer.await.map_err(|_| ChangeError::Unknown)?
     }
 
     /// The position of the last committed event (0: none), to read and to wait for.
@@ -128,8 +132,12 @@ impl Log {
         from: AllFrom,
         filter: Option<Arc<Filter>>,
         limit: Limit,
+        links: Links,
     ) -> Result<AllPage, ReadError> {
-        self.shared.readers.read(move |conn| read_all::page(conn, from, filter.as_deref(), limit)).await
+        self.shared
+            .readers
+            .read(move |conn| read_all::page(conn, from, filter.as_deref(), limit, links))
+            .await
     }
 
     /// A page of a stream.
@@ -138,8 +146,9 @@ impl Log {
         stream: Arc<str>,
         from: StreamFrom,
         limit: Limit,
+        links: Links,
     ) -> Result<StreamPage, ReadError> {
-        self.shared.readers.read(move |conn| read_stream::page(conn, &stream, from, limit)).await
+        self.shared.readers.read(move |conn| read_stream::page(conn, &stream, from, limit, links)).await
     }
 
     /// Commits what was accepted, folds the write-ahead log into the database and lets go of the directory.

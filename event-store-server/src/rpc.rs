@@ -2,6 +2,7 @@
 
 mod append;
 mod batch_append;
+mod delete;
 mod expected_revision;
 mod gossip;
 mod identifiers;
@@ -44,7 +45,9 @@ pub(crate) fn routes(log: Log, limits: Limits, shutdown: CancellationToken) -> R
         .add_service(GossipServer::new(gossip::Gossip { id }))
         .add_service(ServerFeaturesServer::new(server_features::ServerFeatures));
     let router = routes.axum_router_mut();
-    *router = std::mem::take(router).fallback(unsupported::service);
+    *router = std::mem::take(router)
+        .route(unsupported::LIST, axum::routing::post(unsupported::empty_list))
+        .fallback(unsupported::service);
     routes.prepare()
 }
 
@@ -88,14 +91,14 @@ impl streams_server::Streams for Streams {
         Ok(Response::new(responses))
     }
 
-    async fn delete(&self, _: Request<wire::DeleteReq>) -> Result<Response<wire::DeleteResp>, Status> {
-        Err(unsupported::feature("Deleting a stream"))
+    async fn delete(&self, request: Request<wire::DeleteReq>) -> Result<Response<wire::DeleteResp>, Status> {
+        delete::delete(self, request.into_inner()).await.map(Response::new)
     }
 
     async fn tombstone(
         &self,
-        _: Request<wire::TombstoneReq>,
+        request: Request<wire::TombstoneReq>,
     ) -> Result<Response<wire::TombstoneResp>, Status> {
-        Err(unsupported::feature("Tombstoning a stream"))
+        delete::tombstone(self, request.into_inner()).await.map(Response::new)
     }
 }

@@ -1,6 +1,6 @@
 //! May this append be written? The rules of expected revisions and of repeated appends, as one pure function.
 
-use super::event::{Position, Revision};
+use super::event::{Position, Revision, TOMBSTONE};
 use uuid::Uuid;
 
 /// What a writer expects of a stream before its append.
@@ -25,6 +25,8 @@ pub(super) enum Decision {
     Repeated(Place),
     /// Refuse it.
     WrongExpectedRevision,
+    /// Refuse it: the stream is deleted for ever.
+    StreamDeleted,
 }
 
 /// Where an event stands.
@@ -38,6 +40,9 @@ pub(super) struct Place {
 pub(super) trait Past {
     /// Why a look-up failed.
     type Error;
+
+    /// Is the stream deleted, though not for ever?
+    fn is_deleted(&mut self) -> Result<bool, Self::Error>;
 
     /// Has the metadata stream been written to?
     fn has_metadata(&mut self) -> Result<bool, Self::Error>;
@@ -53,12 +58,21 @@ pub(super) trait Past {
 pub(super) fn decide<P: Past>(
     expected: ExpectedRevision,
     last: Option<Revision>,
-    ids: impl Iterator<Item = Uuid>,
+    ids: impl ExactSizeIterator<Item = Uuid>,
     past: &mut P,
 ) -> Result<Decision, P::Error> {
+    if last == Some(TOMBSTONE) {
+        let only_asks = ids.len() == 0;
+        return Ok(match expected {
+            ExpectedRevision::Any | ExpectedRevision::NoStream if only_asks => Decision::Write,
+            _ => Decision::StreamDeleted,
+        });
+    }
     match expected {
         ExpectedRevision::Any => Ok(decide_by_recent_ids(ids, past)),
-        ExpectedRevision::StreamExists if last.is_none() && !past.has_metadata()? => {
+        ExpectedRevision::StreamExists
+            if past.is_deleted()? || (last.is_none() && !past.has_metadata()?) =>
+        {
             Ok(Decision::WrongExpectedRevision)
         }
         ExpectedRevision::StreamExists => Ok(decide_by_recent_ids(ids, past)),
@@ -99,10 +113,18 @@ fn decide_by_revision<P: Past>(
         revision = revision.saturating_add(1);
         match past.at(revision)? {
             Some((found, position)) if found == id => written = Some(Place { revision, position }),
+            // To whoever expects no stream, a deleted one is none, unless this is a repeat of its very beginning.
+            Some(_) | None if written.is_none() && expected == -1 && past.is_deleted()? => {
+                return Ok(Decision::Write);
+            }
             Some(_) | None => return Ok(Decision::WrongExpectedRevision),
         }
     }
-    Ok(written.map_or(Decision::WrongExpectedRevision, Decision::Repeated))
+    match written {
+        Some(place) => Ok(Decision::Repeated(place)),
+        None if expected == -1 && past.is_deleted()? => Ok(Decision::Write),
+        None => Ok(Decision::WrongExpectedRevision),
+    }
 }
 
 #[cfg(test)]
@@ -115,10 +137,15 @@ mod tests {
         ids: Vec<u128>,
         remembered: usize,
         metadata: bool,
+        deleted: bool,
     }
 
     impl Past for Stream {
         type Error = Infallible;
+
+        fn is_deleted(&mut self) -> Result<bool, Infallible> {
+            Ok(self.deleted)
+        }
 
         fn has_metadata(&mut self) -> Result<bool, Infallible> {
             Ok(self.metadata)
@@ -182,7 +209,7 @@ mod tests {
             (three,    NoStream,       &[],           Wrong),
         ];
         for (stream, expected, appended, decision) in cases {
-            let mut past = Stream { ids: stream.to_vec(), remembered: 2, metadata: false };
+            let mut past = Stream { ids: stream.to_vec(), remembered: 2, metadata: false, deleted: false };
             let last = stream.len().checked_sub(1).map(|last| i64::try_from(last).unwrap());
             let ids = appended.iter().map(|id| Uuid::from_u128(*id));
             let decided = decide(*expected, last, ids, &mut past).unwrap();
@@ -192,8 +219,42 @@ mod tests {
 
     #[test]
     fn a_stream_that_has_only_metadata_exists() {
-        let mut past = Stream { ids: Vec::new(), remembered: 0, metadata: true };
+        let mut past = Stream { ids: Vec::new(), remembered: 0, metadata: true, deleted: false };
         let ids = [Uuid::from_u128(9)].into_iter();
         assert_eq!(decide(ExpectedRevision::StreamExists, None, ids, &mut past).unwrap(), Decision::Write);
+    }
+
+    #[test]
+    fn a_deleted_stream_is_none_to_whoever_expects_none_and_numbering_goes_on() {
+        use Decision::{Write, WrongExpectedRevision as Wrong};
+        use ExpectedRevision::{Any, Exact, NoStream, StreamExists};
+        let repeated = |revision: Revision| Decision::Repeated(Place { revision, position: revision + 10 });
+        #[rustfmt::skip]
+        let cases: &[(ExpectedRevision, &[u128], Decision)] = &[
+            (Any,          &[9],    Write),
+            (NoStream,     &[9],    Write),
+            (NoStream,     &[],     Write),
+            (NoStream,     &[1],    repeated(0)),
+            (NoStream,     &[1, 9], Wrong),
+            (StreamExists, &[9],    Wrong),
+            (Exact(2),     &[9],    Write),
+            (Exact(1),     &[9],    Wrong),
+        ];
+        for (expected, appended, decision) in cases {
+            let mut past = Stream { ids: vec![1, 2, 3], remembered: 0, metadata: true, deleted: true };
+            let ids = appended.iter().map(|id| Uuid::from_u128(*id));
+            let decided = decide(*expected, Some(2), ids, &mut past).unwrap();
+            assert_eq!(decided, *decision, "{expected:?} {appended:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_can_be_appended_behind_a_tombstone() {
+        use ExpectedRevision::{Any, Exact, NoStream, StreamExists};
+        for expected in [Any, NoStream, StreamExists, Exact(0), Exact(Revision::MAX)] {
+            let mut past = Stream { ids: vec![1], remembered: 1, metadata: true, deleted: false };
+            let ids = [Uuid::from_u128(1)].into_iter();
+            assert_eq!(decide(expected, Some(TOMBSTONE), ids, &mut past).unwrap(), Decision::StreamDeleted);
+        }
     }
 }

@@ -16,6 +16,13 @@ pub(crate) const METADATA_STREAM_PREFIX: &str = "$$";
 /// The type of the events in a metadata stream.
 pub(crate) const METADATA_EVENT_TYPE: &str = "$metadata";
 
+/// The type of the event that a deleted stream ends with for ever, and its revision.
+pub(crate) const TOMBSTONE_TYPE: &str = "$streamDeleted";
+pub(crate) const TOMBSTONE: Revision = Revision::MAX;
+
+/// The type of an event that stands for another one: its data is `<revision>@<stream>` of that.
+pub(crate) const LINK_TYPE: &str = "$>";
+
 /// An event that a writer wants appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProposedEvent {

@@ -1,7 +1,8 @@
 //! A page of `$all`: every event, in the order of the log.
 
-use super::event::{Position, RecordedEvent};
+use super::event::Position;
 use super::filter::Filter;
+use super::link::{self, Links, Resolved};
 use super::reader::{Limit, ReadError};
 use super::row::{self, COLUMNS};
 use rusqlite::Connection;
@@ -20,7 +21,7 @@ pub(crate) enum AllFrom {
 #[derive(Debug)]
 pub(crate) struct AllPage {
     /// The events that matched.
-    pub(crate) events: Vec<RecordedEvent>,
+    pub(crate) events: Vec<Resolved>,
     /// How many events were looked at.
     pub(crate) considered: usize,
     /// Where the next page begins: next to the last event looked at.
@@ -49,6 +50,7 @@ pub(super) fn page(
     from: AllFrom,
     filter: Option<&Filter>,
     limit: Limit,
+    links: Links,
 ) -> Result<AllPage, ReadError> {
     let (sql, start) = match from {
         AllFrom::After(position) => (&FORWARDS, position),
@@ -72,8 +74,9 @@ pub(super) fn page(
             AllFrom::Before(_) => AllFrom::Before(fields.position),
         };
         if filter.is_none_or(|filter| filter.matches(fields.stream, fields.event_type)) {
-            bytes += fields.data.len() + fields.metadata.len();
-            page.events.push(row::recorded(&fields));
+            let event = link::resolve(conn, row::recorded(&fields), links)?;
+            bytes += event.size();
+            page.events.push(event);
         }
     }
     Ok(page)

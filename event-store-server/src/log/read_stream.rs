@@ -1,6 +1,7 @@
 //! A page of one stream.
 
-use super::event::{METADATA_EVENT_TYPE, METADATA_STREAM_PREFIX, RecordedEvent, Revision};
+use super::event::{METADATA_EVENT_TYPE, METADATA_STREAM_PREFIX, RecordedEvent, Revision, TOMBSTONE};
+use super::link::{self, Links, Resolved};
 use super::reader::{Limit, ReadError};
 use super::row::{self, COLUMNS};
 use super::stream_metadata::StreamMetadata;
@@ -14,17 +15,21 @@ pub(crate) enum StreamFrom {
     Forwards(Revision),
     /// Backwards from this revision; from the last one, where the stream is shorter.
     Backwards(Revision),
+    /// Forwards from this revision, up to the tombstone if there is one, for those who were there when it came.
+    ThroughTombstone(Revision),
 }
 
 /// A page of a stream.
 #[derive(Debug)]
 pub(crate) enum StreamPage {
-    /// Nothing was ever appended to the stream.
+    /// Nothing was ever appended to the stream, or it was deleted since.
     Missing,
+    /// The stream is deleted for ever.
+    Tombstoned,
     /// The events, and what is known of the stream.
     Found {
         /// The visible events.
-        events: Vec<RecordedEvent>,
+        events: Vec<Resolved>,
         /// Where the next page begins.
         next: StreamFrom,
         /// Nothing was left in this direction.
@@ -55,35 +60,139 @@ pub(super) fn page(
     stream: &str,
     from: StreamFrom,
     limit: Limit,
+    links: Links,
 ) -> Result<StreamPage, ReadError> {
-    let Some((id, last)) = head(conn, stream)? else { return Ok(StreamPage::Missing) };
-    let first = metadata(conn, stream)?.first_visible(last);
+    let visible = match (visible(conn, stream)?, from) {
+        (Visible::Missing, _) => return Ok(StreamPage::Missing),
+        (Visible::Tombstoned(Some(id)), StreamFrom::ThroughTombstone(_)) => {
+            Range { id, first: 0, last: TOMBSTONE, oldest: None }
+        }
+        (Visible::Tombstoned(_), _) => return Ok(StreamPage::Tombstoned),
+        (Visible::Range(range), _) => range,
+    };
+    let Range { id, first, last, oldest } = visible;
     let (sql, low, high) = match from {
-        StreamFrom::Forwards(revision) => (&FORWARDS, revision.max(first), last),
+        StreamFrom::Forwards(revision) | StreamFrom::ThroughTombstone(revision) => {
+            (&FORWARDS, revision.max(first), last)
+        }
         StreamFrom::Backwards(revision) => (&BACKWARDS, first, revision.min(last)),
     };
-    let (mut events, mut bytes, mut next, mut end) = (Vec::new(), 0, from, true);
+    let (mut events, mut bytes, mut considered, mut next, mut end) = (Vec::new(), 0, 0, from, true);
+    let mut before = None;
     let mut statement = conn.prepare_cached(sql)?;
     let rows = i64::try_from(limit.events.saturating_add(1)).unwrap_or(i64::MAX);
     let mut rows = statement.query((id, low, high, rows))?;
     while let Some(row) = rows.next()? {
-        if events.len() >= limit.events || bytes >= limit.bytes {
+        if considered >= limit.events || bytes >= limit.bytes {
             end = false;
             break;
         }
         let fields = row::fields(row)?;
+        considered += 1;
         next = match from {
-            StreamFrom::Forwards(_) => StreamFrom::Forwards(fields.revision + 1),
+            StreamFrom::Forwards(_) => StreamFrom::Forwards(fields.revision.saturating_add(1)),
             StreamFrom::Backwards(_) => StreamFrom::Backwards(fields.revision - 1),
+            StreamFrom::ThroughTombstone(_) => {
+                StreamFrom::ThroughTombstone(fields.revision.saturating_add(1))
+            }
         };
-        bytes += fields.data.len() + fields.metadata.len();
-        events.push(row::recorded(&fields));
+        // An event that is not found by its stream any more must not be skipped silently.
+        if before.is_some_and(|before: Revision| before.abs_diff(fields.revision) != 1)
+            && fields.revision != TOMBSTONE
+        {
+            return Err(ReadError::Missing { stream: stream.to_owned(), revision: fields.revision });
+        }
+        before = Some(fields.revision);
+        if oldest.is_some_and(|oldest| fields.created < oldest) {
+            continue;
+        }
+        let event = link::resolve(conn, row::recorded(&fields), links)?;
+        bytes += event.size();
+        events.push(event);
     }
     Ok(StreamPage::Found { events, next, end, first, last })
 }
 
+/// The event of a stream at `revision`, if readers may see it.
+pub(super) fn visible_event(
+    conn: &Connection,
+    stream: &str,
+    revision: Revision,
+) -> Result<Option<RecordedEvent>, ReadError> {
+    let Visible::Range(Range { id, first, last, oldest }) = visible(conn, stream)? else { return Ok(None) };
+    if revision < first || revision > last {
+        return Ok(None);
+    }
+    let event = event(conn, id, revision, row::recorded)?;
+    Ok(event.filter(|event| oldest.is_none_or(|oldest| event.created >= oldest)))
+}
+
+/// What readers may see of a stream.
+enum Visible {
+    Missing,
+    /// With the stream's row; a metadata stream is deleted with the stream that it is of.
+    Tombstoned(Option<i64>),
+    Range(Range),
+}
+
+struct Range {
+    id: i64,
+    first: Revision,
+    last: Revision,
+    /// Events created before, in ticks, are too old.
+    oldest: Option<i64>,
+}
+
+fn visible(conn: &Connection, stream: &str) -> Result<Visible, ReadError> {
+    if let Some(of) = stream.strip_prefix(METADATA_STREAM_PREFIX)
+        && head(conn, of)?.is_some_and(|(_, last)| last == TOMBSTONE)
+    {
+        return Ok(Visible::Tombstoned(None));
+    }
+    let Some((id, last)) = head(conn, stream)? else { return Ok(Visible::Missing) };
+    if last == TOMBSTONE {
+        return Ok(Visible::Tombstoned(Some(id)));
+    }
+    let metadata = metadata(conn, stream)?;
+    if metadata.is_deleted() {
+        return Ok(Visible::Missing);
+    }
+    let mut first = metadata.first_visible(last);
+    let oldest = metadata.oldest_visible(service_kit::clock::unix_micros().saturating_mul(10));
+    if let Some(oldest) = oldest {
+        first = first_not_older(conn, id, first, last, oldest)?;
+    }
+    Ok(Visible::Range(Range { id, first, last, oldest }))
+}
+
+/// The first revision of `first..=last` that is not older than `oldest`, found by halves: so events that are too old
+/// cost nothing, however many there are. The clock may have been set back in between; then some of them are looked at.
+fn first_not_older(
+    conn: &Connection,
+    id: i64,
+    mut first: Revision,
+    last: Revision,
+    oldest: i64,
+) -> Result<Revision, ReadError> {
+    let mut created = conn.prepare_cached(
+        "SELECT revision, created FROM events WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3
+         ORDER BY revision LIMIT 1",
+    )?;
+    let mut end = last + 1;
+    while first < end {
+        let middle = first + (end - first) / 2;
+        let found: Option<(Revision, i64)> =
+            created.query_row((id, middle, last), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        match found {
+            Some((revision, created)) if created < oldest => first = revision + 1,
+            Some(_) | None => end = middle,
+        }
+    }
+    Ok(first)
+}
+
 /// The row of a stream that has events, and its last revision.
-fn head(conn: &Connection, stream: &str) -> Result<Option<(i64, Revision)>, ReadError> {
+pub(super) fn head(conn: &Connection, stream: &str) -> Result<Option<(i64, Revision)>, ReadError> {
     let mut statement = conn.prepare_cached(
         "SELECT stream, revision FROM events
          WHERE stream = (SELECT id FROM streams WHERE name = ?1) ORDER BY revision DESC LIMIT 1",
@@ -92,19 +201,35 @@ fn head(conn: &Connection, stream: &str) -> Result<Option<(i64, Revision)>, Read
 }
 
 /// What holds for `stream`: the last event of its metadata stream.
-fn metadata(conn: &Connection, stream: &str) -> Result<StreamMetadata, ReadError> {
+pub(super) fn metadata(conn: &Connection, stream: &str) -> Result<StreamMetadata, ReadError> {
     if stream.starts_with(METADATA_STREAM_PREFIX) {
         return Ok(StreamMetadata::OF_METADATA_STREAM);
     }
-    let Some((id, last)) = head(conn, &format!("{METADATA_STREAM_PREFIX}{stream}"))? else {
-        return Ok(StreamMetadata::default());
-    };
+    Ok(metadata_json(conn, stream, |data| Some(StreamMetadata::parse(data)))?.unwrap_or_default())
+}
+
+/// The data of the last event in the metadata stream of `stream`, if that is metadata.
+pub(super) fn metadata_json<T>(
+    conn: &Connection,
+    stream: &str,
+    read: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<Option<T>, ReadError> {
+    let Some((id, last)) = head(conn, &format!("{METADATA_STREAM_PREFIX}{stream}"))? else { return Ok(None) };
+    let found = event(conn, id, last, |fields| match fields.event_type {
+        METADATA_EVENT_TYPE => read(fields.data),
+        _ => None,
+    })?;
+    Ok(found.flatten())
+}
+
+fn event<T>(
+    conn: &Connection,
+    id: i64,
+    revision: Revision,
+    take: impl FnOnce(&super::event::Fields<'_>) -> T,
+) -> Result<Option<T>, ReadError> {
     let mut statement = conn.prepare_cached(&BACKWARDS)?;
-    let mut rows = statement.query((id, last, last, 1))?;
-    let Some(row) = rows.next()? else { return Ok(StreamMetadata::default()) };
-    let fields = row::fields(row)?;
-    Ok(match fields.event_type {
-        METADATA_EVENT_TYPE => StreamMetadata::parse(fields.data),
-        _ => StreamMetadata::default(),
-    })
+    let mut rows = statement.query((id, revision, revision, 1))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(take(&row::fields(row)?)))
 }

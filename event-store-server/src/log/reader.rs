@@ -18,6 +18,10 @@ pub(crate) enum ReadError {
         "Event {revision} of stream '{stream}' at position {position} is damaged: its checksum does not match. Restore the store from a backup."
     )]
     Corrupt { stream: String, revision: Revision, position: Position },
+    #[error(
+        "Events of stream '{stream}' next to revision {revision} are missing: the database file is damaged. Restore the store from a backup."
+    )]
+    Missing { stream: String, revision: Revision },
     #[error("The database file is damaged: {0}. Restore the store from a backup.")]
     CorruptFile(rusqlite::Error),
     #[error("The event store is shutting down.")]

@@ -1,7 +1,13 @@
 //! A transaction of the writer under way: what it knows beyond the committed state, to be kept or dropped as one.
 
 use super::decide::{Past, Place};
-use super::event::{Fields, METADATA_STREAM_PREFIX, Position, ProposedEvent, Revision};
+use super::event::{
+    Fields, METADATA_EVENT_TYPE, METADATA_STREAM_PREFIX, Position, ProposedEvent, Revision, TOMBSTONE,
+    TOMBSTONE_TYPE,
+};
+use super::read_stream;
+use super::reader::ReadError;
+use super::stream_metadata::StreamMetadata;
 use super::two_generations::TwoGenerations;
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::HashMap;
@@ -13,6 +19,8 @@ use uuid::Uuid;
 pub(super) struct Head {
     pub(super) stream: i64,
     pub(super) last: Revision,
+    /// Deleted, though not for ever.
+    pub(super) deleted: bool,
 }
 
 /// What the writer remembers of the committed log, to decide without reading. Bounded; what is missing is looked up.
@@ -56,22 +64,28 @@ impl<'a> Staged<'a> {
     }
 
     /// The head of a stream, if it has events.
-    pub(super) fn head(&mut self, stream: &str) -> rusqlite::Result<Option<Head>> {
+    pub(super) fn head(&mut self, stream: &str) -> Result<Option<Head>, ReadError> {
         if let Some(head) = self.heads.get(stream).copied().or_else(|| self.memory.heads.get(stream)) {
             return Ok(Some(head));
         }
-        let head = self
-            .conn
-            .prepare_cached(
-                "SELECT stream, revision FROM events
-                 WHERE stream = (SELECT id FROM streams WHERE name = ?1) ORDER BY revision DESC LIMIT 1",
-            )?
-            .query_row([stream], |row| Ok(Head { stream: row.get(0)?, last: row.get(1)? }))
-            .optional()?;
-        if let Some(head) = head {
-            self.memory.heads.insert(stream.into(), head);
+        let Some((row, last)) = read_stream::head(self.conn, stream)? else { return Ok(None) };
+        let head =
+            Head { stream: row, last, deleted: read_stream::metadata(self.conn, stream)?.is_deleted() };
+        self.memory.heads.insert(stream.into(), head);
+        Ok(Some(head))
+    }
+
+    /// Whether a stream is deleted, though not for ever. One without events may be, by its metadata.
+    pub(super) fn is_deleted(&self, stream: &str, head: Option<Head>) -> Result<bool, ReadError> {
+        match head {
+            Some(head) => Ok(head.deleted),
+            None => Ok(read_stream::metadata(self.conn, stream)?.is_deleted()),
         }
-        Ok(head)
+    }
+
+    /// The data of the last event of a stream's metadata, and whether there is one.
+    pub(super) fn metadata(&self, stream: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        read_stream::metadata_json(self.conn, stream, |json| Some(json.to_vec()))
     }
 
     /// Writes `events` after `head`; gives the place of the last one.
@@ -81,51 +95,67 @@ impl<'a> Staged<'a> {
         head: Option<Head>,
         events: &[ProposedEvent],
     ) -> rusqlite::Result<Option<Place>> {
-        if events.is_empty() {
-            return Ok(None);
+        let Some(last_event) = events.last() else { return Ok(None) };
+        let (stream, mut last, deleted) = match head {
+            Some(head) => (head.stream, head.last, head.deleted),
+            None => (self.row_of(name)?, -1, false),
+        };
+        let mut place = None;
+        for event in events {
+            // Behind the last revision there is only that of the tombstone.
+            last = if event.event_type == TOMBSTONE_TYPE { TOMBSTONE } else { last + 1 };
+            place = Some(self.insert(name, stream, last, event)?);
         }
-        let (stream, mut revision) = match head {
-            Some(head) => (head.stream, head.last),
-            None => (self.new_stream(name)?, -1),
+        self.heads.insert(name.clone(), Head { stream, last, deleted });
+        if let Some(of) = name.strip_prefix(METADATA_STREAM_PREFIX)
+            && let Ok(Some(head)) = self.head(of)
+        {
+            let deleted = last_event.event_type == METADATA_EVENT_TYPE
+                && StreamMetadata::parse(&last_event.data).is_deleted();
+            self.heads.insert(of.into(), Head { deleted, ..head });
+        }
+        Ok(place)
+    }
+
+    fn insert(
+        &mut self,
+        name: &str,
+        stream: i64,
+        revision: Revision,
+        event: &ProposedEvent,
+    ) -> rusqlite::Result<Place> {
+        self.last_position += 1;
+        let fields = Fields {
+            position: self.last_position,
+            stream: name,
+            revision,
+            id: event.id.as_bytes(),
+            created: self.created,
+            event_type: &event.event_type,
+            is_json: event.is_json,
+            data: &event.data,
+            metadata: &event.metadata,
         };
         let mut insert = self.conn.prepare_cached(
             "INSERT INTO events
              (position, stream, revision, id, created, type, is_json, checksum, data, metadata)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?;
-        let mut place = None;
-        for event in events {
-            revision += 1;
-            self.last_position += 1;
-            let fields = Fields {
-                position: self.last_position,
-                stream: name,
-                revision,
-                id: event.id.as_bytes(),
-                created: self.created,
-                event_type: &event.event_type,
-                is_json: event.is_json,
-                data: &event.data,
-                metadata: &event.metadata,
-            };
-            insert.execute((
-                fields.position,
-                stream,
-                fields.revision,
-                fields.id,
-                fields.created,
-                fields.event_type,
-                fields.is_json,
-                fields.checksum(),
-                fields.data,
-                fields.metadata,
-            ))?;
-            let written = Place { revision, position: fields.position };
-            self.recent.insert(event.id, (stream, written));
-            self.bytes += event.size();
-            place = Some(written);
-        }
-        self.heads.insert(name.clone(), Head { stream, last: revision });
+        insert.execute((
+            fields.position,
+            stream,
+            fields.revision,
+            fields.id,
+            fields.created,
+            fields.event_type,
+            fields.is_json,
+            fields.checksum(),
+            fields.data,
+            fields.metadata,
+        ))?;
+        let place = Place { revision, position: fields.position };
+        self.recent.insert(event.id, (stream, place));
+        self.bytes += event.size();
         Ok(place)
     }
 
@@ -139,8 +169,17 @@ impl<'a> Staged<'a> {
         }
     }
 
-    fn new_stream(&self, name: &str) -> rusqlite::Result<i64> {
-        self.conn.prepare_cached("INSERT INTO streams (name) VALUES (?1)")?.insert([name])
+    /// The row of a stream that has no events; it may have had some, which are reclaimed.
+    fn row_of(&self, name: &str) -> rusqlite::Result<i64> {
+        let known = self
+            .conn
+            .prepare_cached("SELECT id FROM streams WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))
+            .optional()?;
+        match known {
+            Some(row) => Ok(row),
+            None => self.conn.prepare_cached("INSERT INTO streams (name) VALUES (?1)")?.insert([name]),
+        }
     }
 }
 
@@ -152,19 +191,24 @@ pub(super) struct StreamPast<'s, 'a> {
 }
 
 impl Past for StreamPast<'_, '_> {
-    type Error = rusqlite::Error;
+    type Error = ReadError;
 
-    fn has_metadata(&mut self) -> rusqlite::Result<bool> {
+    fn is_deleted(&mut self) -> Result<bool, ReadError> {
+        self.staged.is_deleted(self.name, self.head)
+    }
+
+    fn has_metadata(&mut self) -> Result<bool, ReadError> {
         Ok(self.staged.head(&format!("{METADATA_STREAM_PREFIX}{}", self.name))?.is_some())
     }
 
-    fn at(&mut self, revision: Revision) -> rusqlite::Result<Option<(Uuid, Position)>> {
+    fn at(&mut self, revision: Revision) -> Result<Option<(Uuid, Position)>, ReadError> {
         let Some(head) = self.head else { return Ok(None) };
-        self.staged
+        Ok(self
+            .staged
             .conn
             .prepare_cached("SELECT id, position FROM events WHERE stream = ?1 AND revision = ?2")?
             .query_row((head.stream, revision), |row| Ok((Uuid::from_bytes(row.get(0)?), row.get(1)?)))
-            .optional()
+            .optional()?)
     }
 
     fn recent(&mut self, id: Uuid) -> Option<Place> {

@@ -3,18 +3,28 @@
 use super::event::Revision;
 use serde_json::Value;
 
+/// The value of `$tb` that deletes a stream.
+const DELETED: Revision = Revision::MAX;
+
+/// The metadata of a deleted stream. Nothing of what it was before is kept.
+pub(crate) const DELETION: &str = r#"{"$tb":9223372036854775807}"#;
+
 /// The part of a stream's metadata that reads obey. Truncation hides events from reads of the stream, not of `$all`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StreamMetadata {
     /// `$maxCount`: only so many of the last events are visible.
     pub(crate) max_count: Option<i64>,
-    /// `$tb`: events before this revision are not visible.
+    /// `$tb`: events before this revision are not visible. [`Revision::MAX`]: the stream is deleted, until somebody
+    /// appends to it again.
     pub(crate) truncate_before: Option<Revision>,
+    /// `$maxAge`: events that are so many seconds old are not visible.
+    pub(crate) max_age: Option<i64>,
 }
 
 impl StreamMetadata {
     /// What holds for every metadata stream: only its last event counts.
-    pub(crate) const OF_METADATA_STREAM: Self = Self { max_count: Some(1), truncate_before: None };
+    pub(crate) const OF_METADATA_STREAM: Self =
+        Self { max_count: Some(1), truncate_before: None, max_age: None };
 
     /// Reads the data of a `$metadata` event. Whatever cannot be read means no restriction: nobody is kept from
     /// events by a slip in an optional setting.
@@ -24,7 +34,29 @@ impl StreamMetadata {
         };
         let number =
             |name: &str, least: i64| fields.get(name).and_then(Value::as_i64).filter(|value| *value >= least);
-        Self { max_count: number("$maxCount", 1), truncate_before: number("$tb", 0) }
+        Self {
+            max_count: number("$maxCount", 1),
+            truncate_before: number("$tb", 0),
+            max_age: number("$maxAge", 1),
+        }
+    }
+
+    /// What `data` becomes when a deleted stream is written to again, whose next event has the revision `first`; all
+    /// else in it stays. Nothing where it is no JSON object.
+    pub(crate) fn revived(data: &[u8], first: Revision) -> Option<Vec<u8>> {
+        let mut fields: serde_json::Map<String, Value> = serde_json::from_slice(data).ok()?;
+        fields.insert("$tb".to_owned(), first.into());
+        serde_json::to_vec(&fields).ok()
+    }
+
+    /// Whether the stream is deleted (not for ever: that is a tombstone).
+    pub(crate) fn is_deleted(self) -> bool {
+        self.truncate_before == Some(DELETED)
+    }
+
+    /// Events that were created before this time, in ticks, are not visible at the time `now`.
+    pub(crate) fn oldest_visible(self, now: i64) -> Option<i64> {
+        self.max_age.map(|seconds| now.saturating_sub(seconds.saturating_mul(10_000_000)))
     }
 
     /// The first revision that a reader may see in a stream whose last event is `last`.
@@ -54,6 +86,24 @@ mod tests {
             assert_eq!(StreamMetadata::parse(json.as_bytes()).first_visible(9), *first, "{json}");
         }
         assert_eq!(StreamMetadata::OF_METADATA_STREAM.first_visible(9), 9);
+    }
+
+    #[test]
+    fn a_deleted_stream_that_is_revived_begins_with_its_next_event_and_keeps_other_metadata() {
+        assert!(StreamMetadata::parse(DELETION.as_bytes()).is_deleted());
+        let data = br#"{"$tb":9223372036854775807,"$maxCount":5,"mine":[1]}"#;
+        let revived = StreamMetadata::revived(data, 7).unwrap();
+        let metadata = StreamMetadata::parse(&revived);
+        assert_eq!((metadata.truncate_before, metadata.max_count), (Some(7), Some(5)));
+        assert!(String::from_utf8(revived).unwrap().contains(r#""mine":[1]"#));
+        assert_eq!(StreamMetadata::revived(b"[]", 7), None);
+    }
+
+    #[test]
+    fn age_is_counted_in_seconds_up_to_now() {
+        let metadata = StreamMetadata::parse(br#"{"$maxAge":10}"#);
+        assert_eq!(metadata.oldest_visible(1_000_000_000), Some(900_000_000));
+        assert_eq!(StreamMetadata::parse(br#"{"$maxAge":0}"#).oldest_visible(1), None);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The one thread that writes. It takes whatever appends are waiting, commits them as one transaction and then
 //! answers them all: a single fsync serves everybody who waited for it.
 
-use super::decide::{Decision, ExpectedRevision, Place, decide};
-use super::event::{Position, ProposedEvent, Revision};
-use super::staged::{Head, Memory, Staged, StreamPast};
+use super::change::{Change, Changed, place};
+use super::decide::Place;
+use super::event::Position;
+use super::reader::ReadError;
+use super::staged::{Memory, Staged};
 use super::two_generations::TwoGenerations;
 use rusqlite::{Connection, ErrorCode};
 use std::sync::Arc;
@@ -24,34 +26,9 @@ const CHECKPOINT_BYTES: usize = 16 << 20;
 /// What a commit writes beyond the payload, roughly: for the decision above.
 const COMMIT_BYTES: usize = 16 << 10;
 
-/// What a writer asks for.
-#[derive(Clone, Debug)]
-pub(crate) struct Append {
-    pub(crate) stream: Arc<str>,
-    pub(crate) expected: ExpectedRevision,
-    pub(crate) events: Vec<ProposedEvent>,
-}
-
-/// The answer to an append that was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Appended {
-    /// The events are in the stream, now or since an earlier append of the same events.
-    Durable {
-        /// Of the last event appended, or of the stream if none was; nothing if it has none.
-        revision: Option<Revision>,
-        /// Of the last event appended, if there was one.
-        position: Option<Position>,
-    },
-    /// Nothing was appended: the stream is not as the writer expected.
-    WrongExpectedRevision {
-        /// The stream's last revision, if it has one.
-        current: Option<Revision>,
-    },
-}
-
-/// Why an append was not decided.
+/// Why a change was not decided.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AppendError {
+pub(crate) enum ChangeError {
     #[error("The disk is full, or the store has reached its size limit: nothing was appended.")]
     Full,
     #[error("The database is locked by another program: nothing was appended.")]
@@ -64,16 +41,19 @@ pub(crate) enum AppendError {
     Closed,
     #[error("The event store ended while it was appending: the outcome is not known.")]
     Unknown,
+    #[error("Nothing was appended, because what the stream holds cannot be read: {0}")]
+    Damaged(Arc<str>),
 }
 
 /// What the writer's thread is told to do.
 #[derive(Debug)]
 pub(super) enum Order {
-    Append { append: Append, reply: Reply },
+    Change { change: Change, reply: Reply },
     Close { done: oneshot::Sender<()> },
 }
 
-type Reply = oneshot::Sender<Result<Appended, AppendError>>;
+type Outcome = Result<Changed, ChangeError>;
+type Reply = oneshot::Sender<Outcome>;
 
 /// The writer's thread.
 pub(super) struct Writer {
@@ -118,10 +98,10 @@ impl Writer {
             while let Some(order) = next.take() {
                 match order {
                     // A caller that has gone away must not be surprised by an event it gave up on.
-                    Order::Append { reply, .. } if reply.is_closed() => {}
-                    Order::Append { append, reply } => {
-                        bytes += append.events.iter().map(ProposedEvent::size).sum::<usize>();
-                        batch.push((append, reply));
+                    Order::Change { reply, .. } if reply.is_closed() => {}
+                    Order::Change { change, reply } => {
+                        bytes += change.size();
+                        batch.push((change, reply));
                     }
                     Order::Close { done } => {
                         inbox.close();
@@ -142,19 +122,19 @@ impl Writer {
         }
     }
 
-    fn commit_and_answer(&mut self, batch: &mut Vec<(Append, Reply)>) {
+    fn commit_and_answer(&mut self, batch: &mut Vec<(Change, Reply)>) {
         if batch.is_empty() {
             return;
         }
         let outcome = match &self.stopped {
-            Some(reason) => Err(AppendError::Stopped(reason.clone())),
+            Some(reason) => Err(ChangeError::Stopped(reason.clone())),
             None => self.commit(batch).map_err(|error| self.judge(&error)),
         };
         // A caller that went away in the meantime does not want its answer: not an error of ours.
         match outcome {
             Ok(answers) => {
                 for ((_, reply), answer) in batch.drain(..).zip(answers) {
-                    let _ = reply.send(Ok(answer));
+                    let _ = reply.send(answer);
                 }
             }
             Err(error) => {
@@ -169,14 +149,19 @@ impl Writer {
     }
 
     /// Decides and writes a batch as one transaction. On an error nothing of it has happened, here or in the file.
-    fn commit(&mut self, batch: &[(Append, Reply)]) -> rusqlite::Result<Vec<Appended>> {
+    fn commit(&mut self, batch: &[(Change, Reply)]) -> rusqlite::Result<Vec<Outcome>> {
         let tx = rusqlite::Transaction::new_unchecked(&self.conn, rusqlite::TransactionBehavior::Immediate)?;
         let last_position = *self.committed.borrow();
         let created = service_kit::clock::unix_micros().saturating_mul(10);
         let mut staged = Staged::new(&self.conn, &mut self.memory, last_position, created);
         let answers = batch
             .iter()
-            .map(|(append, _)| place(append, &mut staged))
+            .map(|(change, _)| match place(change, &mut staged) {
+                Ok(changed) => Ok(Ok(changed)),
+                Err(ReadError::Failed(error)) => Err(error),
+                // Found before anything was written: only this change fails.
+                Err(error) => Ok(Err(ChangeError::Damaged(error.to_string().into()))),
+            })
             .collect::<rusqlite::Result<Vec<_>>>()?;
         let (position, bytes) = (staged.last_position(), staged.bytes());
         if position > last_position {
@@ -198,41 +183,22 @@ impl Writer {
     }
 
     /// What a failed write means: a full disk or a lock pass, anything else stops the log for good.
-    fn judge(&mut self, error: &rusqlite::Error) -> AppendError {
+    fn judge(&mut self, error: &rusqlite::Error) -> ChangeError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => {
                 tracing::error!(%error, "the disk is full: appends are refused until there is room");
-                AppendError::Full
+                ChangeError::Full
             }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 tracing::warn!(%error, "another program holds the database locked");
-                AppendError::Busy
+                ChangeError::Busy
             }
             _ => {
                 tracing::error!(%error, "a write failed: no event is accepted until the server is restarted");
                 let reason: Arc<str> = error.to_string().into();
                 self.stopped = Some(reason.clone());
-                AppendError::Stopped(reason)
+                ChangeError::Stopped(reason)
             }
         }
     }
-}
-
-/// Decides one append and writes its events into the transaction.
-fn place(append: &Append, staged: &mut Staged<'_>) -> rusqlite::Result<Appended> {
-    let head = staged.head(&append.stream)?;
-    let last = head.map(|Head { last, .. }| last);
-    let ids = append.events.iter().map(|event| event.id);
-    let mut past = StreamPast { name: &append.stream, head, staged };
-    let place = match decide(append.expected, last, ids, &mut past)? {
-        Decision::Write => staged.write(&append.stream, head, &append.events)?,
-        Decision::Repeated(place) => Some(place),
-        Decision::WrongExpectedRevision => {
-            return Ok(Appended::WrongExpectedRevision { current: last });
-        }
-    };
-    Ok(Appended::Durable {
-        revision: place.map(|place| place.revision).or(last),
-        position: place.map(|place| place.position),
-    })
 }

@@ -2,7 +2,7 @@
 
 use super::proposal::{Message, Proposal, unsigned};
 use super::{Streams, expected_revision, identifiers, status};
-use crate::log::{Appended, ExpectedRevision};
+use crate::log::{Changed, ExpectedRevision};
 use crate::protocol::shared::Empty;
 use crate::protocol::streams::append_req::{Content, ProposedMessage};
 use crate::protocol::streams::append_resp::success::{CurrentRevisionOption, PositionOption};
@@ -23,7 +23,7 @@ pub(super) async fn append(
     };
     let stream = identifiers::stream_name(options.stream_identifier, &streams.limits)?;
     let expected = expected_revision::of_append(options.expected_stream_revision)?;
-    let mut proposal = Proposal::new(stream, expected);
+    let mut proposal = Proposal::new(stream.clone(), expected);
     while let Some(content) = next(&mut requests).await? {
         let Content::ProposedMessage(ProposedMessage { id, metadata, custom_metadata, data }) = content
         else {
@@ -32,7 +32,7 @@ pub(super) async fn append(
         proposal.add(Message { id, metadata, custom_metadata, data }, streams)?;
     }
     let outcome = match proposal.commit(streams).await? {
-        Appended::Durable { revision, position } => Outcome::Success(Success {
+        Changed::Durable { revision, position } => Outcome::Success(Success {
             current_revision_option: Some(match revision {
                 Some(revision) => CurrentRevisionOption::CurrentRevision(unsigned(revision)),
                 None => CurrentRevisionOption::NoStream(Empty {}),
@@ -45,9 +45,10 @@ pub(super) async fn append(
                 None => PositionOption::NoPosition(Empty {}),
             }),
         }),
-        Appended::WrongExpectedRevision { current } => {
+        Changed::WrongExpectedRevision { current } => {
             Outcome::WrongExpectedVersion(wrong_expected_version(expected, current.map(unsigned)))
         }
+        Changed::StreamDeleted => return Err(status::stream_deleted(&stream)),
     };
     Ok(AppendResp { result: Some(outcome) })
 }

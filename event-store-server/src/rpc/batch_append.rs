@@ -4,13 +4,13 @@
 use super::proposal::{CommitError, Message, Proposal, Refusal, unsigned};
 use super::responses::{End, Pages, Responses, respond};
 use super::{Streams, expected_revision, identifiers, status};
-use crate::log::{Appended, ExpectedRevision};
+use crate::log::{Changed, ExpectedRevision};
 use crate::protocol::rpc::Status as WireStatus;
 use crate::protocol::shared::wrong_expected_version::{
     CurrentStreamRevisionOption, ExpectedStreamPositionOption,
 };
 use crate::protocol::shared::{
-    AllStreamPosition, BadRequest, MaximumAppendEventSizeExceeded, MaximumAppendSizeExceeded,
+    AllStreamPosition, BadRequest, MaximumAppendEventSizeExceeded, MaximumAppendSizeExceeded, StreamDeleted,
     StreamIdentifier, Timeout, Unknown, Uuid as WireUuid, WrongExpectedVersion,
 };
 use crate::protocol::streams::batch_append_req::options::{DeadlineOption, ExpectedStreamPosition};
@@ -161,7 +161,7 @@ impl Unfinished {
             .await
             .unwrap_or(Err(CommitError::Timeout));
         match appended {
-            Ok(Appended::Durable { revision, position }) => answer.with(Outcome::Success(Success {
+            Ok(Changed::Durable { revision, position }) => answer.with(Outcome::Success(Success {
                 current_revision_option: Some(match revision {
                     Some(revision) => CurrentRevisionOption::CurrentRevision(unsigned(revision)),
                     None => CurrentRevisionOption::NoStream(()),
@@ -174,8 +174,12 @@ impl Unfinished {
                     None => PositionOption::NoPosition(()),
                 }),
             })),
-            Ok(Appended::WrongExpectedRevision { current }) => {
+            Ok(Changed::WrongExpectedRevision { current }) => {
                 *answer.fail(wrong_expected_version(expected, current.map(unsigned)))
+            }
+            Ok(Changed::StreamDeleted) => {
+                let stream_identifier = answer.stream_identifier.clone();
+                *answer.fail(named(Code::NotFound, "StreamDeleted", &StreamDeleted { stream_identifier }))
             }
             Err(CommitError::Timeout) => *answer.fail(timed_out()),
             Err(CommitError::Log(error)) => *answer.refuse(Status::from(error)),

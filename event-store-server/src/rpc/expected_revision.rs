@@ -1,8 +1,9 @@
-//! Expected revisions on the wire: `Append` and `BatchAppend` each have their own message for the same four cases.
+//! Expected revisions on the wire: each call has its own message for the same four cases.
 
 use crate::log::ExpectedRevision;
 use crate::protocol::streams::append_req::options::ExpectedStreamRevision;
 use crate::protocol::streams::batch_append_req::options::ExpectedStreamPosition;
+use crate::protocol::streams::{delete_req, tombstone_req};
 use tonic::Status;
 
 /// Of an append.
@@ -23,6 +24,34 @@ pub(super) fn of_batch_append(expected: Option<ExpectedStreamPosition>) -> Resul
         Some(ExpectedStreamPosition::StreamExists(())) => Ok(ExpectedRevision::StreamExists),
         Some(ExpectedStreamPosition::NoStream(())) => Ok(ExpectedRevision::NoStream),
         Some(ExpectedStreamPosition::StreamPosition(revision)) => exact(revision),
+        None => Err(missing()),
+    }
+}
+
+/// Of a deletion.
+pub(super) fn of_delete(
+    expected: Option<delete_req::options::ExpectedStreamRevision>,
+) -> Result<ExpectedRevision, Status> {
+    use delete_req::options::ExpectedStreamRevision::{Any, NoStream, Revision, StreamExists};
+    match expected {
+        Some(Any(_)) => Ok(ExpectedRevision::Any),
+        Some(StreamExists(_)) => Ok(ExpectedRevision::StreamExists),
+        Some(NoStream(_)) => Ok(ExpectedRevision::NoStream),
+        Some(Revision(revision)) => exact(revision),
+        None => Err(missing()),
+    }
+}
+
+/// Of a tombstone.
+pub(super) fn of_tombstone(
+    expected: Option<tombstone_req::options::ExpectedStreamRevision>,
+) -> Result<ExpectedRevision, Status> {
+    use tombstone_req::options::ExpectedStreamRevision::{Any, NoStream, Revision, StreamExists};
+    match expected {
+        Some(Any(_)) => Ok(ExpectedRevision::Any),
+        Some(StreamExists(_)) => Ok(ExpectedRevision::StreamExists),
+        Some(NoStream(_)) => Ok(ExpectedRevision::NoStream),
+        Some(Revision(revision)) => exact(revision),
         None => Err(missing()),
     }
 }

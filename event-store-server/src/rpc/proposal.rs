@@ -1,13 +1,11 @@
 //! An append in the making: what every proposed event must fulfil, whichever call brings it.
 
 use super::Streams;
-use super::{identifiers, status, unsupported};
+use super::{identifiers, status};
 use crate::config::Limits;
-use crate::log::event::{METADATA_EVENT_TYPE, METADATA_STREAM_PREFIX};
-use crate::log::{Append, AppendError, Appended, ExpectedRevision, ProposedEvent, Revision};
+use crate::log::{Change, ChangeError, Changed, ExpectedRevision, ProposedEvent, Revision, What};
 use crate::protocol::shared::Uuid as WireUuid;
 use bytes::Bytes;
-use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,7 +15,9 @@ use uuid::Uuid;
 /// An append whose events are still coming in.
 #[derive(Debug)]
 pub(super) struct Proposal {
-    append: Append,
+    stream: Arc<str>,
+    expected: ExpectedRevision,
+    events: Vec<ProposedEvent>,
     bytes: usize,
     /// This append's part of what all appends under way may hold, given back when it ends.
     held: Option<OwnedSemaphorePermit>,
@@ -33,29 +33,28 @@ pub(super) struct Message {
 
 impl Proposal {
     pub(super) fn new(stream: Arc<str>, expected: ExpectedRevision) -> Self {
-        Self { append: Append { stream, expected, events: Vec::new() }, bytes: 0, held: None }
+        Self { stream, expected, events: Vec::new(), bytes: 0, held: None }
     }
 
     /// Takes one more event, or refuses the whole append.
     pub(super) fn add(&mut self, message: Message, streams: &Streams) -> Result<(), Refusal> {
         let limits = &streams.limits;
         let event = proposed(message, limits)?;
-        refuse_unsupported(&self.append.stream, &event)?;
         self.bytes += event.size();
         if self.bytes > limits.max_append_bytes {
             return Err(Refusal::AppendTooLarge { limit: limits.max_append_bytes });
         }
         self.hold(event.size(), &streams.pending)?;
-        self.append.events.push(event);
+        self.events.push(event);
         Ok(())
     }
 
     /// Appends all of it; the answer comes after the commit.
-    pub(super) async fn commit(self, streams: &Streams) -> Result<Appended, CommitError> {
-        let Self { append, bytes: _, held } = self;
-        let appended = tokio::time::timeout(streams.limits.write_timeout, streams.log.append(append)).await;
+    pub(super) async fn commit(self, streams: &Streams) -> Result<Changed, CommitError> {
+        let Self { stream, expected, events, bytes: _, held } = self;
+        let changed = commit(Change { stream, expected, what: What::Append(events) }, streams).await;
         drop(held);
-        Ok(appended.map_err(|_| CommitError::Timeout)??)
+        changed
     }
 
     fn hold(&mut self, bytes: usize, pending: &Arc<Semaphore>) -> Result<(), Status> {
@@ -68,6 +67,12 @@ impl Proposal {
         }
         Ok(())
     }
+}
+
+/// Has a change made; the answer comes after the commit.
+pub(super) async fn commit(change: Change, streams: &Streams) -> Result<Changed, CommitError> {
+    let changed = tokio::time::timeout(streams.limits.write_timeout, streams.log.change(change)).await;
+    Ok(changed.map_err(|_| CommitError::Timeout)??)
 }
 
 /// Why an append was refused before it was tried. The sizes stand apart because each call has its own words for them.
@@ -101,7 +106,7 @@ pub(super) enum CommitError {
     #[error("the append was not committed in time")]
     Timeout,
     #[error(transparent)]
-    Log(#[from] AppendError),
+    Log(#[from] ChangeError),
 }
 
 impl From<CommitError> for Status {
@@ -144,19 +149,4 @@ fn proposed(message: Message, limits: &Limits) -> Result<ProposedEvent, Refusal>
         return Err(Refusal::EventTooLarge { id, size: event.size(), limit: limits.max_event_bytes });
     }
     Ok(event)
-}
-
-/// Metadata that reads could not obey is refused rather than stored and ignored.
-fn refuse_unsupported(stream: &str, event: &ProposedEvent) -> Result<(), Status> {
-    if !stream.starts_with(METADATA_STREAM_PREFIX) || event.event_type != METADATA_EVENT_TYPE {
-        return Ok(());
-    }
-    let Ok(Value::Object(fields)) = serde_json::from_slice(&event.data) else { return Ok(()) };
-    if fields.contains_key("$maxAge") {
-        return Err(unsupported::feature("Stream metadata with $maxAge"));
-    }
-    if fields.get("$tb").and_then(Value::as_i64) == Some(i64::MAX) {
-        return Err(unsupported::feature("Deleting a stream by its metadata"));
-    }
-    Ok(())
 }

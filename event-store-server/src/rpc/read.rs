@@ -3,7 +3,7 @@
 use super::proposal::unsigned;
 use super::read_options::{AllFilter, Direction, Form, Source, Starting};
 use super::responses::{End, Pages, Responses, respond};
-use super::{Streams, identifiers, recorded};
+use super::{Streams, identifiers, recorded, status};
 use crate::log::{AllFrom, Limit, Log, Position, Revision, StreamFrom, StreamPage};
 use crate::protocol::shared::StreamIdentifier;
 use crate::protocol::streams::ReadResp;
@@ -51,14 +51,17 @@ async fn read_stream(
     let (mut left, mut first_page) = (count, true);
     loop {
         let limit = up_to(left);
-        let StreamPage::Found { events, next, end, first, last } =
-            log.read_stream(stream.clone(), from, limit).await?
-        else {
-            let stream_name = stream.as_bytes().to_vec().into();
-            let stream_identifier = Some(StreamIdentifier { stream_name });
-            let missing = Content::StreamNotFound(StreamNotFound { stream_identifier });
-            return Ok(pages.put(vec![recorded::response(missing)]).await?);
-        };
+        let (events, next, end, first, last) =
+            match log.read_stream(stream.clone(), from, limit, form.links).await? {
+                StreamPage::Found { events, next, end, first, last } => (events, next, end, first, last),
+                StreamPage::Missing => {
+                    let stream_name = stream.as_bytes().to_vec().into();
+                    let stream_identifier = Some(StreamIdentifier { stream_name });
+                    let missing = Content::StreamNotFound(StreamNotFound { stream_identifier });
+                    return Ok(pages.put(vec![recorded::response(missing)]).await?);
+                }
+                StreamPage::Tombstoned => return Err(status::stream_deleted(&stream).into()),
+            };
         let mut page = Vec::with_capacity(events.len() + 2);
         if let (true, true, StreamFrom::Forwards(start)) = (first_page, form.stream_positions, from)
             && let Some(position) = first_stream_position(start, count, first, last)
@@ -112,7 +115,7 @@ async fn read_all(
     let filter = filter.map(|filter| filter.filter);
     let mut left = count;
     loop {
-        let page = log.read_all(from, filter.clone(), up_to(left)).await?;
+        let page = log.read_all(from, filter.clone(), up_to(left), form.links).await?;
         left -= page.events.len() as u64;
         pages.put(page.events.into_iter().map(|event| recorded::event(event, form)).collect()).await?;
         if page.end || left == 0 {

@@ -1,8 +1,8 @@
 //! What a `Streams.Read` asks for, checked and in our own words. The combinations that exist are the protocol's.
 
-use super::{status, unsupported};
+use super::status;
 use crate::log::filter::{Filter, Pattern, Subject};
-use crate::log::{Position, Revision};
+use crate::log::{Links, Position, Revision};
 use crate::protocol::shared::StreamIdentifier;
 use crate::protocol::streams::ReadReq;
 use crate::protocol::streams::read_req::Options;
@@ -69,14 +69,12 @@ pub(super) struct Form {
     pub(super) structured_ids: bool,
     /// Whether the client knows the answers about a stream's first and last position.
     pub(super) stream_positions: bool,
+    pub(super) links: Links,
 }
 
 pub(super) fn parse(request: ReadReq) -> Result<ReadOptions, Status> {
     let options = request.options.ok_or_else(|| missing("options"))?;
     let form = form(&options)?;
-    if options.resolve_links {
-        return Err(unsupported::feature("Resolving links"));
-    }
     let direction = match ReadDirection::try_from(options.read_direction) {
         Ok(ReadDirection::Forwards) => Direction::Forwards,
         Ok(ReadDirection::Backwards) => Direction::Backwards,
@@ -117,6 +115,7 @@ fn form(options: &Options) -> Result<Form, Status> {
     Ok(Form {
         structured_ids: !matches!(ids.content, Some(uuid_option::Content::String(_))),
         stream_positions: compatibility >= 1,
+        links: if options.resolve_links { Links::Resolve } else { Links::Keep },
     })
 }
 

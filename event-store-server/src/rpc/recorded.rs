@@ -3,7 +3,7 @@
 use super::identifiers;
 use super::proposal::unsigned;
 use super::read_options::Form;
-use crate::log::RecordedEvent;
+use crate::log::{RecordedEvent, Resolved};
 use crate::protocol::shared::StreamIdentifier;
 use crate::protocol::streams::ReadResp;
 use crate::protocol::streams::read_resp::read_event::{Position, RecordedEvent as WireEvent};
@@ -12,7 +12,17 @@ use prost_types::Timestamp;
 use std::collections::HashMap;
 
 /// An answer that carries `event`.
-pub(super) fn event(event: RecordedEvent, form: Form) -> ReadResp {
+pub(super) fn event(event: Resolved, form: Form) -> ReadResp {
+    let position = Some(Position::CommitPosition(unsigned(event.original().position)));
+    let (event, link) = match event {
+        Resolved::Event(event) => (Some(event), None),
+        Resolved::Link { link, target } => (target, Some(link)),
+    };
+    let (event, link) = (event.map(|event| wire(event, form)), link.map(|link| wire(link, form)));
+    response(Content::Event(ReadEvent { event, link, position }))
+}
+
+fn wire(event: RecordedEvent, form: Form) -> WireEvent {
     let position = unsigned(event.position);
     let content_type = if event.is_json { "application/json" } else { "application/octet-stream" };
     let metadata = HashMap::from([
@@ -24,7 +34,7 @@ pub(super) fn event(event: RecordedEvent, form: Form) -> ReadResp {
         true => identifiers::structured(event.id),
         false => identifiers::textual(event.id),
     };
-    let event = WireEvent {
+    WireEvent {
         id: Some(id),
         stream_identifier: Some(StreamIdentifier { stream_name: event.stream }),
         stream_revision: unsigned(event.revision),
@@ -33,9 +43,7 @@ pub(super) fn event(event: RecordedEvent, form: Form) -> ReadResp {
         metadata,
         custom_metadata: event.metadata,
         data: event.data,
-    };
-    let position = Some(Position::CommitPosition(position));
-    response(Content::Event(ReadEvent { event: Some(event), link: None, position }))
+    }
 }
 
 /// An answer with this content.

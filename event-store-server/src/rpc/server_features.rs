@@ -8,10 +8,13 @@ use tonic::{Request, Response, Status, async_trait};
 const COMPATIBLE_WITH: &str = "24.10.0";
 
 /// Service, method, features; in lower case, as clients compare them.
-const METHODS: [(&str, &str, &[&str]); 5] = [
+const METHODS: [(&str, &str, &[&str]); 8] = [
     ("event_store.client.streams.streams", "append", &[]),
     ("event_store.client.streams.streams", "batchappend", &["deadline_duration"]),
     ("event_store.client.streams.streams", "read", &["position", "events"]),
+    ("event_store.client.streams.streams", "delete", &[]),
+    ("event_store.client.streams.streams", "tombstone", &[]),
+    ("event_store.client.persistent_subscriptions.persistentsubscriptions", "list", &[]),
     ("event_store.client.gossip.gossip", "read", &[]),
     ("event_store.client.server_features.serverfeatures", "getsupportedmethods", &[]),
 ];

@@ -1,6 +1,6 @@
 //! The statuses that calls fail with: codes, texts and metadata as the clients of the protocol know them.
 
-use crate::log::{AppendError, ReadError};
+use crate::log::{ChangeError, ExpectedRevision, ReadError, Revision};
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -36,6 +36,45 @@ pub(super) fn append_too_large(limit: usize) -> Status {
     )
 }
 
+/// The stream is deleted for ever.
+pub(super) fn stream_deleted(stream: &str) -> Status {
+    with_exception(
+        Code::FailedPrecondition,
+        format!("Event stream '{stream}' is deleted."),
+        "stream-deleted",
+        &[("stream-name", stream)],
+    )
+}
+
+/// A deletion did not find the stream as expected. `operation` begins the sentence.
+pub(super) fn wrong_expected_version(
+    operation: &str,
+    stream: &str,
+    expected: ExpectedRevision,
+    actual: Option<Revision>,
+) -> Status {
+    // As numbers, the way the protocol writes them.
+    let expected = match expected {
+        ExpectedRevision::Exact(revision) => revision,
+        ExpectedRevision::NoStream => -1,
+        ExpectedRevision::Any => -2,
+        ExpectedRevision::StreamExists => -4,
+    };
+    let actual = actual.unwrap_or(-1);
+    with_exception(
+        Code::FailedPrecondition,
+        format!(
+            "{operation} failed due to WrongExpectedVersion. Stream: {stream}, Expected version: {expected}, Actual version: {actual}"
+        ),
+        "wrong-expected-version",
+        &[
+            ("stream-name", stream),
+            ("expected-version", &expected.to_string()),
+            ("actual-version", &actual.to_string()),
+        ],
+    )
+}
+
 pub(super) fn invalid_position() -> Status {
     Status::invalid_argument("Trying to read from an invalid position.")
 }
@@ -61,12 +100,13 @@ pub(super) fn of_request_stream(status: Status) -> Status {
     }
 }
 
-impl From<AppendError> for Status {
-    fn from(error: AppendError) -> Self {
+impl From<ChangeError> for Status {
+    fn from(error: ChangeError) -> Self {
         let text = error.to_string();
         match error {
-            AppendError::Full => Self::resource_exhausted(text),
-            AppendError::Busy | AppendError::Stopped(_) | AppendError::Closed | AppendError::Unknown => {
+            ChangeError::Full => Self::resource_exhausted(text),
+            ChangeError::Damaged(_) => Self::data_loss(text),
+            ChangeError::Busy | ChangeError::Stopped(_) | ChangeError::Closed | ChangeError::Unknown => {
                 Self::unavailable(text)
             }
         }
@@ -77,7 +117,7 @@ impl From<ReadError> for Status {
     fn from(error: ReadError) -> Self {
         let text = error.to_string();
         match error {
-            ReadError::Corrupt { .. } | ReadError::CorruptFile(_) => {
+            ReadError::Corrupt { .. } | ReadError::Missing { .. } | ReadError::CorruptFile(_) => {
                 tracing::error!(%text, "damaged data was found by a read");
                 Self::data_loss(text)
             }
@@ -99,7 +139,7 @@ fn with_exception(
     let mut metadata = MetadataMap::new();
     metadata.insert("exception", AsciiMetadataValue::from_static(exception));
     for (key, value) in more {
-        // All of them are numbers, ids and literals; a value that no header can carry would only be left out.
+        // The text has everything too; a stream's name that no header can carry is left out.
         if let Ok(value) = value.parse() {
             metadata.insert(*key, value);
         }

@@ -8,7 +8,8 @@ use super::read::PAGE;
 use super::read_options::{AllFilter, Form, Source, Starting};
 use super::responses::{End, Gone, Pages, Responses, respond};
 use super::{Streams, identifiers, recorded, status};
-use crate::log::{AllFrom, AllPage, Limit, Log, Position, Revision, StreamFrom, StreamPage};
+use crate::log::event::TOMBSTONE;
+use crate::log::{AllFrom, AllPage, Limit, Links, Log, Position, Revision, StreamFrom, StreamPage};
 use crate::protocol::streams::ReadResp;
 use crate::protocol::streams::read_resp::{
     CaughtUp, Checkpoint, Content, Position as WirePosition, SubscriptionConfirmation,
@@ -49,27 +50,35 @@ async fn follow_stream(
     pages: &Pages<ReadResp>,
 ) -> Result<(), End> {
     let mut committed = log.committed();
+    // A stream that is deleted for ever before the subscription begins has nothing to follow. One that is deleted later
+    // is followed through its tombstone.
+    let nothing = Limit { events: 0, ..PAGE };
+    let last = match log.read_stream(stream.clone(), StreamFrom::Forwards(0), nothing, Links::Keep).await? {
+        StreamPage::Found { last, .. } => Some(last),
+        StreamPage::Missing => None,
+        StreamPage::Tombstoned => return Err(status::stream_deleted(&stream).into()),
+    };
     let mut next = match from {
         Starting::Start => 0,
         Starting::At(revision) => revision.saturating_add(1),
-        Starting::End => {
-            let nothing = Limit { events: 0, ..PAGE };
-            match log.read_stream(stream.clone(), StreamFrom::Forwards(0), nothing).await? {
-                StreamPage::Found { last, .. } => last + 1,
-                StreamPage::Missing => 0,
-            }
-        }
+        Starting::End => last.map_or(0, |last| last + 1),
     };
     let mut live = false;
     loop {
         committed.borrow_and_update();
-        let page = log.read_stream(stream.clone(), StreamFrom::Forwards(next), PAGE).await?;
+        let from = StreamFrom::ThroughTombstone(next);
+        let page = log.read_stream(stream.clone(), from, PAGE, form.links).await?;
         let mut answers = Vec::new();
-        let mut at_end = true;
-        if let StreamPage::Found { events, next: StreamFrom::Forwards(after), end, .. } = page {
+        let (mut at_end, mut ends) = (true, matches!(page, StreamPage::Tombstoned));
+        if let StreamPage::Found { events, next: StreamFrom::ThroughTombstone(after), end, last, .. } = page {
             answers.extend(events.into_iter().map(|event| recorded::event(event, form)));
             next = after;
             at_end = end;
+            ends = end && last == TOMBSTONE;
+        }
+        if ends {
+            pages.put(answers).await?;
+            return Err(status::stream_deleted(&stream).into());
         }
         if at_end && !live {
             let stream_revision = (next > 0).then(|| next - 1);
@@ -106,7 +115,7 @@ async fn follow_all(
         let due = checkpoints.as_ref().map_or(usize::MAX, Checkpoints::due);
         let limit = Limit { considered: PAGE.considered.min(due), ..PAGE };
         let AllPage { events, considered, next, end } =
-            log.read_all(AllFrom::After(cursor), filter.clone(), limit).await?;
+            log.read_all(AllFrom::After(cursor), filter.clone(), limit, form.links).await?;
         if let AllFrom::After(position) = next {
             cursor = position;
         }

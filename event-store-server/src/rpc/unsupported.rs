@@ -1,16 +1,34 @@
 //! What this server does not do, said clearly.
 
-use tonic::codegen::http;
+use bytes::Bytes;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use std::convert::Infallible;
+use tonic::codegen::http::{HeaderMap, HeaderValue, Response, Uri, header};
 use tonic::{Status, body::Body};
 
+/// There are no persistent subscriptions, so their list is empty.
+pub(super) const LIST: &str = "/event_store.client.persistent_subscriptions.PersistentSubscriptions/List";
+
+/// A message without a field: not compressed, no bytes.
+const EMPTY_MESSAGE: &[u8] = &[0; 5];
+
 /// The answer to a call of a service that is not here.
-pub(super) async fn service(uri: http::Uri) -> http::Response<Body> {
-    feature(&format!("The call {}", uri.path())).into_http()
+pub(super) async fn service(uri: Uri) -> Response<Body> {
+    Status::unimplemented(format!(
+        "The call {} is not supported by this event store server; KurrentDB supports it.",
+        uri.path()
+    ))
+    .into_http()
 }
 
-/// The answer to a request for `feature`, a noun phrase that begins a sentence.
-pub(super) fn feature(feature: &str) -> Status {
-    Status::unimplemented(format!(
-        "{feature} is not supported by this event store server; KurrentDB supports it."
-    ))
+/// The answer to [`LIST`].
+pub(super) async fn empty_list() -> Response<Body> {
+    let ok = HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]);
+    let frames =
+        [Frame::data(Bytes::from_static(EMPTY_MESSAGE)), Frame::trailers(ok)].map(Ok::<_, Infallible>);
+    let mut response = Response::new(Body::new(StreamBody::new(stream::iter(frames))));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
 }

@@ -10,7 +10,9 @@
 mod append;
 mod bad_input;
 mod batch_append;
+mod delete;
 mod lifecycle;
+mod links;
 mod metadata;
 mod process;
 mod program;

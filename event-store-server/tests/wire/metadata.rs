@@ -5,11 +5,6 @@ use super::support::*;
 use streams::read_req::Options;
 use streams::read_req::options::stream_options::RevisionOption;
 use streams::read_req::options::{CountOption, StreamOption, StreamOptions};
-use tonic::Code;
-
-fn metadata(id: u128, json: &str) -> Vec<Event> {
-    vec![Event { data: json.as_bytes().to_vec(), ..typed(id, "$metadata") }]
-}
 
 #[tokio::test]
 async fn a_metadata_stream_shows_only_its_last_event() {
@@ -79,12 +74,35 @@ async fn a_subscription_begins_with_the_first_visible_event() {
 }
 
 #[tokio::test]
-async fn metadata_that_reads_could_not_obey_is_refused() {
+async fn events_that_are_too_old_are_hidden_from_reads_of_the_stream_in_both_directions() {
     let (_dir, server, mut client) = fresh().await;
-    for json in [r#"{"$maxAge":60}"#, r#"{"$tb":9223372036854775807}"#] {
-        let error = append(&mut client, "$$a", any(), metadata(1, json)).await.unwrap_err();
-        assert_eq!(error.code(), Code::Unimplemented, "{json}: {error}");
-    }
-    append(&mut client, "$$a", any(), metadata(1, r#"{"$cacheControl":5,"$acl":{}}"#)).await.unwrap();
+    append(&mut client, "a", any(), events(1..=300)).await.unwrap();
+    append(&mut client, "$$a", any(), metadata(1_000, r#"{"$maxAge":1}"#)).await.unwrap();
+    let all_gone = async {
+        while !ids(&read(&mut client, read_options("a")).await.unwrap()).is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all_gone).await.unwrap();
+    assert_eq!(read(&mut client, read_options("a")).await.unwrap(), [Told::First(300), Told::Last(299)]);
+    let backwards = Options { read_direction: 1, ..read_options("a") };
+    assert_eq!(ids(&read(&mut client, backwards).await.unwrap()), []);
+    assert_eq!(ids(&read(&mut client, all_options()).await.unwrap()).len(), 301, "$all hides nothing");
+
+    append(&mut client, "$$a", any(), metadata(1_001, r#"{"$maxAge":3600}"#)).await.unwrap();
+    assert_eq!(ids(&read(&mut client, read_options("a")).await.unwrap()).len(), 300, "nothing was lost");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn metadata_that_reads_do_not_need_is_kept_as_it_is() {
+    let (_dir, server, mut client) = fresh().await;
+    let json = r#"{"$cacheControl":5,"$acl":{"$r":["$all"]},"mine":1.5}"#;
+    append(&mut client, "$$a", any(), metadata(1, json)).await.unwrap();
+    let mut answers = open(&mut client, read_options("$$a")).await.unwrap();
+    let Some(Content::Event(read)) = next(&mut answers).await.unwrap() else {
+        panic!("an event comes first")
+    };
+    assert_eq!(read.event.unwrap().data, json);
     server.stop().await;
 }

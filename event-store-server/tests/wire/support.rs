@@ -182,6 +182,11 @@ impl Answer {
     }
 }
 
+/// An event of the metadata of a stream.
+pub(crate) fn metadata(id: u128, json: &str) -> Vec<Event> {
+    vec![Event { data: json.as_bytes().to_vec(), ..typed(id, "$metadata") }]
+}
+
 pub(crate) async fn append(
     client: &mut Client,
     stream: &str,
