@@ -61,6 +61,22 @@ need_curl() {
     has curl || missing_packages+=(curl)
 }
 
+need_node() {
+    has node || missing_packages+=(nodejs)
+    has npm || missing_packages+=(npm)
+}
+
+# The packages of a folder with a package-lock.json, if they are not the ones it names.
+need_npm_packages() {
+    local folder=$1
+    if cmp --silent "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"; then
+        return
+    fi
+    say "installing the npm packages of $folder"
+    npm ci --prefix "$folder" --no-audit --no-fund >&2
+    cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
+}
+
 need_cargo_deny() {
     if cargo deny --version 2>/dev/null; then
         return

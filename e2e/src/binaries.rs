@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// What could change a program's behaviour behind a test's back.
-const STRANGE: [&str; 13] = [
+const STRANGE: [&str; 15] = [
     "ADMIN_LISTEN",
+    "AUTH_AUDIENCE",
+    "AUTH_ISSUER",
     "COMMAND_API_LISTEN",
     "DATABASE_URL",
     "EVENT_STORE_LISTEN",

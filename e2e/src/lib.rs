@@ -15,6 +15,7 @@
 
 mod binaries;
 mod eventually;
+mod identity;
 mod librarians;
 mod place;
 mod postgres;
@@ -26,6 +27,7 @@ mod topology;
 
 pub use binaries::{binary, command};
 pub use eventually::{PATIENCE, eventually};
+pub use identity::Identity;
 pub use librarians::{Acknowledged, Librarians, assert_booked_once};
 pub use place::Place;
 pub use postgres::{Postgres, connect};

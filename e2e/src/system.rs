@@ -24,6 +24,7 @@ const LISTENERS: [(&str, &str); 5] = [
 pub struct System {
     /// The directory of the test.
     pub place: Arc<Place>,
+    settings: Vec<(&'static str, String)>,
     launcher: Process,
     addresses: Value,
 }
@@ -31,9 +32,14 @@ pub struct System {
 impl System {
     /// Starts a new one.
     pub async fn start() -> Self {
-        let place = Arc::new(Place::new());
-        let (launcher, addresses) = spawn(&place, &mut Self::up(&place)).await;
-        Self { place, launcher, addresses }
+        Self::start_with(Arc::new(Place::new()), &[]).await
+    }
+
+    /// Starts a new one in `place` with these settings in its environment.
+    pub async fn start_with(place: Arc<Place>, settings: &[(&'static str, &str)]) -> Self {
+        let settings: Vec<_> = settings.iter().map(|&(name, value)| (name, value.to_owned())).collect();
+        let (launcher, addresses) = spawn(&place, Self::up(&place).envs(settings.clone())).await;
+        Self { place, settings, launcher, addresses }
     }
 
     /// The command that starts a system on the data of `place`, on free ports.
@@ -138,7 +144,7 @@ impl System {
     /// Starts it again on the same data and the same addresses.
     pub async fn start_again(&mut self) {
         let mut up = Self::up_on(&self.place, |part| self.listen(part).to_owned());
-        (self.launcher, self.addresses) = spawn(&self.place, &mut up).await;
+        (self.launcher, self.addresses) = spawn(&self.place, up.envs(self.settings.clone())).await;
     }
 }
 

@@ -1,0 +1,74 @@
+// A certified OpenID Connect provider with the clients that the end-to-end tests play: three programs, which get their
+// tokens for a secret, and the librarian's page, which logs people in.
+//
+//   node provider.mjs DIR [PAGE_URL]
+//
+// It writes DIR/signing-key.pem, so that a test can forge tokens that only a rule can tell from good ones.
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { Provider } from 'oidc-provider';
+
+const [directory, page = 'http://localhost:8088/'] = process.argv.slice(2);
+const RESOURCE = 'urn:bookstock';
+const SCOPES = 'books:read books:write ops';
+
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+writeFileSync(`${directory}/signing-key.pem`, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+const signingKey = { ...privateKey.export({ format: 'jwk' }), kid: 'signing', use: 'sig', alg: 'ES256' };
+
+const program = (name, scope) => ({
+  client_id: name,
+  client_secret: `${name}-secret`,
+  grant_types: ['client_credentials'],
+  redirect_uris: [],
+  response_types: [],
+  scope,
+});
+
+const clients = [
+  program('reader', 'books:read'),
+  program('librarian', 'books:read books:write'),
+  program('operator', 'ops'),
+  {
+    client_id: 'bookstock-page',
+    token_endpoint_auth_method: 'none',
+    grant_types: ['authorization_code'],
+    redirect_uris: [page],
+    response_types: ['code'],
+    scope: `openid ${SCOPES}`,
+    application_type: 'native',
+  },
+];
+
+const configuration = {
+  clients,
+  jwks: { keys: [signingKey] },
+  clientDefaults: { id_token_signed_response_alg: 'ES256' },
+  enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
+  scopes: ['openid', ...SCOPES.split(' ')],
+  clientBasedCORS: () => true,
+  features: {
+    clientCredentials: { enabled: true },
+    devInteractions: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: () => RESOURCE,
+      useGrantedResource: () => true,
+      getResourceServerInfo: () => ({
+        scope: SCOPES,
+        audience: 'bookstock',
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: 600,
+        jwt: { sign: { alg: 'ES256' } },
+      }),
+    },
+  },
+};
+
+const server = createServer();
+server.listen(0, '127.0.0.1', () => {
+  const issuer = `http://127.0.0.1:${server.address().port}`;
+  server.on('request', new Provider(issuer, configuration).callback());
+  console.log(`identity listening on ${issuer}`);
+});
