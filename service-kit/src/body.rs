@@ -1,11 +1,26 @@
 //! Reading a JSON body, and telling apart what can be wrong with it.
 
-use crate::Problem;
+use crate::problem::Kind;
+use crate::{Problem, Text, text};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
+
+/// 415: the body is in a format that nobody here reads.
+pub static UNSUPPORTED_MEDIA_TYPE: Kind = Kind::new(
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    "unsupported-media-type",
+    Text::fixed("The body is in a format that is not taken here", "여기에서 받지 않는 형식의 본문입니다"),
+);
+
+/// 413: the body is larger than this route takes.
+pub static BODY_TOO_LARGE: Kind = Kind::new(
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "body-too-large",
+    Text::fixed("The body is too large", "본문이 너무 큽니다"),
+);
 
 /// A JSON object read as `T`. What is refused, and how: not JSON by its content type 415, too large 413, not well
 /// formed 400, a field that is unknown, missing, doubled or of the wrong type 422.
@@ -17,38 +32,46 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "The body is not JSON",
-                "Send the body with Content-Type: application/json.",
-            ));
+            return Err(UNSUPPORTED_MEDIA_TYPE.because(text!(
+                en: "Send JSON, with Content-Type: application/json.",
+                ko: "Content-Type: application/json 으로 JSON을 보내십시오."
+            )));
         }
         let bytes =
             Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "body-too-large",
-                    "The body is too large",
-                    "Send a smaller body.",
-                ),
-                _ => Problem::malformed("The body ended before it was complete; send it again."),
+                StatusCode::PAYLOAD_TOO_LARGE => BODY_TOO_LARGE
+                    .because(text!(en: "Send a smaller body.", ko: "더 작은 본문을 보내십시오.")),
+                _ => Problem::malformed(text!(
+                    en: "The body ended before it was complete; send it again.",
+                    ko: "본문이 끝나기 전에 끊겼습니다. 다시 보내십시오."
+                )),
             })?;
         parse(&bytes).map(JsonBody)
     }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let malformed =
-        |error: serde_json::Error| Problem::malformed(format!("The body is not well-formed JSON: {error}"));
+    let malformed = |error: serde_json::Error| {
+        let (line, column) = (error.line(), error.column());
+        Problem::malformed(text!(
+            en: "The body is not well-formed JSON: {error}.",
+            ko: "본문이 올바른 JSON이 아닙니다({line}번째 줄 {column}번째 칸: {error})."
+        ))
+    };
     // Reading into a type stops at the first wrong field and would take an array for an object, so the form
     // is looked at first. It takes no recursion, however deep the body is.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(malformed)?;
     if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(Problem::invalid("The body must be a JSON object."));
+        return Err(Problem::invalid(text!(
+            en: "The body must be a JSON object.",
+            ko: "본문은 JSON 객체여야 합니다."
+        )));
     }
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        Category::Data => Problem::invalid(error.to_string()),
+        Category::Data => Problem::invalid(text!(
+            en: "The body does not have its shape: {error}.",
+            ko: "본문의 형식이 맞지 않습니다({error})."
+        )),
         Category::Syntax | Category::Eof | Category::Io => malformed(error),
     })
 }

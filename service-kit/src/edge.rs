@@ -3,10 +3,11 @@
 
 mod measure;
 
-use crate::{Auth, Health, Problem, RequestId, metrics};
+use crate::problem::{Kind, in_language};
+use crate::{Auth, Health, Language, Problem, RequestId, Text, metrics, text};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -20,6 +21,13 @@ const BODY_LIMIT: usize = 64 * 1024;
 
 /// The longest that a request may take, unless a route sets its own bound below it.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// 503: nobody waits any longer for this request.
+pub static DEADLINE_EXCEEDED: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "deadline-exceeded",
+    Text::fixed("The request took too long", "요청을 처리하는 데 너무 오래 걸렸습니다"),
+);
 
 /// Puts the edge around the `routes` of `service`: `/livez`, `/readyz` and `/metrics`, the guard of `auth`, body limit,
 /// deadline, request log and metrics, and problem documents for unknown paths, wrong methods and faults of our own.
@@ -53,19 +61,18 @@ fn fault(panic: Box<dyn Any + Send>) -> Response {
 async fn bounded_and_told(service: &'static str, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(&mut request);
+    let language = Language::of(request.headers());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let measured = Measured::begin(service, request.method(), route);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = tokio::time::timeout(DEADLINE, next.run(request)).await.unwrap_or_else(|_| {
-        Problem::new(
-            axum::http::StatusCode::SERVICE_UNAVAILABLE,
-            "deadline-exceeded",
-            "The request took too long",
-            "Try again later; if it was a command, with the same Idempotency-Key.",
-        )
-        .retry_after(1)
-        .into_response()
+    let response = tokio::time::timeout(DEADLINE, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = text!(
+            en: "Try again later; if it was a command, with the same Idempotency-Key.",
+            ko: "잠시 뒤에 다시 보내십시오. 커맨드였다면 같은 Idempotency-Key 로 보내십시오."
+        );
+        DEADLINE_EXCEEDED.because(detail).retry_after(1).into_response()
     });
+    let mut response = in_language(response, language);
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
     measured.answered(response.status(), elapsed);
@@ -113,6 +120,19 @@ mod tests {
         assert_eq!(answer("GET", "/fails").await, (500, problem));
         assert_eq!(answer("POST", "/takes").await.0, 413);
         assert_eq!(answer("GET", "/livez").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_told_in_the_language_of_its_reader() {
+        let edge = around("test", Router::new(), &Health::default(), &Auth::open());
+        let request = Request::get("/nowhere").header("accept-language", "ko-KR,ko;q=0.9,en;q=0.1");
+        let response = edge.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-language"]),
+            (404, &"ko".parse().unwrap())
+        );
+        let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        assert!(String::from_utf8_lossy(&body).contains("여기에는 아무것도 없습니다"));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! The scheme and host that a client used, for the links in answers.
 
-use crate::Problem;
+use crate::{Problem, text};
 use axum::extract::FromRequestParts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header, request::Parts};
@@ -27,7 +27,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
             .or_else(|| parts.uri.authority().map(Authority::as_str))
             .and_then(|host| host.parse::<Authority>().ok())
             .filter(|authority| !authority.as_str().contains('@'))
-            .ok_or_else(|| Problem::malformed("The Host header is missing or is not a host."))?;
+            .ok_or_else(|| {
+                Problem::malformed(text!(
+                    en: "The Host header is missing or is not a host.",
+                    ko: "Host 헤더가 없거나 호스트 이름이 아닙니다."
+                ))
+            })?;
         let scheme = match first(&parts.headers, "x-forwarded-proto") {
             Some("https") => "https",
             _ => "http",

@@ -2,6 +2,7 @@
 
 mod answer;
 mod correct;
+mod explain;
 mod fields;
 mod headers;
 mod libraries;

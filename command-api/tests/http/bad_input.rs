@@ -136,3 +136,40 @@ async fn a_bad_header_is_told() {
     let headers = [("x-request-id", "not an id"), ("traceparent", "00-00")];
     replica.post_with("/books/1/warehousings", json!({"qty": 1}), &headers).await.ok(201);
 }
+
+#[tokio::test]
+async fn a_librarian_who_reads_korean_is_told_in_korean() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    let korean = [("accept-language", "ko-KR,ko;q=0.9,en;q=0.5")];
+    for (path, body, status, name, detail) in [
+        (
+            "/books/1/warehousings",
+            r#"{"qty":0}"#,
+            422,
+            "invalid-field",
+            "qty: 수량은 1부터 1000000까지의 정수입니다(받은 값: 0).",
+        ),
+        (
+            "/books/1/warehousings",
+            r#"{"qyt":1}"#,
+            422,
+            "invalid-field",
+            "\"qyt\" 필드는 없습니다. 쓸 수 있는 필드: qty, version, name.",
+        ),
+        (
+            "/books/1/renewals",
+            "{}",
+            404,
+            "book-unknown",
+            "1번 도서는 입고된 적이 없습니다. 먼저 입고하십시오.",
+        ),
+    ] {
+        let answer = replica.send(Method::POST, path, JSON, body.into(), &korean).await;
+        assert_eq!(answer.problem(status, name)["detail"], detail);
+        assert_eq!((answer.header("content-language"), answer.header("vary")), ("ko", "Accept-Language"));
+    }
+    let answer = replica.send(Method::POST, "/books/1/renewals", JSON, "{}".into(), &[]).await;
+    assert_eq!(answer.problem(404, "book-unknown")["title"], "The library has no such book");
+    assert_eq!(answer.header("content-language"), "en");
+}

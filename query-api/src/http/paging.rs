@@ -5,7 +5,7 @@ use super::parameters::Parameters;
 use crate::problem;
 use read_model::{Order, PageRequest};
 use serde::Serialize;
-use service_kit::{Origin, Problem};
+use service_kit::{Origin, Problem, text};
 
 /// The rows of a page if nobody says how many.
 const DEFAULT_SIZE: u64 = 20;
@@ -24,7 +24,11 @@ pub(super) fn page_request<Column: Copy>(
     let page = parameters.number("page")?.unwrap_or(0);
     let size = parameters.number("size")?.unwrap_or(DEFAULT_SIZE);
     let size = u32::try_from(size).ok().filter(|_| (1..=MAX_SIZE).contains(&size)).ok_or_else(|| {
-        problem::invalid_parameter("size", format!("1 to {MAX_SIZE} rows fit on a page, not {size}"))
+        let reason = text!(
+            en: "1 to {MAX_SIZE} rows fit on a page, not {size}",
+            ko: "한 쪽에는 1줄부터 {MAX_SIZE}줄까지 담을 수 있습니다(받은 값: {size})"
+        );
+        problem::invalid_parameter("size", &reason)
     })?;
     let mut sort = Vec::new();
     for value in parameters.all("sort") {
@@ -44,11 +48,12 @@ fn sort_by<Column: Copy>(value: &str, sortable: &Sortable<Column>) -> Result<Vec
         let found = sortable.iter().find(|(name, _)| *name == field);
         found.map(|(_, column)| (*column, order)).ok_or_else(|| {
             let names: Vec<_> = sortable.iter().map(|(name, _)| *name).collect();
-            let reason = format!(
-                "{field:?} is no field to sort by; {} are, with ,asc or ,desc after them",
-                names.join(", ")
+            let names = names.join(", ");
+            let reason = text!(
+                en: "{field:?} is no field to sort by; {names} are, with ,asc or ,desc after them",
+                ko: "{field:?} 필드로는 정렬할 수 없습니다. 정렬할 수 있는 필드: {names} (뒤에 ,asc 나 ,desc)"
             );
-            problem::invalid_parameter("sort", reason)
+            problem::invalid_parameter("sort", &reason)
         })
     };
     fields.split(',').map(column).collect()

@@ -4,7 +4,7 @@
 use crate::problem;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use service_kit::Problem;
+use service_kit::{Problem, text};
 
 /// The parameters of a request, in the order they came.
 #[derive(Debug)]
@@ -19,15 +19,19 @@ impl Parameters {
         let mut given = self.all(name);
         let (first, second) = (given.next(), given.next());
         if second.is_some() {
-            return Err(problem::invalid_parameter(name, "it is given twice"));
+            return Err(problem::invalid_parameter(
+                name,
+                &text!(en: "it is given twice", ko: "두 번 나옵니다"),
+            ));
         }
         let Some(text) = first else { return Ok(None) };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         digits.then(|| text.parse().ok()).flatten().map(Some).ok_or_else(|| {
-            problem::invalid_parameter(
-                name,
-                format!("a whole number from 0 to {} is needed, not {text:?}", u64::MAX),
-            )
+            let reason = text!(
+                en: "a whole number from 0 to 18446744073709551615 is needed, not {text:?}",
+                ko: "0부터 18446744073709551615까지의 정수여야 합니다(받은 값: {text:?})"
+            );
+            problem::invalid_parameter(name, &reason)
         })
     }
 
@@ -45,7 +49,10 @@ impl Parameters {
                 let known = self.known.join(", ");
                 Err(problem::invalid_parameter(
                     unknown,
-                    format!("no such parameter; this path knows {known}"),
+                    &text!(
+                        en: "no such parameter; this path knows {known}",
+                        ko: "없는 매개변수입니다. 이 경로에서 쓸 수 있는 매개변수: {known}"
+                    ),
                 ))
             }
         }
@@ -83,8 +90,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(pairs) = Query::try_from_uri(&parts.uri)
-            .map_err(|error| Problem::malformed(format!("The query string cannot be read: {error}")))?;
+        let Query(pairs) = Query::try_from_uri(&parts.uri).map_err(|error| {
+            Problem::malformed(text!(
+                en: "The query string cannot be read: {error}.",
+                ko: "질의 문자열을 읽을 수 없습니다({error})."
+            ))
+        })?;
         Ok(Self { pairs, known: Vec::new() })
     }
 }

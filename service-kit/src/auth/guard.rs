@@ -4,8 +4,9 @@ use super::access::{self, Scope};
 use super::keys::Keys;
 use super::settings::AuthSettings;
 use super::token::{self, Caller, Invalid};
-use crate::Problem;
 use crate::listen::Exposure;
+use crate::problem::Kind;
+use crate::{Problem, Text, text};
 use anyhow::Context as _;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -21,6 +22,34 @@ pub(super) const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
 
 /// How long a client should wait for an issuer that does not answer, in seconds.
 const RETRY_AFTER_SECS: u32 = 5;
+
+/// 401: no token came.
+pub(crate) static TOKEN_REQUIRED: Kind = Kind::new(
+    StatusCode::UNAUTHORIZED,
+    "token-required",
+    Text::fixed("A token is needed", "토큰이 필요합니다"),
+);
+
+/// 401: the token is not one of the issuer's, or not for us, or its time is over.
+pub(crate) static TOKEN_INVALID: Kind = Kind::new(
+    StatusCode::UNAUTHORIZED,
+    "token-invalid",
+    Text::fixed("The token is not valid", "유효하지 않은 토큰입니다"),
+);
+
+/// 401: nobody can say whether the token is valid.
+pub(crate) static TOKEN_UNVERIFIABLE: Kind = Kind::new(
+    StatusCode::UNAUTHORIZED,
+    "token-unverifiable",
+    Text::fixed("The token cannot be verified now", "지금은 토큰을 확인할 수 없습니다"),
+);
+
+/// 403: the token is valid and does not allow this.
+pub(crate) static SCOPE_MISSING: Kind = Kind::new(
+    StatusCode::FORBIDDEN,
+    "scope-missing",
+    Text::fixed("The token does not allow this", "이 토큰으로는 할 수 없는 일입니다"),
+);
 
 /// Whether and how a service asks who calls. Cheap to clone; all clones share the issuer's keys.
 #[derive(Clone)]
@@ -142,45 +171,44 @@ impl Refusal {
     /// The problem document, with the challenge of RFC 6750, section 3.
     fn problem(&self) -> Problem {
         match self {
-            Self::NoToken => unauthorized(
-                "token-required",
-                "A token is needed",
-                "Send a token of the issuer in the header Authorization: Bearer.".to_owned(),
+            Self::NoToken => challenge(
+                TOKEN_REQUIRED.because(text!(
+                    en: "Send a token of the issuer in the header Authorization: Bearer.",
+                    ko: "발급자의 토큰을 Authorization: Bearer 헤더에 넣어 보내십시오."
+                )),
                 "",
             ),
             Self::Invalid(why) => {
                 tracing::debug!(%why, "a token was refused");
-                unauthorized(
-                    "token-invalid",
-                    "The token is not valid",
-                    format!("The token is refused: {why}. Get a new one from the issuer."),
+                challenge(
+                    TOKEN_INVALID.because(text!(
+                        en: "The token is refused: {why}. Get a new one from the issuer.",
+                        ko: "토큰이 거부되었습니다({why}). 발급자에게서 새 토큰을 받으십시오."
+                    )),
                     r#", error="invalid_token""#,
                 )
             }
-            Self::NoKeys => unauthorized(
-                "token-unverifiable",
-                "The token cannot be verified now",
-                "The issuer does not tell its keys, so no token can be believed. Send it again later."
-                    .to_owned(),
+            Self::NoKeys => challenge(
+                TOKEN_UNVERIFIABLE.because(text!(
+                    en: "The issuer does not tell its keys, so no token can be believed. Send it again later.",
+                    ko: "발급자가 키를 알려 주지 않아 토큰을 확인할 수 없습니다. 잠시 뒤에 다시 보내십시오."
+                )),
                 r#", error="invalid_token""#,
             )
             .retry_after(RETRY_AFTER_SECS),
-            Self::NotAllowed(scope) => Problem::new(
-                StatusCode::FORBIDDEN,
-                "scope-missing",
-                "The token does not allow this",
-                format!("This needs a token with the scope {scope}."),
-            )
-            .with("scope", scope.as_str())
-            .header(
-                header::WWW_AUTHENTICATE,
-                &format!(r#"Bearer realm="bookstock", error="insufficient_scope", scope="{scope}""#),
+            Self::NotAllowed(scope) => challenge(
+                SCOPE_MISSING
+                    .because(text!(
+                        en: "This needs a token with the scope {scope}.",
+                        ko: "{scope} 범위(scope)가 있는 토큰이 필요합니다."
+                    ))
+                    .with("scope", scope.as_str()),
+                &format!(r#", error="insufficient_scope", scope="{scope}""#),
             ),
         }
     }
 }
 
-fn unauthorized(name: &'static str, title: &'static str, detail: String, error: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, name, title, detail)
-        .header(header::WWW_AUTHENTICATE, &format!(r#"Bearer realm="bookstock"{error}"#))
+fn challenge(problem: Problem, error: &str) -> Problem {
+    problem.header(header::WWW_AUTHENTICATE, &format!(r#"Bearer realm="bookstock"{error}"#))
 }

@@ -3,12 +3,13 @@
 //! A number may come as a JSON number or as a string with the same text, as HTTPie sends it; either way it is its
 //! text that is read, so that `1.0` stays exact. `null` is the same as absent.
 
+use super::explain::Explain;
 use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, Request};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use service_kit::{JsonBody, Problem};
+use service_kit::{JsonBody, Problem, Text, text};
 use std::fmt;
 use std::str::FromStr;
 
@@ -32,18 +33,26 @@ impl Fields {
         for (index, (name, _)) in self.0.iter().enumerate() {
             let name = shortened(name);
             if !known.contains(&name.as_str()) {
-                let detail = format!("There is no field {name:?} here; the fields are {}.", known.join(", "));
+                let known = known.join(", ");
+                let detail = text!(
+                    en: "There is no field {name:?} here; the fields are {known}.",
+                    ko: "{name:?} 필드는 없습니다. 쓸 수 있는 필드: {known}."
+                );
                 return Err(Problem::invalid(detail).with("field", name));
             }
             if self.0.iter().take(index).any(|(earlier, _)| *earlier == name) {
-                return Err(Problem::invalid(format!("The field {name:?} comes twice.")).with("field", name));
+                return Err(Problem::invalid(text!(
+                    en: "The field {name:?} comes twice.",
+                    ko: "{name:?} 필드가 두 번 나옵니다."
+                ))
+                .with("field", name));
             }
         }
         Ok(self)
     }
 
     /// The number in the field `name`.
-    pub(super) fn number<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
+    pub(super) fn number<T: FromStr<Err: Explain>>(&self, name: &str) -> Result<Option<T>, Problem> {
         let Some(json) = self.get(name) else { return Ok(None) };
         let string;
         let text = if json.starts_with('"') {
@@ -55,15 +64,16 @@ impl Fields {
         let looks_like_one =
             text.len() <= MAX_NUMBER_LENGTH && text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
         if !looks_like_one {
-            return Err(invalid(name, format_args!("{:?} is not a number", shortened(text))));
+            return Err(invalid(name, &no_number(text)));
         }
-        text.parse().map(Some).map_err(|error| invalid(name, error))
+        text.parse().map(Some).map_err(|error: T::Err| invalid(name, &error.explain(text)))
     }
 
     /// The text in the field `name`.
-    pub(super) fn text<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
+    pub(super) fn text<T: FromStr<Err: Explain>>(&self, name: &str) -> Result<Option<T>, Problem> {
         let Some(json) = self.get(name) else { return Ok(None) };
-        unescaped(name, json)?.parse().map(Some).map_err(|error| invalid(name, error))
+        let text = unescaped(name, json)?;
+        text.parse().map(Some).map_err(|error: T::Err| invalid(name, &error.explain(&shortened(&text))))
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -74,17 +84,25 @@ impl Fields {
 
 /// 422: the field `name` is needed.
 pub(super) fn missing(name: &str) -> Problem {
-    invalid(name, "it is missing")
+    invalid(name, &text!(en: "it is missing", ko: "값이 없습니다"))
 }
 
 /// 422: what is in the field `name` is not acceptable, for this reason.
-pub(super) fn invalid(name: &str, reason: impl fmt::Display) -> Problem {
-    Problem::invalid(format!("{name}: {reason}.")).with("field", name)
+pub(super) fn invalid(name: &str, reason: &Text) -> Problem {
+    let Text { en, ko } = reason;
+    Problem::invalid(text!(en: "{name}: {en}.", ko: "{name}: {ko}.")).with("field", name)
+}
+
+fn no_number(text: &str) -> Text {
+    let text = shortened(text);
+    text!(en: "{text:?} is not a number", ko: "{text:?}는 수가 아닙니다")
 }
 
 fn unescaped(name: &str, json: &str) -> Result<String, Problem> {
-    serde_json::from_str(json)
-        .map_err(|_| invalid(name, format_args!("{:?} is not a string of text", shortened(json))))
+    serde_json::from_str(json).map_err(|_| {
+        let json = shortened(json);
+        invalid(name, &text!(en: "{json:?} is not a string of text", ko: "{json:?}는 문자열이 아닙니다"))
+    })
 }
 
 fn shortened(text: &str) -> String {

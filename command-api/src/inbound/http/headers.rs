@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use service_kit::auth::Caller;
-use service_kit::{Problem, RequestId};
+use service_kit::{Problem, RequestId, text};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -60,8 +60,9 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a st
 pub(super) fn key(headers: &HeaderMap) -> Result<Option<Key>, Problem> {
     let Some(value) = single(headers, &IDEMPOTENCY_KEY) else { return Ok(None) };
     value.map(unquoted).and_then(Key::from_client).map(Some).ok_or_else(|| {
-        Problem::malformed(format!(
-            "An Idempotency-Key is sent once and has 1 to {MAX_KEY_LENGTH} visible ASCII characters, no quote and no backslash among them."
+        Problem::malformed(text!(
+            en: "An Idempotency-Key is sent once and has 1 to {MAX_KEY_LENGTH} visible ASCII characters, no quote and no backslash among them.",
+            ko: "Idempotency-Key 는 한 번만 보내며, 따옴표와 역슬래시를 뺀 보이는 ASCII 문자 1~{MAX_KEY_LENGTH}자입니다."
         ))
     })
 }
@@ -82,8 +83,9 @@ fn preconditions(headers: &HeaderMap) -> Result<Vec<Precondition>, Problem> {
             None => None,
             Some(Some("*")) => Some(any),
             Some(value) => Some(value.and_then(revision).map(one).ok_or_else(|| {
-                Problem::malformed(format!(
-                    "{name} takes one ETag of a book, such as \"3\" with its quotes, or *."
+                Problem::malformed(text!(
+                    en: "{name} takes one ETag of a book, such as \"3\" with its quotes, or *.",
+                    ko: "{name} 에는 도서의 ETag 하나를 따옴표까지 그대로(예: \"3\") 넣거나 * 를 넣으십시오."
                 ))
             })?),
         });

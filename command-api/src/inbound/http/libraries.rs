@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::book::{BookEvent, BookId, BookName, Quantity};
 use serde::Serialize;
-use service_kit::{Origin, Problem};
+use service_kit::{Origin, Problem, text};
 use std::sync::Arc;
 
 pub(super) async fn post(
@@ -31,7 +31,10 @@ pub(super) async fn post(
         None if name.is_some() => {
             return Err(invalid(
                 "name",
-                "without a qty this is a renewal, and a renewal does not rename a book",
+                &text!(
+                    en: "without a qty this is a renewal, and a renewal does not rename a book",
+                    ko: "qty 가 없으면 재판이며, 재판은 도서 이름을 바꾸지 않습니다"
+                ),
             ));
         }
         None => renew::run(&desk, book_id, version, &intention).await?,
@@ -53,9 +56,7 @@ pub(super) async fn get(
         };
         BookNow::at(book_id, &moment.state, moment.at).map(|book| (qty, book))
     });
-    let (qty, book) = found.ok_or_else(|| {
-        problem::book_unknown(format!("No copy of book {book_id} ever came in; warehouse it first."))
-    })?;
+    let (qty, book) = found.ok_or_else(|| problem::nothing_came_in(book_id))?;
     with_place(&book, "application/hal+json", &Library::new(&href(&origin, book_id), qty, &book))
 }
 

@@ -5,15 +5,100 @@ use crate::history::HistoryError;
 use crate::identity::Key;
 use crate::transact::Failure;
 use axum::http::{StatusCode, header};
-use domain::book::{CorrectError, Edition, RenewError, WarehouseError};
+use domain::book::{BookId, CorrectError, Edition, MAX_STOCK, RenewError, WarehouseError};
 use serde_json::Value;
-use service_kit::Problem;
+use service_kit::problem::Kind;
+use service_kit::{Problem, Text, text};
 
 /// How long a client should wait for a sick store, in seconds.
 const RETRY_AFTER_SECS: u32 = 1;
 
 /// How long a client should wait for an operator, in seconds.
 const OPERATOR_SECS: u32 = 60;
+
+/// The library has no such book.
+pub(super) static BOOK_UNKNOWN: Kind = Kind::new(
+    StatusCode::NOT_FOUND,
+    "book-unknown",
+    Text::fixed("The library has no such book", "없는 도서입니다"),
+);
+
+/// The command is for another edition than the library holds.
+pub(super) static EDITION_MISMATCH: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "edition-mismatch",
+    Text::fixed("The book is of another edition", "판이 다른 도서입니다"),
+);
+
+/// The library would hold more copies than it can.
+pub(super) static STOCK_LIMIT: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "stock-limit",
+    Text::fixed("So many copies do not fit", "재고 한도를 넘습니다"),
+);
+
+/// The library would hold fewer copies than none.
+pub(super) static STOCK_BELOW_ZERO: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "stock-below-zero",
+    Text::fixed("So many copies are not there", "재고가 그만큼 없습니다"),
+);
+
+/// The new edition would not come after the current one.
+pub(super) static EDITION_NOT_GREATER: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "edition-not-greater",
+    Text::fixed("A renewal goes forward", "재판은 지금보다 높은 판이어야 합니다"),
+);
+
+/// There is no edition after the current one.
+pub(super) static NO_LATER_EDITION: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "no-later-edition",
+    Text::fixed("This is the last edition", "마지막 판입니다"),
+);
+
+/// The book is at another revision than `If-Match` says.
+pub(super) static REVISION_MISMATCH: Kind = Kind::new(
+    StatusCode::PRECONDITION_FAILED,
+    "revision-mismatch",
+    Text::fixed("The book has changed", "그 사이에 도서가 바뀌었습니다"),
+);
+
+/// The key was used for another command.
+pub(super) static KEY_REUSED: Kind = Kind::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "idempotency-key-reused",
+    Text::fixed("The key belongs to another command", "다른 커맨드에 쓴 키입니다"),
+);
+
+/// Others kept changing the book.
+pub(super) static BOOK_CONTENDED: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "book-contended",
+    Text::fixed("Too many commands for one book", "한 도서에 커맨드가 몰려 있습니다"),
+);
+
+/// Nobody knows whether the command is booked.
+pub(super) static OUTCOME_UNKNOWN: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "outcome-unknown",
+    Text::fixed("The command may be booked or not", "기록되었는지 알 수 없습니다"),
+);
+
+/// An event of the book cannot be read.
+pub(super) static STREAM_UNREADABLE: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "stream-unreadable",
+    Text::fixed("The book's history cannot be read", "도서의 기록을 읽을 수 없습니다"),
+);
+
+/// The event store does not answer.
+pub(super) static STORE_UNAVAILABLE: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "event-store-unavailable",
+    Text::fixed("The event store cannot be used", "이벤트 저장소를 쓸 수 없습니다"),
+);
 
 /// A rule's no, as a client sees it.
 pub(super) trait Refusal {
@@ -24,13 +109,18 @@ pub(super) trait Refusal {
 impl Refusal for WarehouseError {
     fn problem(&self) -> Problem {
         match self {
-            Self::EditionMismatch { current, .. } => {
-                conflict("edition-mismatch", "The book is of another edition", self)
-                    .with("currentVersion", number(*current))
-            }
-            Self::StockLimit { stock, .. } => {
-                conflict("stock-limit", "So many copies do not fit", self).with("stock", *stock)
-            }
+            Self::EditionMismatch { current, given } => EDITION_MISMATCH
+                .because(text!(
+                    en: "The current edition is {current}, not {given}; leave the version out, or renew the book first.",
+                    ko: "지금 판은 {current}이고, 요청한 판은 {given}입니다. version 을 빼거나 먼저 재판하십시오."
+                ))
+                .with("currentVersion", number(*current)),
+            Self::StockLimit { stock, qty } => STOCK_LIMIT
+                .because(text!(
+                    en: "{stock} copies are in stock and {MAX_STOCK} is the most; {qty} more do not fit.",
+                    ko: "재고가 {stock}권이고 한도는 {MAX_STOCK}권이라 {qty}권을 더 받을 수 없습니다."
+                ))
+                .with("stock", *stock),
         }
     }
 }
@@ -38,12 +128,18 @@ impl Refusal for WarehouseError {
 impl Refusal for RenewError {
     fn problem(&self) -> Problem {
         match self {
-            Self::UnknownBook(_) => book_unknown(self.to_string()),
-            Self::EditionNotGreater { current, .. } => {
-                conflict("edition-not-greater", "A renewal goes forward", self)
-                    .with("currentVersion", number(*current))
-            }
-            Self::LastEdition(current) => conflict("no-later-edition", "This is the last edition", self)
+            Self::UnknownBook(book) => nothing_came_in(*book),
+            Self::EditionNotGreater { current, given } => EDITION_NOT_GREATER
+                .because(text!(
+                    en: "The current edition is {current}; a renewal needs a greater one than that, not {given}.",
+                    ko: "지금 판은 {current}입니다. 재판하려면 그보다 높은 판이어야 하는데 {given} 판을 요청했습니다."
+                ))
+                .with("currentVersion", number(*current)),
+            Self::LastEdition(current) => NO_LATER_EDITION
+                .because(text!(
+                    en: "No edition comes after {current}.",
+                    ko: "{current} 다음에 올 수 있는 판이 없습니다."
+                ))
                 .with("currentVersion", number(*current)),
         }
     }
@@ -52,13 +148,19 @@ impl Refusal for RenewError {
 impl Refusal for CorrectError {
     fn problem(&self) -> Problem {
         match self {
-            Self::UnknownBook(_) => book_unknown(self.to_string()),
-            Self::BelowZero { stock, .. } => {
-                conflict("stock-below-zero", "So many copies are not there", self).with("stock", *stock)
-            }
-            Self::StockLimit { stock, .. } => {
-                conflict("stock-limit", "So many copies do not fit", self).with("stock", *stock)
-            }
+            Self::UnknownBook(book) => nothing_came_in(*book),
+            Self::BelowZero { stock, qty_delta } => STOCK_BELOW_ZERO
+                .because(text!(
+                    en: "{stock} copies are in stock; a correction by {qty_delta} would leave less than none.",
+                    ko: "재고가 {stock}권이라 {qty_delta}권만큼 정정하면 0권보다 적어집니다."
+                ))
+                .with("stock", *stock),
+            Self::StockLimit { stock, qty_delta } => STOCK_LIMIT
+                .because(text!(
+                    en: "{stock} copies are in stock and {MAX_STOCK} is the most; {qty_delta} more do not fit.",
+                    ko: "재고가 {stock}권이고 한도는 {MAX_STOCK}권이라 {qty_delta}권을 더할 수 없습니다."
+                ))
+                .with("stock", *stock),
         }
     }
 }
@@ -68,44 +170,39 @@ pub(super) fn of<R: Refusal>(failure: Failure<R>, key: &Key) -> Problem {
     match failure {
         Failure::Refused(refusal) => refusal.problem(),
         Failure::PreconditionFailed(current) => revision_mismatch(current),
-        Failure::KeyReused => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "idempotency-key-reused",
-            "The key belongs to another command",
-            "Another command for this book was booked with this Idempotency-Key; a new command needs a new one.",
-        ),
+        Failure::KeyReused => KEY_REUSED.because(text!(
+            en: "Another command for this book was booked with this Idempotency-Key; a new command needs a new one.",
+            ko: "이 Idempotency-Key 로 이 도서에 다른 커맨드가 이미 기록되었습니다. 새 커맨드에는 새 키를 쓰십시오."
+        )),
         Failure::Unreadable(reason) => unreadable(&reason),
         Failure::Unavailable(reason) => unavailable(&reason),
-        Failure::Contended => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "book-contended",
-            "Too many commands for one book",
-            "Others changed the book at each attempt, so this request changed nothing. Send it again.",
-        )
-        .retry_after(RETRY_AFTER_SECS),
+        Failure::Contended => BOOK_CONTENDED
+            .because(text!(
+                en: "Others changed the book at each attempt, so this request changed nothing. Send it again.",
+                ko: "시도할 때마다 다른 커맨드가 먼저 기록되어 이 요청은 아무것도 바꾸지 않았습니다. 다시 보내십시오."
+            ))
+            .retry_after(RETRY_AFTER_SECS),
         Failure::OutcomeUnknown(reason) => {
             tracing::warn!(idempotency_key = key.as_str(), %reason, "the outcome of a command is unknown");
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "outcome-unknown",
-                "The command may be booked or not",
-                "The event store did not answer in time. Send the same command again with this Idempotency-Key: it is booked once, however often it is sent.",
-            )
-            .with("idempotencyKey", key.as_str())
-            .header(IDEMPOTENCY_KEY, key.as_str())
-            .retry_after(RETRY_AFTER_SECS)
+            OUTCOME_UNKNOWN
+                .because(text!(
+                    en: "The event store did not answer in time. Send the same command again with this Idempotency-Key: it is booked once, however often it is sent.",
+                    ko: "이벤트 저장소가 제때 답하지 않았습니다. 같은 커맨드를 이 Idempotency-Key 로 다시 보내십시오. 몇 번을 보내도 한 번만 기록됩니다."
+                ))
+                .with("idempotencyKey", key.as_str())
+                .header(IDEMPOTENCY_KEY, key.as_str())
+                .retry_after(RETRY_AFTER_SECS)
         }
     }
 }
 
 fn revision_mismatch(current: Option<u64>) -> Problem {
-    let problem = Problem::new(
-        StatusCode::PRECONDITION_FAILED,
-        "revision-mismatch",
-        "The book has changed",
-        "Look at the book as it is now, and send the command again with its ETag in If-Match.",
-    )
-    .with("revision", current);
+    let problem = REVISION_MISMATCH
+        .because(text!(
+            en: "Look at the book as it is now, and send the command again with its ETag in If-Match.",
+            ko: "도서를 다시 조회한 뒤, 그 ETag 를 If-Match 에 넣어 커맨드를 다시 보내십시오."
+        ))
+        .with("revision", current);
     match current {
         Some(revision) => problem.header(header::ETAG, &format!("\"{revision}\"")),
         None => problem,
@@ -122,38 +219,38 @@ pub(super) fn of_reading(error: &HistoryError) -> Problem {
 
 /// 404: the path names something that is no book and never will be.
 pub(super) fn no_such_book() -> Problem {
-    book_unknown("The path names no book; a bookId is a whole number from 1 to 9007199254740991.")
+    BOOK_UNKNOWN.because(text!(
+        en: "The path names no book; a bookId is a whole number from 1 to 9007199254740991.",
+        ko: "경로가 가리키는 도서가 없습니다. bookId 는 1부터 9007199254740991까지의 정수입니다."
+    ))
 }
 
-/// 404: the library has no such book.
-pub(super) fn book_unknown(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "book-unknown", "The library has no such book", detail)
-}
-
-fn conflict(name: &'static str, title: &'static str, refusal: &dyn std::error::Error) -> Problem {
-    Problem::new(StatusCode::CONFLICT, name, title, format!("{refusal}."))
+/// 404: the library has no such book yet.
+pub(super) fn nothing_came_in(book: BookId) -> Problem {
+    BOOK_UNKNOWN.because(text!(
+        en: "No copy of book {book} ever came in; warehouse it first.",
+        ko: "{book}번 도서는 입고된 적이 없습니다. 먼저 입고하십시오."
+    ))
 }
 
 fn unreadable(reason: &str) -> Problem {
     tracing::error!(reason, "a book's stream cannot be read");
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "stream-unreadable",
-        "The book's history cannot be read",
-        "An event of this book cannot be understood, so no command can be decided on it. An operator has to look at it; other books are not concerned.",
-    )
-    .retry_after(OPERATOR_SECS)
+    STREAM_UNREADABLE
+        .because(text!(
+            en: "An event of this book cannot be understood, so no command can be decided on it. An operator has to look at it; other books are not concerned.",
+            ko: "이 도서의 이벤트 하나를 해석할 수 없어 커맨드를 처리할 수 없습니다. 운영자가 확인해야 하며, 다른 도서에는 영향이 없습니다."
+        ))
+        .retry_after(OPERATOR_SECS)
 }
 
 fn unavailable(reason: &str) -> Problem {
     tracing::warn!(reason, "the event store cannot be used");
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "event-store-unavailable",
-        "The event store cannot be used",
-        "It does not answer, so this request changed nothing. Send it again later.",
-    )
-    .retry_after(RETRY_AFTER_SECS)
+    STORE_UNAVAILABLE
+        .because(text!(
+            en: "It does not answer, so this request changed nothing. Send it again later.",
+            ko: "이벤트 저장소가 답하지 않아 이 요청은 아무것도 바꾸지 않았습니다. 잠시 뒤에 다시 보내십시오."
+        ))
+        .retry_after(RETRY_AFTER_SECS)
 }
 
 fn number(edition: Edition) -> Value {
