@@ -10,7 +10,16 @@ const DEFAULT_FILTER: &str = "info,eventstore=off";
 /// Starts logging for this process: JSON lines, or readable text on a terminal; `LOG_FORMAT=json|text` decides
 /// otherwise, `RUST_LOG` filters. A second call changes nothing.
 pub fn init() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    init_with(DEFAULT_FILTER);
+}
+
+/// The same for a command that people watch: only what goes wrong is logged.
+pub fn init_for_a_command() {
+    init_with("warn,eventstore=off");
+}
+
+fn init_with(default_filter: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
     let as_text = match std::env::var("LOG_FORMAT").as_deref() {
         Ok("json") => false,
         Ok("text") => true,

@@ -1,0 +1,83 @@
+//! The command line. This file only lists.
+
+mod as_of;
+mod check;
+mod completions;
+mod explain;
+mod man;
+mod show;
+mod stats;
+mod tail;
+
+use crate::places::Places;
+use crate::tell::{Outcome, Tell};
+use clap::{Parser, Subcommand};
+
+/// Shows, proves, repairs and moves the events of bookstock and the read models made of them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "replay",
+    version,
+    after_help = "Exit codes: 0 done, 1 failed or something wrong was found, 2 wrong use."
+)]
+pub(crate) struct Replay {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    places: Places,
+
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Show(show::Show),
+    Tail(tail::Tail),
+    Stats(stats::Stats),
+    Explain(explain::Explain),
+    AsOf(as_of::AsOf),
+    Check(check::Check),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Replay {
+    /// Does what was asked for.
+    pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
+        let Self { command, places, json } = self;
+        let tell = Tell { json };
+        match command {
+            Command::Show(show) => show.run(&places, tell).await,
+            Command::Tail(tail) => tail.run(&places, tell).await,
+            Command::Stats(stats) => stats.run(&places, tell).await,
+            Command::Explain(explain) => explain.run(&places, tell).await,
+            Command::AsOf(as_of) => as_of.run(&places, tell).await,
+            Command::Check(check) => check.run(&places, tell).await,
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Replay::command().debug_assert();
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        let store = "esdb://admin:changeit@db:2113";
+        let database = "postgres://bookstock:changeit@db/books";
+        let arguments = ["replay", "stats", "--event-store-url", store, "--database-url", database];
+        let replay = Replay::try_parse_from(arguments).unwrap();
+        assert!(!format!("{replay:?}").contains("changeit"));
+    }
+}

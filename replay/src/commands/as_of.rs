@@ -1,0 +1,194 @@
+//! `replay as-of`: what the books were at a time or a position, from the log.
+
+use crate::fold;
+use crate::log::{self, Until};
+use crate::places::Places;
+use crate::progress::Progress;
+use crate::table::{Table, count};
+use crate::tell::{Outcome, Tell, note};
+use anyhow::bail;
+use domain::book::{Book, BookId, BookName, Edition, STREAM_PREFIX, Stock};
+use domain::{Evolve as _, Timestamp};
+use event_store::{Kurrent, Position, StoredEvent};
+use read_model::Happening;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// Tell what the books were at a time, or at a position of the log.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AsOf {
+    /// A time such as 2026-11-24T08:05:00Z, or a position such as 4711. Times are those of the events themselves.
+    #[arg(value_name = "TIME|POSITION")]
+    moment: Moment,
+
+    /// This book only.
+    #[arg(long, value_name = "N")]
+    book: Option<BookId>,
+}
+
+/// A moment of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    Time(Timestamp),
+    Position(Position),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Past {
+    as_of: String,
+    books: Vec<Then>,
+}
+
+/// What a book was.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Then {
+    book_id: BookId,
+    name: Option<BookName>,
+    version: Edition,
+    stock: Stock,
+    revision: u64,
+    position: String,
+    occurred_at: Timestamp,
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(position) = text.parse() {
+            return Ok(Self::Position(position));
+        }
+        text.parse().map(Self::Time).map_err(|error| format!("{error}, nor a position such as 4711"))
+    }
+}
+
+impl Moment {
+    fn is_before(self, happening: &Happening) -> bool {
+        match self {
+            Self::Time(time) => time < happening.event.occurred_at(),
+            Self::Position(position) => position.0 < happening.position,
+        }
+    }
+}
+
+/// Books as they are met, up to the moment.
+#[derive(Default)]
+struct Books(BTreeMap<BookId, (Book, u64, u64)>);
+
+impl Books {
+    /// Takes an event in. What cannot be read changes nothing, and is answered.
+    fn hear(&mut self, event: &StoredEvent, moment: Moment) -> Option<String> {
+        let happening = match fold::decode(event) {
+            Ok(happening) => happening?,
+            Err(reason) => {
+                let StoredEvent { revision, stream, position, .. } = event;
+                return Some(format!(
+                    "event {revision} of {stream} at position {position} was left out: {reason}"
+                ));
+            }
+        };
+        if !moment.is_before(&happening) {
+            let (book, revision, position) = self.0.entry(happening.book_id).or_default();
+            *book = std::mem::take(book).evolve(&happening.event);
+            (*revision, *position) = (happening.revision, happening.position);
+        }
+        None
+    }
+
+    fn then(self) -> Vec<Then> {
+        let known = self.0.into_iter().filter_map(|(book_id, (book, revision, position))| {
+            let holding = book.holding()?;
+            Some(Then {
+                book_id,
+                name: holding.name.clone(),
+                version: holding.edition,
+                stock: holding.stock,
+                revision,
+                position: position.to_string(),
+                occurred_at: holding.occurred_at,
+            })
+        });
+        known.collect()
+    }
+}
+
+impl AsOf {
+    pub(crate) async fn run(self, places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
+        let store = places.store()?;
+        let mut books = Books::default();
+        let unread = match self.book {
+            Some(book) => {
+                let events = log::stream(&store, &book.stream()).await?;
+                events.iter().filter_map(|event| books.hear(event, self.moment)).collect()
+            }
+            None => self.all(&store, &mut books).await?,
+        };
+        for reason in &unread {
+            note(reason);
+        }
+        let as_of = match self.moment {
+            Moment::Time(time) => time.to_string(),
+            Moment::Position(position) => position.to_string(),
+        };
+        let past = Past { as_of, books: books.then() };
+        if let (Some(book), true) = (self.book, past.books.is_empty()) {
+            bail!("book {book} was not known at {}", past.as_of);
+        }
+        tell.document(&past, || past.text())?;
+        Ok(if unread.is_empty() { Outcome::Done } else { Outcome::Found })
+    }
+
+    /// Hears the whole log up to the moment; answers what could not be read.
+    async fn all(&self, store: &Kurrent, books: &mut Books) -> anyhow::Result<Vec<String>> {
+        let mut unread = Vec::new();
+        let Some(end) = log::last(store).await? else { return Ok(unread) };
+        let end = match self.moment {
+            Moment::Position(position) => position.min(end.position),
+            // Books have their times, the log as a whole has none: a later event may be of an earlier time.
+            Moment::Time(_) => end.position,
+        };
+        let mut progress = Progress::start("reading", end.0);
+        let mut hearing = log::hear(store, None, &[STREAM_PREFIX], Until::End(Some(end)));
+        while let Some(events) = hearing.batch().await? {
+            unread.extend(events.iter().filter_map(|event| books.hear(event, self.moment)));
+            progress.done(events.len(), events.last().map_or(0, |event| event.position.0));
+        }
+        Ok(unread)
+    }
+}
+
+impl Past {
+    fn text(&self) -> String {
+        let mut table =
+            Table::new(&["book>", "name", "version>", "stock>", "revision>", "position>", "since"]);
+        for then in &self.books {
+            table.row([
+                then.book_id.to_string(),
+                then.name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default(),
+                then.version.to_string(),
+                count(then.stock.into()),
+                then.revision.to_string(),
+                then.position.clone(),
+                then.occurred_at.to_string(),
+            ]);
+        }
+        let known = if table.is_empty() { "no book was known".to_owned() } else { table.text() };
+        format!("as of {}\n\n{known}", self.as_of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_position_or_a_time() {
+        assert_eq!("4711".parse(), Ok(Moment::Position(Position(4711))));
+        let time = "2026-11-24T17:05:00+09:00".parse::<Moment>();
+        assert_eq!(time, Ok(Moment::Time("2026-11-24T08:05:00Z".parse().unwrap())));
+        assert!("yesterday".parse::<Moment>().unwrap_err().contains("4711"));
+    }
+}

@@ -1,0 +1,135 @@
+//! `replay explain`: every event that made a row, with when, who, correlation, before and after.
+
+use crate::fold::{self, Around, Json};
+use crate::log;
+use crate::places::Places;
+use crate::table::Table;
+use crate::tell::{Outcome, Tell};
+use domain::Timestamp;
+use domain::book::{After, Book, BookId};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// Tell every event that made a row: when, who, correlation, before and after.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    #[command(subcommand)]
+    of: Of,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Of {
+    /// The row of a book.
+    Book {
+        /// The book's number.
+        #[arg(value_name = "N")]
+        book: BookId,
+    },
+}
+
+#[derive(Serialize)]
+struct Explained<'a> {
+    book: BookNow,
+    events: Vec<Step<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BookNow {
+    book_id: BookId,
+    #[serde(flatten)]
+    now: Option<After>,
+    revision: u64,
+    position: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Step<'a> {
+    revision: u64,
+    position: String,
+    id: Uuid,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    occurred_at: Option<Timestamp>,
+    actor: Option<String>,
+    correlation_id: Option<String>,
+    data: Json<'a>,
+    before: Option<After>,
+    after: Option<After>,
+    /// Why the event changed nothing: it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<String>,
+}
+
+impl Explain {
+    pub(crate) async fn run(self, places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
+        let Of::Book { book: book_id } = self.of;
+        let events = log::stream(&places.store()?, &book_id.stream()).await?;
+        let mut book = Book::default();
+        let mut before = None;
+        let mut steps = Vec::with_capacity(events.len());
+        let mut outcome = Outcome::Done;
+        for event in &events {
+            let around = Around::of(event);
+            let (occurred_at, after, unread) = match fold::decode(event) {
+                Ok(Some(told)) => {
+                    (Some(told.event.occurred_at()), fold::evolve(&mut book, &told.event), None)
+                }
+                Ok(None) => (None, before.clone(), None),
+                Err(reason) => {
+                    outcome = Outcome::Found;
+                    (None, before.clone(), Some(reason.to_string()))
+                }
+            };
+            steps.push(Step {
+                revision: event.revision,
+                position: event.position.to_string(),
+                id: event.id,
+                event_type: &event.event_type,
+                occurred_at,
+                actor: around.actor,
+                correlation_id: around.correlation_id,
+                data: Json::of(&event.data),
+                before: std::mem::replace(&mut before, after.clone()),
+                after,
+                unread,
+            });
+        }
+        let last = steps.last();
+        let (revision, position) =
+            last.map_or((0, String::new()), |step| (step.revision, step.position.clone()));
+        let explained =
+            Explained { book: BookNow { book_id, now: before, revision, position }, events: steps };
+        tell.document(&explained, || explained.text())?;
+        Ok(outcome)
+    }
+}
+
+impl Explained<'_> {
+    fn text(&self) -> String {
+        let mut table =
+            Table::new(&["revision>", "when", "what", "who", "before", "after", "correlation", "position>"]);
+        for step in &self.events {
+            table.row([
+                step.revision.to_string(),
+                step.occurred_at.map(|at| at.to_string()).unwrap_or_default(),
+                step.event_type.to_owned(),
+                step.actor.clone().unwrap_or_else(|| "-".to_owned()),
+                shown(step.before.as_ref()),
+                step.unread
+                    .as_ref()
+                    .map_or_else(|| shown(step.after.as_ref()), |why| format!("unread: {why}")),
+                step.correlation_id.clone().unwrap_or_else(|| "-".to_owned()),
+                step.position.clone(),
+            ]);
+        }
+        let name = self.book.now.as_ref().and_then(|now| now.name.as_ref()).map(|name| name.as_str());
+        format!("book {} {}\n\n{}", self.book.book_id, name.unwrap_or_default(), table.text())
+    }
+}
+
+/// Stock and edition, such as `130 (1.0)`.
+fn shown(after: Option<&After>) -> String {
+    after.map_or_else(|| "-".to_owned(), |after| format!("{} ({})", after.stock, after.version))
+}

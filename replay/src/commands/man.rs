@@ -1,0 +1,27 @@
+//! `replay man`: the manual page, with all subcommands.
+
+use super::Replay;
+use crate::tell::{self, Outcome};
+use clap::CommandFactory as _;
+use clap_mangen::Man as Page;
+
+/// Print the manual page; `replay man | man -l -` shows it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Man {}
+
+impl Man {
+    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+        let mut command = Replay::command();
+        command.build();
+        let mut text = Vec::new();
+        Page::new(command.clone()).render(&mut text)?;
+        for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {
+            let page = Page::new(subcommand.clone());
+            page.render_name_section(&mut text)?;
+            page.render_synopsis_section(&mut text)?;
+            page.render_options_section(&mut text)?;
+        }
+        tell::line(String::from_utf8(text)?.trim_end())?;
+        Ok(Outcome::Done)
+    }
+}

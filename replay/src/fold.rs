@@ -1,0 +1,130 @@
+//! A stored event as the tool tells it, and a book's stream folded event by event.
+
+use domain::book::{After, Book, BookEvent, BookId};
+use domain::decider::DecodeError;
+use domain::{Evolve as _, Persist as _, Timestamp};
+use event_store::StoredEvent;
+use read_model::Happening;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use uuid::Uuid;
+
+/// What is known around an event, as far as it can be read; nothing here is needed to fold it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Around {
+    pub(crate) schema_version: Option<u32>,
+    pub(crate) after: Option<Box<RawValue>>,
+    pub(crate) actor: Option<String>,
+    #[serde(rename = "$correlationId")]
+    pub(crate) correlation_id: Option<String>,
+}
+
+impl Around {
+    pub(crate) fn of(event: &StoredEvent) -> Self {
+        serde_json::from_slice(&event.metadata).unwrap_or_default()
+    }
+}
+
+/// Why an event is not understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    Shape(DecodeError),
+    OtherBook(BookId),
+}
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Shape(error) => error.fmt(out),
+            Self::OtherBook(book) => write!(out, "it is about book {book}"),
+        }
+    }
+}
+
+/// The event with its place; `None` if its stream is no book's.
+pub(crate) fn decode(event: &StoredEvent) -> Result<Option<Happening>, Unread> {
+    let Some(book_id) = BookId::of_stream(&event.stream) else { return Ok(None) };
+    let happened =
+        BookEvent::decode(&event.event_type, &event.data, &event.metadata).map_err(Unread::Shape)?;
+    if happened.book_id() != book_id {
+        return Err(Unread::OtherBook(happened.book_id()));
+    }
+    Ok(Some(Happening {
+        book_id,
+        revision: event.revision,
+        position: event.position.0,
+        event: happened,
+        event_id: event.id,
+    }))
+}
+
+/// What a book is after `event`.
+pub(crate) fn evolve(book: &mut Book, event: &BookEvent) -> Option<After> {
+    *book = std::mem::take(book).evolve(event);
+    book.after()
+}
+
+/// A stored event as JSON.
+#[derive(Serialize)]
+pub(crate) struct Told<'a> {
+    pub(crate) stream: &'a str,
+    pub(crate) revision: u64,
+    pub(crate) position: String,
+    pub(crate) id: Uuid,
+    #[serde(rename = "type")]
+    pub(crate) event_type: &'a str,
+    pub(crate) created: Option<Timestamp>,
+    pub(crate) data: Json<'a>,
+    pub(crate) metadata: Json<'a>,
+}
+
+/// JSON as it is stored, or the text of what is no JSON.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Json<'a> {
+    Raw(&'a RawValue),
+    Text(Cow<'a, str>),
+    Nothing(()),
+}
+
+impl<'a> Json<'a> {
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        if bytes.is_empty() {
+            return Self::Nothing(());
+        }
+        match serde_json::from_slice::<&RawValue>(bytes) {
+            Ok(raw) => Self::Raw(raw),
+            Err(_) => Self::Text(String::from_utf8_lossy(bytes)),
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Raw(raw) => raw.get(),
+            Self::Text(text) => text,
+            Self::Nothing(()) => "",
+        }
+    }
+}
+
+impl<'a> Told<'a> {
+    pub(crate) fn of(event: &'a StoredEvent) -> Self {
+        Self {
+            stream: &event.stream,
+            revision: event.revision,
+            position: event.position.to_string(),
+            id: event.id,
+            event_type: &event.event_type,
+            created: Timestamp::from_unix_micros(event.created_micros).ok(),
+            data: Json::of(&event.data),
+            metadata: Json::of(&event.metadata),
+        }
+    }
+
+    /// When it was stored, for people.
+    pub(crate) fn created(&self) -> String {
+        self.created.map(|created| created.to_string()).unwrap_or_default()
+    }
+}

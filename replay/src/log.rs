@@ -1,0 +1,117 @@
+//! Hearing the log, in order and in batches, up to where one wants to be.
+
+use anyhow::{Context as _, bail, ensure};
+use event_store::{Direction, EventStore, Filter, Follow, Heard, Kurrent, Position, Start, StoredEvent};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The most events in a batch.
+const BATCH: usize = 4_096;
+
+/// A store that says nothing for so long, in the middle of its history, is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How far is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// To the end that the log has now, or to this position if it comes first.
+    End(Option<Position>),
+    /// For ever.
+    Stopped,
+}
+
+/// The log from some place on.
+pub(crate) struct Hearing {
+    store: Kurrent,
+    heard: Box<dyn Stream<Item = Heard> + Send + Unpin>,
+    until: Until,
+    /// The last event heard: by it, a store that was lost proves to be the same one.
+    last: Option<(Position, Uuid)>,
+    interrupted: bool,
+    ended: bool,
+}
+
+/// Hears the streams that begin with one of `prefixes`, or all, after `from`.
+pub(crate) fn hear(
+    store: &Kurrent,
+    from: Option<(Position, Uuid)>,
+    prefixes: &[&str],
+    until: Until,
+) -> Hearing {
+    let filter = Filter { stream_prefixes: prefixes.iter().map(|&prefix| prefix.to_owned()).collect() };
+    let after = from.map_or(Follow::FromBeginning, |(position, _)| Follow::After(position));
+    let heard = Box::new(store.follow(after, filter));
+    Hearing { store: store.clone(), heard, until, last: from, interrupted: from.is_some(), ended: false }
+}
+
+impl Hearing {
+    /// The next events, at least one; `None` at the end.
+    ///
+    /// # Errors
+    /// When the store stays away, or is another one when it is back.
+    pub(crate) async fn batch(&mut self) -> anyhow::Result<Option<Vec<StoredEvent>>> {
+        let mut batch = Vec::new();
+        while !self.ended && batch.len() < BATCH {
+            let next = match self.heard.next().now_or_never() {
+                Some(next) => next,
+                None if !batch.is_empty() => break,
+                None => self.wait().await?,
+            };
+            match next.context("following the event store ended by itself")? {
+                Heard::Event(event) => self.take(event, &mut batch).await?,
+                Heard::CaughtUp => self.ended = self.until != Until::Stopped,
+                Heard::Interrupted(reason) => {
+                    tracing::warn!(reason, "the event store was lost; going on when it is back");
+                    self.interrupted = true;
+                }
+            }
+        }
+        Ok(if batch.is_empty() && self.ended { None } else { Some(batch) })
+    }
+
+    async fn wait(&mut self) -> anyhow::Result<Option<Heard>> {
+        if self.until == Until::Stopped {
+            return Ok(self.heard.next().await);
+        }
+        let waited = tokio::time::timeout(PATIENCE, self.heard.next()).await;
+        waited.with_context(|| {
+            format!("the event store said nothing for {} s; check that it runs", PATIENCE.as_secs())
+        })
+    }
+
+    async fn take(&mut self, event: StoredEvent, batch: &mut Vec<StoredEvent>) -> anyhow::Result<()> {
+        if std::mem::take(&mut self.interrupted)
+            && let Some((position, id)) = self.last
+        {
+            let found = self.store.read_at(position).await?.map(|event| event.id);
+            ensure!(
+                found == Some(id),
+                "this is another event store than before: event {id} is not at position {position} any more"
+            );
+        }
+        if let Until::End(Some(end)) = self.until {
+            self.ended = event.position >= end;
+            if event.position > end {
+                return Ok(());
+            }
+        }
+        self.last = Some((event.position, event.id));
+        batch.push(event);
+        Ok(())
+    }
+}
+
+/// The last event of the whole log.
+pub(crate) async fn last(store: &Kurrent) -> anyhow::Result<Option<StoredEvent>> {
+    Ok(store.read_all(Start::End, Direction::Backwards, 1).await?.into_iter().next())
+}
+
+/// All events of a stream; a stream without any is an error.
+pub(crate) async fn stream(store: &Kurrent, name: &str) -> anyhow::Result<Vec<StoredEvent>> {
+    let events = store.read_stream(name, Start::Beginning, Direction::Forwards, usize::MAX).await?;
+    if events.is_empty() {
+        bail!("there is no stream {name}");
+    }
+    Ok(events)
+}

@@ -1,0 +1,28 @@
+//! The replay tool: shows, proves, repairs and moves the events and the read models made of them.
+//!
+//! One subcommand, one file in `commands/`; beside it what they share: where the stores are ([`places`]), hearing
+//! the log ([`log`]), what people and programs are told ([`tell`], [`table`], [`progress`]). Absent on purpose: any fold
+//! of its own (the views' and the domain's are what it runs), and any effect of replayed events but rows in tables.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod fold;
+mod log;
+mod places;
+mod progress;
+mod table;
+mod tell;
+
+use clap::Parser as _;
+use commands::Replay;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Replay::parse();
+    service_kit::telemetry::init_for_a_command();
+    match arguments.run().await {
+        Ok(outcome) => outcome.exit_code(),
+        Err(error) => tell::failure(&error),
+    }
+}

@@ -1,0 +1,76 @@
+//! How far long work is, on standard error: a bar with rate and time left on a terminal, a line now and then elsewhere.
+
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+/// How often a line is written where there is no terminal.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// How much has been done of what there is, shown until dropped.
+///
+/// How far it is, is told by positions, of which the last one is known before; how fast, in events.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    what: &'static str,
+    bar: Option<ProgressBar>,
+    end: u64,
+    events: u64,
+    started: Instant,
+    told: Instant,
+}
+
+impl Progress {
+    /// Begins `what`, which goes up to the position `end`.
+    pub(crate) fn start(what: &'static str, end: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(end);
+            let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent}% {msg}, {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_prefix(what);
+            bar
+        });
+        let now = Instant::now();
+        Self { what, bar, end, events: 0, started: now, told: now }
+    }
+
+    /// So many more events are done, the last of them at `position`.
+    pub(crate) fn done(&mut self, events: usize, position: u64) {
+        self.events += events as u64;
+        if let Some(bar) = &self.bar {
+            bar.set_position(position.min(self.end));
+            bar.set_message(self.rate());
+        } else if self.told.elapsed() >= EVERY {
+            self.told = Instant::now();
+            let percent = position.min(self.end).saturating_mul(100) / self.end.max(1);
+            let left = self.left(position);
+            let _ = writeln!(
+                std::io::stderr(),
+                "{}: {percent} %, {}, about {} left",
+                self.what,
+                self.rate(),
+                HumanDuration(left)
+            );
+        }
+    }
+
+    fn left(&self, position: u64) -> Duration {
+        let left = u128::from(self.end.saturating_sub(position));
+        let nanos = self.started.elapsed().as_nanos().saturating_mul(left) / u128::from(position.max(1));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    fn rate(&self) -> String {
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = self.events.saturating_mul(1_000) / millis;
+        format!("{} events, {}/s", HumanCount(self.events), HumanCount(rate))
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What the tests begin with: a library with its history, and the tool.
+
+use crate::store::Store;
+use domain::book::{Book, BookId, Renew, Warehouse};
+use domain::{Decide, Evolve as _, Metadata, Persist as _, Timestamp};
+use event_store::{EventStore as _, Expected, Kurrent, NewEvent, Options};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::process::{Command, Output, Stdio};
+use uuid::Uuid;
+
+/// A store of books, written by the real rules as the command side writes them.
+pub(crate) struct Library {
+    pub(crate) store: Store,
+    pub(crate) client: Kurrent,
+    books: HashMap<u64, (Book, Option<u64>)>,
+    seconds: i64,
+}
+
+impl Library {
+    pub(crate) fn start() -> Self {
+        let store = Store::start();
+        let client = Kurrent::connect(&store.url(), Options::default()).unwrap();
+        Self { store, client, books: HashMap::new(), seconds: 0 }
+    }
+
+    /// Warehouses copies of a book, named the first time; answers the position.
+    pub(crate) async fn warehouse(&mut self, number: u64, qty: u64) -> u64 {
+        let first = !self.books.contains_key(&number);
+        let command = Warehouse {
+            book_id: book(number),
+            qty: qty.try_into().unwrap(),
+            version: None,
+            name: first.then(|| format!("책 {number}").parse().unwrap()),
+            default_name: None,
+            at: self.tick(),
+        };
+        self.book(number, &command).await
+    }
+
+    pub(crate) async fn renew(&mut self, number: u64) -> u64 {
+        let command = Renew { book_id: book(number), version: None, at: self.tick() };
+        self.book(number, &command).await
+    }
+
+    /// Appends something that nobody can read to a book's stream.
+    pub(crate) async fn scribble(&mut self, number: u64) -> u64 {
+        let (_, last) = self.books.entry(number).or_default();
+        let revision = last.map_or(0, |last| last + 1);
+        let expected = last.map_or(Expected::NoStream, Expected::Revision);
+        *last = Some(revision);
+        let event = NewEvent {
+            id: id(number, revision),
+            event_type: "Shredded".to_owned(),
+            data: bytes::Bytes::from_static(b"{}"),
+            metadata: bytes::Bytes::from_static(b"{}"),
+        };
+        let stream = book(number).stream();
+        self.client.append(&stream, expected, vec![event]).await.unwrap().position.0
+    }
+
+    fn tick(&mut self) -> Timestamp {
+        self.seconds += 1;
+        Timestamp::from_unix_micros(1_700_000_000_000_000 + self.seconds * 1_000_000).unwrap()
+    }
+
+    async fn book(&mut self, number: u64, command: &impl Decide<State = Book>) -> u64 {
+        let (state, last) = self.books.entry(number).or_default();
+        let expected = last.map_or(Expected::NoStream, Expected::Revision);
+        let mut events = Vec::new();
+        for event in command.decide(state).unwrap() {
+            *state = std::mem::take(state).evolve(&event);
+            let revision = last.map_or(0, |last| last + 1);
+            *last = Some(revision);
+            let metadata = Metadata {
+                schema_version: 1,
+                after: state.after(),
+                idempotency_key: format!("key-{number}-{revision}"),
+                command_hash: "0".repeat(64),
+                actor: Some("4f2b".to_owned()),
+                correlation_id: format!("req-{number}-{revision}"),
+                causation_id: format!("req-{number}-{revision}"),
+                traceparent: None,
+                more_in_append: 0,
+            };
+            let (event_type, data) = Book::encode(&event);
+            events.push(NewEvent {
+                id: id(number, revision),
+                event_type: event_type.to_owned(),
+                data: data.into(),
+                metadata: serde_json::to_vec(&metadata).unwrap().into(),
+            });
+        }
+        self.client.append(&book(number).stream(), expected, events).await.unwrap().position.0
+    }
+}
+
+fn book(number: u64) -> BookId {
+    number.try_into().unwrap()
+}
+
+/// The id of an event; the same in every run.
+pub(crate) fn id(number: u64, revision: u64) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{number}/{revision}").as_bytes())
+}
+
+/// What the tool did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// Its answer as JSON; it has to have ended with `code`.
+    #[track_caller]
+    pub(crate) fn json(&self, code: i32) -> Value {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Its answer for people; it has to have ended with `code`.
+    #[track_caller]
+    pub(crate) fn text(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        &self.out
+    }
+
+    /// What it complained of, in one line; it has to have ended with `code`.
+    #[track_caller]
+    pub(crate) fn complaint(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert_eq!(self.err.trim().lines().count(), 1, "{self:?}");
+        self.err.trim()
+    }
+}
+
+/// A command that runs the tool, with nothing of our own environment that would configure it.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_replay"));
+    for variable in ["EVENT_STORE_URL", "DATABASE_URL", "RUST_LOG", "LOG_FORMAT"] {
+        command.env_remove(variable);
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Runs the tool on these stores until it ends.
+pub(crate) async fn replay(store: &str, database: Option<&str>, arguments: &[&str]) -> Ran {
+    let mut command = command(arguments);
+    command.env("EVENT_STORE_URL", store);
+    if let Some(database) = database {
+        command.env("DATABASE_URL", database);
+    }
+    run(command).await
+}
+
+/// Runs a command until it ends, without holding up the test's own tasks.
+pub(crate) async fn run(mut command: Command) -> Ran {
+    let Output { status, stdout, stderr } =
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    Ran {
+        code: status.code(),
+        out: String::from_utf8(stdout).unwrap(),
+        err: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+/// The same JSON without what differs from run to run.
+pub(crate) fn without(mut value: Value, fields: &[&str]) -> Value {
+    match &mut value {
+        Value::Object(object) => {
+            for field in fields {
+                object.remove(*field);
+            }
+            for inner in object.values_mut() {
+                *inner = without(inner.take(), fields);
+            }
+        }
+        Value::Array(array) => {
+            for inner in array {
+                *inner = without(inner.take(), fields);
+            }
+        }
+        _ => {}
+    }
+    value
+}
+
+/// What a book is said to be.
+pub(crate) fn after(name: &str, version: f64, stock: u64) -> Value {
+    json!({"name": name, "version": version, "stock": stock})
+}
