@@ -21,6 +21,11 @@ pub use error::ClusterError;
 use error::Doing as _;
 use postmaster::Postmaster;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long to wait before the server is started once more, when that has just failed.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// A running private cluster. Dropping it asks the server to end; [`PrivateCluster::stop`] also waits for that.
 #[derive(Debug)]
@@ -67,6 +72,25 @@ impl PrivateCluster {
     /// Waits until the server ends for a reason of its own, and tells how it did.
     pub async fn ended(&self) -> String {
         self.postmaster.ended().await
+    }
+
+    /// Starts the cluster again whenever it ends, until it is told to stop: commands go on without it, and the views
+    /// catch up.
+    pub async fn keep_running(mut self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                how = self.ended() => tracing::error!(how, "PostgreSQL ended and is started again; postgres.log says why"),
+                () = stop.cancelled() => break,
+            }
+            if let Err(error) = self.start_again().await {
+                tracing::error!(%error, "PostgreSQL cannot be started; trying again");
+                tokio::select! {
+                    () = tokio::time::sleep(RESTART_PAUSE) => {}
+                    () = stop.cancelled() => break,
+                }
+            }
+        }
+        self.stop().await;
     }
 
     /// Ends the server: sessions are cut, everything is written, and the next start has nothing to recover.

@@ -30,9 +30,6 @@ use tokio_util::sync::CancellationToken;
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 const POSTGRES_STOPS_WITHIN: Duration = Duration::from_secs(45);
 
-/// How long to wait before PostgreSQL is started once more, when that has just failed.
-const RESTART_PAUSE: Duration = Duration::from_secs(1);
-
 /// Run the whole system in this process, until Ctrl-C.
 #[derive(Clone, clap::Args)]
 #[command(
@@ -86,7 +83,8 @@ pub struct Up {
 /// When a part cannot start, or ends by itself. Whatever runs is stopped then too.
 pub async fn run(up: Up) -> anyhow::Result<ExitCode> {
     service_kit::telemetry::init();
-    let shutdown = service_kit::shutdown::on_signal().context("the signals to stop cannot be watched")?;
+    let shutdown =
+        service_kit::shutdown::on_signal(Duration::ZERO).context("the signals to stop cannot be watched")?;
     let data_dir = DataDir::take(&up.data_dir)?;
     let mut parts = Parts::default();
     let outcome = tokio::select! {
@@ -174,28 +172,12 @@ async fn start_database(up: &Up, data_dir: &DataDir, parts: &mut Parts) -> anyho
     }
     let cluster = PrivateCluster::start(data_dir.path()).await?;
     let database = Database { url: cluster.url(), read_url: Some(cluster.read_url()) };
-    parts.add("PostgreSQL", POSTGRES_STOPS_WITHIN, |stop| keep_running(cluster, stop));
+    parts.add("PostgreSQL", POSTGRES_STOPS_WITHIN, async |stop| {
+        cluster.keep_running(stop).await;
+        Ok(())
+    });
     read_model::migrate(&database.url).await?;
     Ok(database)
-}
-
-/// Starts the cluster again whenever it ends, until it is told to stop: commands go on without it, and the views catch up.
-async fn keep_running(mut cluster: PrivateCluster, stop: CancellationToken) -> anyhow::Result<()> {
-    loop {
-        tokio::select! {
-            how = cluster.ended() => tracing::error!(how, "PostgreSQL ended and is started again; postgres.log says why"),
-            () = stop.cancelled() => break,
-        }
-        if let Err(error) = cluster.start_again().await {
-            tracing::error!(%error, "PostgreSQL cannot be started; trying again");
-            tokio::select! {
-                () = tokio::time::sleep(RESTART_PAUSE) => {}
-                () = stop.cancelled() => break,
-            }
-        }
-    }
-    cluster.stop().await;
-    Ok(())
 }
 
 /// Starts the embedded event store, if it is wanted, and gives the address of whichever is used.

@@ -1,9 +1,10 @@
 //! `/livez` and `/readyz`.
 //!
 //! Alive means that the process answers; a sick dependency is no reason to restart it. Ready means that every
-//! registered check holds, so that a balancer sends it work.
+//! registered check holds, so that a balancer sends it work; a process that was told to stop is not.
 
 use crate::metrics::Gauge;
+use crate::shutdown;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -130,7 +131,11 @@ impl Check {
 }
 
 async fn readyz(State(health): State<Health>) -> Response {
-    let checks = health.snapshot();
+    let mut checks = health.snapshot();
+    if shutdown::is_stopping() {
+        let standing = Standing { ready: false, detail: "the process was told to stop".to_owned() };
+        checks.push(("process", standing));
+    }
     let ready = checks.iter().all(|(_, standing)| standing.ready);
     let parts: Map<_, _> = checks
         .into_iter()

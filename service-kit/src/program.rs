@@ -2,11 +2,18 @@
 
 use crate::{shutdown, telemetry};
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Arg, Parser};
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// The flag for how long a process goes on after it was told to stop.
+const SHUTDOWN_DELAY: &str = "shutdown-delay-ms";
+
+/// The longest that a process may go on after it was told to stop, in milliseconds.
+const LONGEST_DELAY_MS: u64 = 300_000;
 
 /// Runs `work` with the arguments of this process, until it ends; the token is cancelled by Ctrl-C or SIGTERM. Wrong
 /// arguments end the process with exit code 2, and a failure with 1; either is told on standard error.
@@ -14,13 +21,26 @@ pub async fn run<A: Parser, W>(work: impl FnOnce(A, CancellationToken) -> W) -> 
 where
     W: Future<Output = anyhow::Result<()>>,
 {
-    let arguments = A::parse();
+    let matches = A::command().arg(shutdown_delay()).get_matches();
+    let arguments = A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let delay = Duration::from_millis(matches.get_one(SHUTDOWN_DELAY).copied().unwrap_or_default());
     telemetry::init();
     let running = async {
-        let shutdown = shutdown::on_signal().context("the signals to stop cannot be watched")?;
+        let shutdown = shutdown::on_signal(delay).context("the signals to stop cannot be watched")?;
         work(arguments, shutdown).await
     };
     exit_code(running.await)
+}
+
+/// Every program has it, so it stands here and not in the arguments of each.
+fn shutdown_delay() -> Arg {
+    Arg::new(SHUTDOWN_DELAY)
+        .long(SHUTDOWN_DELAY)
+        .env("SHUTDOWN_DELAY_MS")
+        .value_name("MS")
+        .default_value("0")
+        .value_parser(clap::value_parser!(u64).range(..=LONGEST_DELAY_MS))
+        .help("How long to go on, not ready, after it was told to stop: as long as a gateway takes to notice")
 }
 
 /// The exit code of a program that ended so. A failure is told in one line on standard error.

@@ -1,24 +1,43 @@
 //! One token that every task watches, cancelled by Ctrl-C or SIGTERM.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Watches for SIGINT and SIGTERM from now on; the token is cancelled by the first of them.
+/// Whether this process was told to stop.
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// Watches for SIGINT and SIGTERM from now on. The first of them makes `/readyz` say that this process is stopping, so
+/// that balancers send it nothing new; the token is cancelled `delay` later, or at once by the second one.
 ///
 /// # Errors
 /// When the signal handlers cannot be installed.
-pub fn on_signal() -> std::io::Result<CancellationToken> {
+pub fn on_signal(delay: Duration) -> std::io::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
-        let name = tokio::select! {
-            _ = interrupt.recv() => "SIGINT",
-            _ = terminate.recv() => "SIGTERM",
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+            }
         };
-        tracing::info!(signal = name, "stopping");
+        let name = next().await;
+        STOPPING.store(true, Ordering::Relaxed);
+        tracing::info!(signal = name, delay_ms = delay.as_millis(), "stopping");
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            _ = next() => {}
+        }
         cancelled.cancel();
     });
     Ok(token)
+}
+
+/// Whether this process was told to stop.
+pub(crate) fn is_stopping() -> bool {
+    STOPPING.load(Ordering::Relaxed)
 }
