@@ -77,6 +77,12 @@ need_npm_packages() {
     cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
 }
 
+# The gateway that the tests put in front of the services; openssl makes its certificate.
+need_haproxy() {
+    has haproxy || [[ -x /usr/sbin/haproxy ]] || missing_packages+=(haproxy)
+    has openssl || missing_packages+=(openssl)
+}
+
 need_cargo_deny() {
     if cargo deny --version 2>/dev/null; then
         return
@@ -97,7 +103,7 @@ install_what_is_missing() {
     if [[ " $packages " == *" postgresql "* ]]; then
         without_a_cluster_of_debians_own apt_get install -qq -y --no-install-recommends postgresql
     fi
-    apt_get install -qq -y --no-install-recommends "${missing_packages[@]}" ||
+    without_starting_services apt_get install -qq -y --no-install-recommends "${missing_packages[@]}" ||
         fail "Not everything could be installed; install these yourself and run this again: $packages"
 }
 
@@ -126,6 +132,21 @@ without_a_cluster_of_debians_own() {
     "$@" || outcome=$?
     # It was for this one installation; later ones do as they do everywhere.
     as_root sed -i '/^create_main_cluster = false$/d' "$settings"
+    return "$outcome"
+}
+
+# Debian starts what it installs. Nobody asked for a gateway or a Prometheus on this machine.
+without_starting_services() {
+    local policy=/usr/sbin/policy-rc.d
+    if [[ -e $policy ]]; then
+        "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod +x "$policy"
+    local outcome=0
+    "$@" || outcome=$?
+    as_root rm -f "$policy"
     return "$outcome"
 }
 

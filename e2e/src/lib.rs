@@ -15,6 +15,8 @@
 
 mod binaries;
 mod eventually;
+mod examples;
+mod gateway;
 mod identity;
 mod librarians;
 mod place;
@@ -27,6 +29,8 @@ mod topology;
 
 pub use binaries::{binary, command};
 pub use eventually::{PATIENCE, eventually};
+pub use examples::the_examples;
+pub use gateway::{Gateway, free_address};
 pub use identity::Identity;
 pub use librarians::{Acknowledged, Librarians, assert_booked_once};
 pub use place::Place;

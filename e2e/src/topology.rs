@@ -61,6 +61,11 @@ impl Service {
         self.process.ended().await
     }
 
+    /// Tells it to stop, and does not wait.
+    pub fn tell_to_stop(&self) {
+        self.process.signal(Signal::TERM);
+    }
+
     /// Starts it again on the same addresses.
     pub async fn start_again(&mut self) {
         self.process = spawn(&self.place, &self.name, self.program, &self.arguments, &self.listens);

@@ -1,0 +1,219 @@
+//! The gateway that is shipped, in front of the real services: one address, whatever happens behind it.
+#![cfg(test)]
+
+mod broken_services;
+
+use e2e::{Gateway, Service, Site, Topology, eventually, the_examples};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::process::Command;
+
+/// Both halves of the system twice, behind the gateway.
+struct Behind {
+    gateway: Gateway,
+    second_query_api: Service,
+    topology: Topology,
+}
+
+impl Behind {
+    async fn start(extra: &[(&str, String)]) -> Self {
+        let topology = Topology::start().await;
+        let database = ["--database-url", &topology.postgres.url()];
+        let listeners = ["--listen", "--admin-listen"];
+        let second = Service::start(&topology.place, "query-api-2", "query-api", &listeners, &database).await;
+        second.ready().await;
+        let command_apis = [topology.command_apis[0].addr(), topology.command_apis[1].addr()];
+        let query_apis = [topology.query_api.addr(), second.addr()];
+        let gateway = Gateway::start(&topology.place, command_apis, query_apis, extra).await;
+        Self { gateway, second_query_api: second, topology }
+    }
+}
+
+/// Warehouses, looks at the book with the position of that, and all of it through one address.
+async fn a_round_trip(site: &Site, book: u64) {
+    let booked = site.warehouse(book, 7).await.json(201);
+    let position = booked["position"].as_str().unwrap();
+    let shown = site.get(&format!("/books/{book}?minPosition={position}&wait=5000")).await.json(200);
+    assert_eq!(shown["stock"], booked["stock"]);
+}
+
+#[tokio::test]
+async fn the_originals_examples_answer_field_for_field_behind_the_real_gateway() {
+    let behind = Behind::start(&[]).await;
+    let site = behind.gateway.site();
+    the_examples(&site, &site, &site).await;
+
+    // What a client says of where it came in is not believed, and links are the gateway's all the same.
+    let forged =
+        [("x-forwarded-host", "evil.example"), ("x-forwarded-proto", "https"), ("forwarded", "host=evil")];
+    let shown = site.send(Method::GET, "/books/1", &forged, "").await.json(200);
+    assert_eq!(shown["_links"]["self"]["href"], site.url("/books/1"));
+
+    // What is for operators stays inside, and a wrong path is told as everywhere.
+    site.get("/metrics").await.problem(404, "no-such-route");
+    site.get("/nowhere").await.problem(404, "no-such-route");
+    site.post("/nowhere", &json!({})).await.problem(404, "no-such-route");
+    site.send(Method::DELETE, "/books/1", &[], "").await.problem(405, "method-not-allowed");
+    let json = [("content-type", "application/json")];
+    let large = format!(r#"{{"qty":{}1}}"#, " ".repeat(100_000));
+    site.send(Method::POST, "/books/1/warehousings", &json, large).await.problem(413, "body-too-large");
+    assert_eq!(site.get("/livez").await.json(200)["status"], "alive");
+}
+
+#[tokio::test]
+async fn every_request_has_an_id_that_the_log_knows() {
+    let behind = Behind::start(&[]).await;
+    let site = behind.gateway.site();
+    let made = site.get("/books?secret=hush").await.header("x-request-id").to_owned();
+    assert_eq!(made.len(), 36, "{made}");
+    let kept = site.send(Method::GET, "/nowhere", &[("x-request-id", "mine-1")], "").await;
+    assert_eq!(kept.header("x-request-id"), "mine-1");
+    let silly = [("x-request-id", "\"} {\"status\":200")];
+    let replaced = site.send(Method::GET, "/books", &silly, "").await;
+    assert_eq!(replaced.header("x-request-id").len(), 36);
+    eventually("the log tells of both", async || {
+        let log = behind.gateway.log();
+        let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let of = |id: &str| lines.iter().find(|line| line["request_id"] == id).cloned().ok_or(log.clone());
+        assert_eq!(of(&made)?["path"], "/books");
+        assert_eq!(of("mine-1")?["status"], 404);
+        assert!(!log.contains("hush"), "{log}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn when_one_of_each_is_killed_no_request_fails_and_when_it_is_back_it_works_again() {
+    let mut behind = Behind::start(&[]).await;
+    let site = behind.gateway.site();
+    a_round_trip(&site, 1).await;
+    behind.topology.command_apis[0].kill();
+    behind.second_query_api.kill();
+    // From the first moment on, and for books of either of the two.
+    for book in 1..=40 {
+        a_round_trip(&site, book).await;
+    }
+    behind.topology.command_apis[0].start_again().await;
+    behind.second_query_api.start_again().await;
+    behind.topology.command_apis[1].kill();
+    behind.topology.query_api.kill();
+    behind.gateway.ready().await;
+    for book in 1..=40 {
+        a_round_trip(&site, book).await;
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_service_is_cut_off() {
+    let behind = Behind::start(&[]).await;
+    let site = behind.gateway.site();
+    a_round_trip(&site, 1).await;
+    behind.topology.command_apis[0].freeze().await;
+    behind.topology.query_api.freeze().await;
+    eventually("the gateway has cut both off", async || {
+        let said = behind.gateway.log();
+        let cut = ["Server commands/command-api-1 is DOWN", "Server queries/query-api-1 is DOWN"];
+        if cut.iter().all(|line| said.contains(line)) { Ok(()) } else { Err(said) }
+    })
+    .await;
+    for book in 1..=20 {
+        a_round_trip(&site, book).await;
+    }
+    behind.topology.command_apis[0].thaw();
+    behind.topology.query_api.thaw();
+}
+
+#[tokio::test]
+async fn while_no_service_is_ready_those_that_live_tell_why() {
+    let mut behind = Behind::start(&[]).await;
+    let site = behind.gateway.site();
+    a_round_trip(&site, 1).await;
+    behind.topology.event_store.kill();
+    let told =
+        eventually("the gateway is not ready", async || site.try_get("/readyz").await?.wanted(503)).await;
+    assert_eq!(told["checks"]["command-api"]["ready"], false, "{told}");
+    assert_eq!(told["checks"]["query-api"]["ready"], true, "{told}");
+    site.warehouse(1, 5).await.problem(503, "event-store-unavailable");
+    assert_eq!(site.get("/books/1").await.json(200)["stock"], 7);
+
+    for service in &mut behind.topology.command_apis {
+        service.kill();
+    }
+    let refused = eventually("nobody is there", async || {
+        let answer = site.warehouse(1, 5).await;
+        if answer.text.contains("no-service-available") { Ok(answer) } else { Err(answer.text) }
+    })
+    .await;
+    refused.problem(503, "no-service-available");
+    assert_eq!(refused.header("retry-after"), "1");
+    assert!(!refused.header("x-request-id").is_empty());
+}
+
+#[tokio::test]
+async fn with_a_certificate_it_speaks_tls_and_links_say_so() {
+    let place = std::sync::Arc::new(e2e::Place::new());
+    let certificate = self_signed(&place);
+    let behind = Behind::start(&[("GATEWAY_CERTIFICATE", certificate.clone())]).await;
+    let port = behind.gateway.listen().port();
+    let url = format!("https://localhost:{port}/books/1/warehousings");
+    let body = ["-d", r#"{"qty":5}"#, "-H", "content-type: application/json"];
+    curl(&certificate, &[&["-fsS", &url][..], &body].concat());
+    let shown = eventually("the book is shown", async || {
+        let shown = curl(&certificate, &["-sS", "-i", &format!("https://localhost:{port}/books/1")]);
+        if shown.contains(" 200") { Ok(shown) } else { Err(shown) }
+    })
+    .await;
+    assert!(shown.starts_with("HTTP/2 200"), "{shown}");
+    assert!(shown.contains("strict-transport-security: max-age=31536000"), "{shown}");
+    assert!(shown.contains(&format!(r#""href":"https://localhost:{port}/books/1""#)), "{shown}");
+}
+
+/// A certificate for localhost and its key, in one file.
+fn self_signed(place: &e2e::Place) -> String {
+    let file = |name: &str| place.path().join(name).display().to_string();
+    let (key, certificate, both) = (file("key.pem"), file("certificate.pem"), file("both.pem"));
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+    openssl.args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
+    let made = openssl.args(["-keyout", &key, "-out", &certificate]).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let pem = [std::fs::read(&certificate).unwrap(), std::fs::read(&key).unwrap()].concat();
+    std::fs::write(&both, pem).unwrap();
+    both
+}
+
+fn curl(certificate: &str, arguments: &[&str]) -> String {
+    let ran =
+        Command::new("curl").args(["--cacert", certificate, "--max-time", "20"]).args(arguments).output();
+    let ran = ran.unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_service_that_was_told_to_stop_leaves_the_gateway_before_it_closes_its_door() {
+    let topology = Topology::start().await;
+    let delay = ["--event-store-url", &topology.store_url(), "--shutdown-delay-ms", "300000"];
+    let mut leaving = Service::start(&topology.place, "leaving", "command-api", &["--listen"], &delay).await;
+    leaving.ready().await;
+    let command_apis = [leaving.addr(), topology.command_apis[0].addr()];
+    let gateway = Gateway::start(&topology.place, command_apis, [topology.query_api.addr(); 2], &[]).await;
+    leaving.tell_to_stop();
+    let door = leaving.site();
+    let told = eventually("it is not ready", async || door.try_get("/readyz").await?.wanted(503)).await;
+    assert_eq!(told["checks"]["process"]["ready"], false, "{told}");
+    eventually("the gateway has taken it out", async || {
+        let log = gateway.log();
+        if log.contains("Server commands/command-api-1 is DOWN") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    // Whoever did not hear of it yet is served all the same.
+    door.get("/livez").await.json(200);
+    door.warehouse(1, 5).await.json(201);
+    for book in 1..=20 {
+        gateway.site().warehouse(book, 5).await.json(201);
+    }
+    // The second signal ends the waiting.
+    assert_eq!(leaving.stop().await.code, Some(0));
+}
