@@ -1,14 +1,16 @@
 //! Reading a stream back into a state.
 //!
 //! Each event's metadata says what the state was after it, so the last event is enough. Where that is missing or
-//! cannot be read, the whole stream is folded. An event that cannot be decoded is an error, never skipped.
+//! cannot be read, the whole stream is folded. An event that cannot be decoded is an error, never skipped, unless an
+//! operator said so in the stream itself.
 
 use crate::identity::{CommandHash, fingerprint};
-use crate::recent::{Booked, Recent};
+use crate::recent::{Booked, Recent, WINDOW};
 use domain::Persist;
 use event_store::{Appended, Direction, EventStore, ReadError, Start, StoredEvent};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::collections::HashSet;
 use tokio::time::Instant;
 
 /// How many events are read at a time.
@@ -109,7 +111,16 @@ pub(crate) async fn catch_up<A: Persist>(
         let from = next_revision(loaded.last);
         let events = store.read_stream(stream, Start::At(from), Direction::Forwards, PAGE).await?;
         for event in &events {
-            evolve(loaded, event)?;
+            match decode::<A>(event) {
+                Ok(decoded) if A::skips(&decoded, event.revision).is_none() => {
+                    evolve(loaded, event, &decoded)?;
+                }
+                // What follows may take this event out, or this one takes out what is known: the last event tells.
+                Ok(_) | Err(_) => {
+                    *loaded = load(store, stream, WINDOW).await?;
+                    return Ok(true);
+                }
+            }
             if let Some(booked) = booked(event) {
                 loaded.recent.push(booked);
             }
@@ -188,39 +199,73 @@ async fn resume<A: Persist>(
     Ok(Moment { event, state, at: place(stored) })
 }
 
-/// Folds the stream from its beginning to `revision`.
+/// Folds the stream from its beginning to `revision`, without what is taken out of it by then.
 async fn fold_to<A: Persist>(
     store: &impl EventStore,
     stream: &str,
     revision: u64,
 ) -> Result<A, HistoryError> {
-    let mut folded = Loaded::nothing(0);
-    while folded.last.is_none_or(|last| last.revision < revision) {
-        let from = next_revision(folded.last);
-        let limit = usize::try_from(revision - from).unwrap_or(PAGE).saturating_add(1).min(PAGE);
-        let events = store.read_stream(stream, Start::At(from), Direction::Forwards, limit).await?;
-        if events.is_empty() {
-            return Err(HistoryError::Unreadable { revision: Some(from), reason: "it is gone".to_owned() });
+    let mut skipped = HashSet::new();
+    walk_to(store, stream, revision, |stored| {
+        skipped.extend(decode::<A>(stored).ok().and_then(|event| A::skips(&event, stored.revision)));
+        Ok(())
+    })
+    .await?;
+    let mut state = A::default();
+    walk_to(store, stream, revision, |stored| {
+        if !skipped.contains(&stored.revision) {
+            state = std::mem::take(&mut state).evolve(&decode::<A>(stored)?);
         }
-        events.iter().try_for_each(|event| evolve(&mut folded, event))?;
+        Ok(())
+    })
+    .await?;
+    Ok(state)
+}
+
+/// Shows `visit` every event from the first to the one at `revision`, and proves that none is missing.
+async fn walk_to(
+    store: &impl EventStore,
+    stream: &str,
+    revision: u64,
+    mut visit: impl FnMut(&StoredEvent) -> Result<(), HistoryError>,
+) -> Result<(), HistoryError> {
+    let mut next = 0;
+    while next <= revision {
+        let limit = usize::try_from(revision - next).unwrap_or(PAGE).saturating_add(1).min(PAGE);
+        let events = store.read_stream(stream, Start::At(next), Direction::Forwards, limit).await?;
+        if events.is_empty() {
+            return Err(HistoryError::Unreadable { revision: Some(next), reason: "it is gone".to_owned() });
+        }
+        for event in &events {
+            expect(next, event)?;
+            visit(event)?;
+            next += 1;
+        }
     }
-    Ok(folded.state)
+    Ok(())
 }
 
 fn next_revision(last: Option<Appended>) -> u64 {
     last.map_or(0, |last| last.revision + 1)
 }
 
-fn evolve<A: Persist>(loaded: &mut Loaded<A>, stored: &StoredEvent) -> Result<(), HistoryError> {
-    let expected = next_revision(loaded.last);
-    if stored.revision != expected {
-        let reason = format!("revision {} came in its place", stored.revision);
-        return Err(HistoryError::Unreadable { revision: Some(expected), reason });
-    }
-    let event = decode::<A>(stored)?;
-    loaded.state = std::mem::take(&mut loaded.state).evolve(&event);
+fn evolve<A: Persist>(
+    loaded: &mut Loaded<A>,
+    stored: &StoredEvent,
+    event: &A::Event,
+) -> Result<(), HistoryError> {
+    expect(next_revision(loaded.last), stored)?;
+    loaded.state = std::mem::take(&mut loaded.state).evolve(event);
     loaded.last = Some(place(stored));
     Ok(())
+}
+
+fn expect(revision: u64, stored: &StoredEvent) -> Result<(), HistoryError> {
+    if stored.revision == revision {
+        return Ok(());
+    }
+    let reason = format!("revision {} came in its place", stored.revision);
+    Err(HistoryError::Unreadable { revision: Some(revision), reason })
 }
 
 fn decode<A: Persist>(stored: &StoredEvent) -> Result<A::Event, HistoryError> {

@@ -56,6 +56,10 @@ pub trait Persist: Evolve {
     /// When the type or its version is unknown, or the data does not fit: never a guess.
     fn decode(event_type: &str, data: &[u8], metadata: &[u8]) -> Result<Self::Event, DecodeError>;
 
+    /// The revision that `event`, at revision `own`, takes out of its stream: a fold goes on as if nothing had happened
+    /// there, be it readable or not.
+    fn skips(event: &Self::Event, own: u64) -> Option<u64>;
+
     /// What is to be said of this state in the metadata of the event that led to it.
     fn after(&self) -> Option<Self::After>;
 

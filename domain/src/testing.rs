@@ -1,6 +1,6 @@
 //! given(events).when(command).then(events), or .refused(reason): how the rules are told.
 
-use crate::book::{Book, BookEvent, BookId, Corrected, Renewed, Stock, Warehoused};
+use crate::book::{Book, BookEvent, BookId, Corrected, Renewed, Skipped, Stock, Warehoused};
 use crate::{Decide, Evolve, Timestamp, fold};
 use proptest::prelude::*;
 use std::fmt::Debug;
@@ -54,6 +54,11 @@ impl Happened {
     pub(crate) fn with_stock(self, stock: Stock) {
         assert_eq!(self.book.holding().unwrap().stock, stock);
     }
+
+    #[track_caller]
+    pub(crate) fn unknown(self) {
+        assert_eq!(self.book, Book::Unknown);
+    }
 }
 
 pub(crate) fn book_id() -> BookId {
@@ -103,6 +108,15 @@ pub(crate) fn corrected(qty_delta: i64) -> BookEvent {
     })
 }
 
+pub(crate) fn skipped(revision: u64) -> BookEvent {
+    BookEvent::Skipped(Skipped {
+        book_id: book_id(),
+        revision,
+        reason: "unreadable".parse().unwrap(),
+        occurred_at: at(0),
+    })
+}
+
 /// Any event that a stream could hold, sensible there or not.
 pub(crate) fn any_event() -> impl Strategy<Value = BookEvent> {
     let version =
@@ -115,5 +129,10 @@ pub(crate) fn any_event() -> impl Strategy<Value = BookEvent> {
         .prop_map(|(qty, version, name)| warehoused(qty, &version, name.as_deref()));
     let correction =
         (-1_000_000_000i64..=1_000_000_000).prop_filter("zero changes nothing", |delta| *delta != 0);
-    prop_oneof![warehousing, version().prop_map(|version| renewed(&version)), correction.prop_map(corrected),]
+    prop_oneof![
+        warehousing,
+        version().prop_map(|version| renewed(&version)),
+        correction.prop_map(corrected),
+        (0u64..50).prop_map(skipped)
+    ]
 }

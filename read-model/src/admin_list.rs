@@ -92,7 +92,8 @@ impl View for AdminList {
             book_name = excluded.book_name, search = excluded.search, book_stock = excluded.book_stock, book_version = excluded.book_version,
             revision = excluded.revision, position = excluded.position, occurred_at = excluded.occurred_at";
 
-    fn fold(before: Option<Row>, happening: &Happening) -> Row {
+    fn fold(before: Option<Row>, happening: &Happening) -> Option<Row> {
+        let is_known = before.is_some();
         let (name_before, stock_before, version_before) =
             before.map_or((None, 0, Edition::FIRST), |row| (row.book_name, row.book_stock, row.book_version));
         let (book_name, book_stock, book_version) = match &happening.event {
@@ -105,8 +106,10 @@ impl View for AdminList {
             BookEvent::Corrected(event) => {
                 (name_before, stock_before.saturating_add_signed(event.qty_delta.get()), version_before)
             }
+            BookEvent::Skipped(_) if is_known => (name_before, stock_before, version_before),
+            BookEvent::Skipped(_) => return None,
         };
-        Row {
+        Some(Row {
             book_id: happening.book_id,
             book_name,
             book_stock,
@@ -114,7 +117,7 @@ impl View for AdminList {
             revision: happening.revision,
             position: happening.position,
             occurred_at: happening.event.occurred_at(),
-        }
+        })
     }
 
     fn read(row: &tokio_postgres::Row) -> Result<Row, Unreadable> {

@@ -97,7 +97,8 @@ impl View for BookStock {
             name = excluded.name, search = excluded.search, version = excluded.version, stock = excluded.stock,
             revision = excluded.revision, position = excluded.position, occurred_at = excluded.occurred_at";
 
-    fn fold(before: Option<Row>, happening: &Happening) -> Row {
+    fn fold(before: Option<Row>, happening: &Happening) -> Option<Row> {
+        let is_known = before.is_some();
         let (name_before, version_before, stock_before) =
             before.map_or((None, Edition::FIRST, 0), |row| (row.name, row.version, row.stock));
         let (name, version, stock) = match &happening.event {
@@ -110,8 +111,10 @@ impl View for BookStock {
             BookEvent::Corrected(event) => {
                 (name_before, version_before, stock_before.saturating_add_signed(event.qty_delta.get()))
             }
+            BookEvent::Skipped(_) if is_known => (name_before, version_before, stock_before),
+            BookEvent::Skipped(_) => return None,
         };
-        Row {
+        Some(Row {
             book_id: happening.book_id,
             name,
             version,
@@ -119,7 +122,7 @@ impl View for BookStock {
             revision: happening.revision,
             position: happening.position,
             occurred_at: happening.event.occurred_at(),
-        }
+        })
     }
 
     fn read(row: &tokio_postgres::Row) -> Result<Row, Unreadable> {

@@ -49,8 +49,8 @@ pub trait View: Send + Sync + 'static {
     /// Writes many rows at once, new or not, into `{table}`; `$1` to `$n` are [`View::columns`].
     const UPSERT: &'static str;
 
-    /// The row after `happening`, from the row before it if there was one.
-    fn fold(before: Option<Self::Row>, happening: &Happening) -> Self::Row;
+    /// The row after `happening`, from the row before it if there was one. `None` while nothing is known of the book.
+    fn fold(before: Option<Self::Row>, happening: &Happening) -> Option<Self::Row>;
 
     /// The row in the first columns of `row`.
     ///
@@ -130,7 +130,9 @@ pub(crate) fn known_books(batch: &[Happening]) -> Vec<i64> {
 fn fold<V: View>(mut rows: BTreeMap<BookId, V::Row>, batch: &[Happening]) -> Vec<V::Row> {
     for happening in batch {
         let before = rows.remove(&happening.book_id);
-        rows.insert(happening.book_id, V::fold(before, happening));
+        if let Some(after) = V::fold(before, happening) {
+            rows.insert(happening.book_id, after);
+        }
     }
     rows.into_values().collect()
 }

@@ -86,3 +86,45 @@ async fn an_unreadable_event_in_the_middle_of_what_must_be_folded_is_not_skipped
     meddle(&store, Expected::Revision(1), "Warehoused", WAREHOUSED, "").await;
     Replica::start(&store).await.warehouse(1, 1).await.problem(503, "stream-unreadable");
 }
+
+const SKIPPED: &str =
+    r#"{"bookId":1,"revision":1,"reason":"a tool wrote it","occurredAt":"2021-02-24T11:31:47.000000Z"}"#;
+
+#[tokio::test]
+async fn a_book_works_again_when_its_unreadable_event_is_skipped() {
+    let store = Store::start().await;
+    let (running, keyed) = (Replica::start(&store).await, Replica::start(&store).await);
+    running.warehouse(1, 5).await.ok(201);
+    keyed.warehouse_keyed(1, 5, "k").await.ok(201);
+    meddle(&store, Expected::Revision(1), "Lost", "{}", "{}").await;
+    running.warehouse(1, 5).await.problem(503, "stream-unreadable");
+    let skipped = SKIPPED.replace(r#""revision":1"#, r#""revision":2"#);
+    meddle(&store, Expected::Revision(2), "Skipped", &skipped, "{}").await;
+
+    // Whether the book is in the cache or not, and whether the event tells the state or the stream is folded.
+    assert_eq!(running.warehouse(1, 1).await.ok(201)["stock"], 11);
+    assert_eq!(keyed.warehouse_keyed(1, 5, "k").await.ok(201)["stock"], 10);
+    assert_eq!(Replica::start(&store).await.warehouse(1, 1).await.ok(201)["stock"], 12);
+    assert_eq!(keyed.stock(1).await, 12);
+}
+
+#[tokio::test]
+async fn a_skipped_event_is_left_out_though_this_release_can_read_it() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    assert_eq!(replica.warehouse(1, 5).await.ok(201)["stock"], 5);
+    assert_eq!(replica.warehouse(1, 7).await.ok(201)["stock"], 12);
+    meddle(&store, Expected::Revision(1), "Skipped", SKIPPED, "").await;
+    assert_eq!(replica.warehouse(1, 1).await.ok(201)["stock"], 6);
+}
+
+#[tokio::test]
+async fn a_book_whose_only_event_is_skipped_begins_anew() {
+    let store = Store::start().await;
+    meddle(&store, Expected::NoStream, "Lost", "{}", "").await;
+    let skipped = SKIPPED.replace(r#""revision":1"#, r#""revision":0"#);
+    meddle(&store, Expected::Revision(0), "Skipped", &skipped, r#"{"after":null}"#).await;
+    let replica = Replica::start(&store).await;
+    replica.get("/libraries/1").await.problem(404, "book-unknown");
+    assert_eq!(replica.warehouse(1, 9).await.ok(201)["stock"], 9);
+}

@@ -20,6 +20,8 @@ pub enum BookEvent {
     Renewed(Renewed),
     /// 재고 정정: the stock was put right.
     Corrected(Corrected),
+    /// 건너뛰기: an event that nobody can read was taken out.
+    Skipped(Skipped),
 }
 
 /// Copies of a book came in; the first of these makes the book.
@@ -66,10 +68,25 @@ pub struct Corrected {
     pub occurred_at: Timestamp,
 }
 
+/// An event of this book that nobody can read was taken out: every fold goes on as if it had not happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Skipped {
+    /// Which book.
+    pub book_id: BookId,
+    /// The revision of the event that is taken out, an earlier one of the same stream.
+    pub revision: u64,
+    /// Why.
+    pub reason: Reason,
+    /// When.
+    pub occurred_at: Timestamp,
+}
+
 impl BookEvent {
     const WAREHOUSED: &'static str = "Warehoused";
     const RENEWED: &'static str = "Renewed";
     const CORRECTED: &'static str = "Corrected";
+    const SKIPPED: &'static str = "Skipped";
 
     /// When it happened.
     #[must_use]
@@ -78,6 +95,7 @@ impl BookEvent {
             Self::Warehoused(event) => event.occurred_at,
             Self::Renewed(event) => event.occurred_at,
             Self::Corrected(event) => event.occurred_at,
+            Self::Skipped(event) => event.occurred_at,
         }
     }
 
@@ -88,6 +106,16 @@ impl BookEvent {
             Self::Warehoused(event) => event.book_id,
             Self::Renewed(event) => event.book_id,
             Self::Corrected(event) => event.book_id,
+            Self::Skipped(event) => event.book_id,
+        }
+    }
+
+    /// The revision that this event, at revision `own`, takes out of its stream. Nothing takes out what comes later.
+    #[must_use]
+    pub fn skips(&self, own: u64) -> Option<u64> {
+        match self {
+            Self::Skipped(event) => Some(event.revision).filter(|revision| *revision < own),
+            Self::Warehoused(_) | Self::Renewed(_) | Self::Corrected(_) => None,
         }
     }
 
@@ -98,6 +126,7 @@ impl BookEvent {
             Self::Warehoused(event) => (Self::WAREHOUSED, json(event)),
             Self::Renewed(event) => (Self::RENEWED, json(event)),
             Self::Corrected(event) => (Self::CORRECTED, json(event)),
+            Self::Skipped(event) => (Self::SKIPPED, json(event)),
         }
     }
 
@@ -112,7 +141,8 @@ impl BookEvent {
             (Self::WAREHOUSED, SCHEMA_VERSION) => read(event_type, data).map(Self::Warehoused),
             (Self::RENEWED, SCHEMA_VERSION) => read(event_type, data).map(Self::Renewed),
             (Self::CORRECTED, SCHEMA_VERSION) => read(event_type, data).map(Self::Corrected),
-            (Self::WAREHOUSED | Self::RENEWED | Self::CORRECTED, version) => {
+            (Self::SKIPPED, SCHEMA_VERSION) => read(event_type, data).map(Self::Skipped),
+            (Self::WAREHOUSED | Self::RENEWED | Self::CORRECTED | Self::SKIPPED, version) => {
                 Err(DecodeError::UnknownVersion { event_type: event_type.to_owned(), version })
             }
             _ => Err(DecodeError::UnknownType(event_type.to_owned())),
@@ -177,6 +207,15 @@ mod tests {
         })
     }
 
+    fn skipped() -> BookEvent {
+        BookEvent::Skipped(Skipped {
+            book_id: BookId::try_from(1).unwrap(),
+            revision: 7,
+            reason: "옛 도구의 기록".parse().unwrap(),
+            occurred_at: "2021-02-24T11:35:00.000001Z".parse().unwrap(),
+        })
+    }
+
     /// The golden files are the promise to every store out there: one may be added, none may be changed.
     #[test]
     fn every_event_is_written_and_read_as_its_golden_file_says() {
@@ -185,6 +224,7 @@ mod tests {
             ("Warehoused", include_str!("golden/warehoused-unnamed.v1.json"), warehoused(None)),
             ("Renewed", include_str!("golden/renewed.v1.json"), renewed()),
             ("Corrected", include_str!("golden/corrected.v1.json"), corrected()),
+            ("Skipped", include_str!("golden/skipped.v1.json"), skipped()),
         ];
         for (event_type, json, event) in golden {
             let json = json.trim_end();
@@ -194,6 +234,13 @@ mod tests {
             assert_eq!(BookEvent::decode(event_type, json.as_bytes(), metadata), Ok(event.clone()));
             assert_eq!(BookEvent::decode(event_type, json.as_bytes(), b""), Ok(event));
         }
+    }
+
+    #[test]
+    fn only_an_earlier_event_can_be_taken_out() {
+        assert_eq!(skipped().skips(8), Some(7));
+        assert_eq!((skipped().skips(7), skipped().skips(6)), (None, None));
+        assert_eq!(renewed().skips(8), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::cluster;
 use domain::Timestamp;
-use domain::book::{BookEvent, BookId, Corrected, Renewed, Warehoused};
+use domain::book::{BookEvent, BookId, Corrected, Renewed, Skipped, Warehoused};
 use read_model::admin_list::{self, AdminList};
 use read_model::batch::{ApplyError, apply};
 use read_model::book_stock::{self, BookStock};
@@ -102,6 +102,15 @@ pub(crate) fn renewed(number: u64, version: &str) -> BookEvent {
         version: version.parse().unwrap(),
         stock: 100,
         occurred_at: at(1),
+    })
+}
+
+pub(crate) fn skipped(number: u64, revision: u64) -> BookEvent {
+    BookEvent::Skipped(Skipped {
+        book_id: book(number),
+        revision,
+        reason: "unreadable".parse().unwrap(),
+        occurred_at: at(3),
     })
 }
 

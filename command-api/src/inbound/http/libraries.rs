@@ -52,7 +52,7 @@ pub(super) async fn get(
     let found = last.and_then(|moment| {
         let qty = match moment.event {
             BookEvent::Warehoused(event) => Some(event.qty),
-            BookEvent::Renewed(_) | BookEvent::Corrected(_) => None,
+            BookEvent::Renewed(_) | BookEvent::Corrected(_) | BookEvent::Skipped(_) => None,
         };
         BookNow::at(book_id, &moment.state, moment.at).map(|book| (qty, book))
     });
