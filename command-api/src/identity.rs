@@ -45,7 +45,20 @@ impl Key {
     }
 }
 
-/// A name that nothing else has: for a key or a request that came without.
+/// The text is no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key has 1 to {MAX_KEY_LENGTH} visible ASCII characters, no quote and no backslash among them")]
+pub(crate) struct NotAKey;
+
+impl std::str::FromStr for Key {
+    type Err = NotAKey;
+
+    fn from_str(text: &str) -> Result<Self, NotAKey> {
+        Self::from_client(text).ok_or(NotAKey)
+    }
+}
+
+/// A name that nothing else has: for a key that nobody chose.
 #[allow(
     clippy::disallowed_methods,
     reason = "a key that nobody chose must be random; no event id is made of it alone"

@@ -43,7 +43,7 @@ pub fn routes(settings: &Settings, health: &Health, shutdown: CancellationToken)
     tokio::spawn(health.check("event-store").follow(async move || asked.ping().await, shutdown));
     let budget_bytes = usize::try_from(settings.book_cache_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
     let transact = Transact::new(store, deadline, budget_bytes, heap_bytes);
-    Ok(inbound::http::routes(Desk { transact, default_name: settings.name.clone() }))
+    Ok(inbound::http::routes(Desk::new(transact, settings.name.clone())))
 }
 
 /// What a cached book holds outside of itself.

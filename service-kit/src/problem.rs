@@ -190,13 +190,20 @@ impl Problem {
         &self.members
     }
 
-    /// The answer in `language`.
-    fn respond(&self, language: Language) -> Response {
+    /// The document itself, in `language`.
+    #[must_use]
+    pub fn document(&self, language: Language) -> Map<String, Value> {
         let mut document = self.members.clone();
         document.insert("type".to_owned(), json!(format!("{TYPE_PREFIX}{}", self.kind.name)));
         document.insert("title".to_owned(), json!(self.kind.title.get(language)));
         document.insert("status".to_owned(), json!(self.kind.status.as_u16()));
         document.insert("detail".to_owned(), json!(self.detail.get(language)));
+        document
+    }
+
+    /// The answer in `language`.
+    fn respond(&self, language: Language) -> Response {
+        let document = self.document(language);
         let facts = [
             (header::CONTENT_TYPE, MEDIA_TYPE),
             (header::CONTENT_LANGUAGE, language.tag()),

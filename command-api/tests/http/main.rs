@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod batches;
 mod conditions;
 mod history;
 mod hot_book;

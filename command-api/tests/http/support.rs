@@ -146,6 +146,10 @@ impl Replica {
         Self { addr, http: reqwest::Client::new(), _running: shutdown.drop_guard() }
     }
 
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
     }

@@ -42,6 +42,11 @@ impl BookNow {
         })
     }
 
+    /// Whether this is the first answer again.
+    pub(super) fn repeated(&self) -> bool {
+        self.repeated
+    }
+
     /// The book in this state, if it is known in it.
     pub(super) fn at(book_id: BookId, book: &Book, at: Appended) -> Option<Self> {
         book.holding().map(|holding| Self {

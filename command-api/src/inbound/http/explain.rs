@@ -1,5 +1,6 @@
 //! What the rules of the domain say of a wrong value, in both languages.
 
+use crate::identity::{MAX_KEY_LENGTH, NotAKey};
 use domain::book::{
     BookIdError, BookNameError, EditionError, MAX_STOCK, QtyDeltaError, QuantityError, ReasonError,
 };
@@ -9,6 +10,15 @@ use service_kit::{Text, text};
 pub(super) trait Explain {
     /// The reason. `given` is the text, or what can be shown of it.
     fn explain(&self, given: &str) -> Text;
+}
+
+impl Explain for NotAKey {
+    fn explain(&self, _: &str) -> Text {
+        text!(
+            en: "a key has 1 to {MAX_KEY_LENGTH} visible ASCII characters, no quote and no backslash among them",
+            ko: "키는 따옴표와 역슬래시를 뺀 ASCII 문자 1~{MAX_KEY_LENGTH}자입니다"
+        )
+    }
 }
 
 impl Explain for BookIdError {

@@ -51,6 +51,12 @@ impl Fields {
         Ok(self)
     }
 
+    /// Cells of a table, each a text.
+    pub(super) fn of_cells(cells: impl Iterator<Item = (&'static str, String)>) -> Self {
+        let json = |cell: String| serde_json::to_string(&cell).and_then(RawValue::from_string).ok();
+        Self(cells.filter_map(|(name, cell)| Some((name.to_owned(), json(cell)?))).collect())
+    }
+
     /// The number in the field `name`.
     pub(super) fn number<T: FromStr<Err: Explain>>(&self, name: &str) -> Result<Option<T>, Problem> {
         let Some(json) = self.get(name) else { return Ok(None) };

@@ -1,0 +1,146 @@
+//! 입고 목록: `POST /warehousings`, a list of warehousings as a JSON array, as NDJSON or as CSV.
+//!
+//! A result a row, in the order of the rows, as NDJSON and while it goes. A client has to read while it sends.
+
+mod booking;
+mod framing;
+mod problem;
+mod rows;
+
+use super::Desk;
+use super::headers;
+use crate::intention::Provenance;
+use axum::body::Body;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use booking::{Booking, Reach};
+use bytes::Bytes;
+use framing::Framing;
+use rows::{MAX_BYTES, Row, Rows};
+use serde_json::{Value, json};
+use service_kit::{Language, Problem};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// So many lists are booked at once by one process.
+pub(super) const LISTS_AT_ONCE: usize = 4;
+
+/// So many pieces of results wait for a client that does not read: about a megabyte.
+const PIECES_UNREAD: usize = 64;
+
+/// Of so many bad rows the answer tells each; of more it tells how many.
+const TOLD_AT_MOST: usize = 100;
+
+pub(super) async fn post(
+    State(desk): State<Arc<Desk>>,
+    Query(parameters): Query<HashMap<String, String>>,
+    provenance: Provenance,
+    request: Request,
+) -> Result<Response, Problem> {
+    let check_first = atomic_check(&parameters)?;
+    let language = Language::of(request.headers());
+    let (framing, key) = (framing(request.headers())?, key(request.headers())?);
+    let permit =
+        Arc::clone(&desk.lists).try_acquire_owned().map_err(|_| problem::too_many_lists(LISTS_AT_ONCE))?;
+    let mut rows = Rows::new(request.into_body(), framing, key);
+    let mut reach = Reach::AsTheyCome;
+    if check_first {
+        reach = Reach::Known(rows.check(&desk, language).await?);
+    }
+    let (out, pieces) = mpsc::channel(PIECES_UNREAD);
+    let booking = Booking::new(desk, Arc::new(provenance), language, reach, out);
+    tokio::spawn(book(booking, rows, permit));
+    let pieces = ReceiverStream::new(pieces).map(Ok::<Bytes, Infallible>);
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(pieces)).into_response())
+}
+
+async fn book(booking: Booking, rows: Rows, permit: OwnedSemaphorePermit) {
+    booking.run(rows).await;
+    drop(permit);
+}
+
+fn atomic_check(parameters: &HashMap<String, String>) -> Result<bool, Problem> {
+    match parameters.iter().next() {
+        None => Ok(false),
+        Some((name, value)) if name == "atomic" && value == "check" && parameters.len() == 1 => Ok(true),
+        Some(_) => Err(problem::malformed(
+            "The only parameter here is atomic=check.",
+            "쓸 수 있는 매개변수는 atomic=check 뿐입니다.",
+        )),
+    }
+}
+
+fn framing(headers: &HeaderMap) -> Result<Framing, Problem> {
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > MAX_BYTES) {
+        return Err(problem::too_large(MAX_BYTES));
+    }
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media_type.and_then(Framing::of).ok_or_else(problem::no_list)
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<crate::identity::Key>, Problem> {
+    if headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_NONE_MATCH) {
+        return Err(problem::malformed(
+            "If-Match and If-None-Match are for commands for one book.",
+            "If-Match 와 If-None-Match 는 도서 하나에 대한 커맨드에만 씁니다.",
+        ));
+    }
+    let key = headers::key(headers)?;
+    if key.as_ref().is_some_and(|key| !Rows::takes_key(key)) {
+        return Err(problem::malformed(
+            "The Idempotency-Key is too long: a row's number has to fit behind it.",
+            "Idempotency-Key 가 너무 깁니다. 그 뒤에 줄 번호가 들어가야 합니다.",
+        ));
+    }
+    Ok(key)
+}
+
+impl Rows {
+    /// Reads all of the list, and refuses it as a whole if a row is bad. Answers how many rows each book has.
+    async fn check(
+        &mut self,
+        desk: &Desk,
+        language: Language,
+    ) -> Result<HashMap<domain::book::BookId, u64>, Problem> {
+        let (mut checked, mut bad, mut rows_of) = (Vec::new(), Vec::new(), HashMap::new());
+        loop {
+            while let Some(Row { number, read }) = self.ready(desk) {
+                match read {
+                    Ok(ready) => {
+                        *rows_of.entry(ready.book_id).or_default() += 1;
+                        checked.push(Row { number, read: Ok(ready) });
+                    }
+                    Err(problem) => bad.push((number, problem)),
+                }
+            }
+            if self.is_over() {
+                break;
+            }
+            self.more().await;
+        }
+        if let Some((_, problem)) = self.problem() {
+            self.drain().await;
+            return Err(problem);
+        }
+        if !bad.is_empty() {
+            return Err(refused(&bad, language));
+        }
+        self.restart(checked);
+        Ok(rows_of)
+    }
+}
+
+/// 422: rows of a list are bad, and so none was booked.
+fn refused(bad: &[(u64, Problem)], language: Language) -> Problem {
+    let told = bad.iter().take(TOLD_AT_MOST);
+    let rows: Vec<Value> =
+        told.map(|(row, problem)| json!({"row": row, "problem": problem.document(language)})).collect();
+    problem::rows_refused().with("badRows", bad.len()).with("rows", rows)
+}

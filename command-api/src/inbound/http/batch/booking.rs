@@ -1,0 +1,320 @@
+//! Booking the rows of a list: rows of one book in order and together, several books at once, a bounded number of rows
+//! under way, and the results in the order of the rows.
+
+use super::super::answer::BookNow;
+use super::super::{Desk, problem};
+use super::problem as list_problem;
+use super::rows::{Ready, Row, Rows};
+use crate::identity::Key;
+use crate::intention::{Intention, Provenance};
+use crate::recent::WINDOW;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use domain::book::BookId;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use serde::Serialize;
+use serde_json::Value;
+use service_kit::{Language, Problem};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+
+/// So many rows are under way at most; then no more are read until the first of them has its result.
+const ROWS_UNDER_WAY: usize = 4_096;
+
+/// So many books are worked on at once: the others' commands want their turn, too.
+const BOOKS_AT_ONCE: usize = 48;
+
+/// So many rows of one book are begun together: what one append takes.
+const ROWS_TOGETHER: usize = 128;
+
+/// So many rows with keys may one book have in a list whose rows are booked as they come. When it is sent again, the
+/// first of them must still be recognised.
+pub(super) const ROWS_OF_A_BOOK: u64 = 1_000;
+
+/// Results go out in pieces of about this size while there are more, and at once if not.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// How long a client may leave its results unread before it counts as gone.
+const UNREAD: Duration = Duration::from_secs(30);
+
+/// How far back the keys of a book's rows are looked for.
+pub(super) enum Reach {
+    /// As the rows come, it is not known how many there will be.
+    AsTheyCome,
+    /// So many rows of each book are in the list, where it is more than one.
+    Known(HashMap<BookId, u64>),
+}
+
+/// A list that is being booked.
+pub(super) struct Booking {
+    desk: Arc<Desk>,
+    provenance: Arc<Provenance>,
+    /// The language of its problems.
+    language: Language,
+    reach: Reach,
+    out: Sender<Bytes>,
+    /// The result of each row that is under way, in order, from the row `first` on.
+    results: VecDeque<Option<Vec<u8>>>,
+    first: u64,
+    /// The rows that wait, by book, and the books whose turn comes.
+    waiting: HashMap<BookId, VecDeque<(u64, Ready)>>,
+    turn: VecDeque<BookId>,
+    busy: HashSet<BookId>,
+    /// Books with a row of which it is not known that it will never be booked: what comes after it must not overtake it.
+    open: HashSet<BookId>,
+    rows_of: HashMap<BookId, u64>,
+}
+
+/// A row's result as it goes over the wire.
+#[derive(Serialize)]
+struct Line<'a> {
+    row: u64,
+    status: u16,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replayed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a BookNow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Value>,
+}
+
+impl Booking {
+    pub(super) fn new(
+        desk: Arc<Desk>,
+        provenance: Arc<Provenance>,
+        language: Language,
+        reach: Reach,
+        out: Sender<Bytes>,
+    ) -> Self {
+        Self {
+            desk,
+            provenance,
+            language,
+            reach,
+            out,
+            results: VecDeque::new(),
+            first: 1,
+            waiting: HashMap::new(),
+            turn: VecDeque::new(),
+            busy: HashSet::new(),
+            open: HashSet::new(),
+            rows_of: HashMap::new(),
+        }
+    }
+
+    /// Books `rows` as they come, until the last or until the client is gone; what is under way then may be booked.
+    pub(super) async fn run(mut self, mut rows: Rows) {
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while self.results.len() < ROWS_UNDER_WAY
+                && let Some(row) = rows.ready(&self.desk)
+            {
+                self.take(row);
+            }
+            while under_way.len() < BOOKS_AT_ONCE
+                && let Some(book) = self.turn.pop_front()
+            {
+                let together = self.next_rows(book);
+                self.busy.insert(book);
+                under_way.push(book_together(Arc::clone(&self.desk), self.language, book, together));
+            }
+            if !self.tell_what_is_ready(&under_way).await {
+                return;
+            }
+            let has_room = self.results.len() < ROWS_UNDER_WAY;
+            if has_room && rows.has_some() {
+                continue;
+            }
+            let wants_rows = has_room && !rows.is_over();
+            if under_way.is_empty() && !wants_rows {
+                break;
+            }
+            tokio::select! {
+                () = rows.more(), if wants_rows => {}
+                Some((book, results)) = under_way.next(), if !under_way.is_empty() => self.note(book, results),
+                () = self.out.closed() => return,
+            }
+        }
+        if let Some((number, problem)) = rows.problem() {
+            self.results.push_back(Some(failed(number, &problem, self.language)));
+        }
+        self.tell(usize::MAX).await;
+        rows.drain().await;
+    }
+
+    fn take(&mut self, Row { number, read }: Row) {
+        let read = read.and_then(|ready| self.admit(ready));
+        match read {
+            Err(problem) => self.results.push_back(Some(failed(number, &problem, self.language))),
+            Ok(ready) => {
+                let book = ready.book_id;
+                self.results.push_back(None);
+                let line = self.waiting.entry(book).or_default();
+                if line.is_empty() && !self.busy.contains(&book) {
+                    self.turn.push_back(book);
+                }
+                line.push_back((number, ready));
+            }
+        }
+    }
+
+    /// Refuses a row that could not be sent again safely.
+    fn admit(&mut self, ready: Ready) -> Result<Ready, Problem> {
+        if ready.key.is_some() && matches!(self.reach, Reach::AsTheyCome) {
+            let rows = self.rows_of.entry(ready.book_id).or_default();
+            *rows += 1;
+            if *rows > ROWS_OF_A_BOOK {
+                return Err(list_problem::too_many_rows_of_a_book(ROWS_OF_A_BOOK));
+            }
+        }
+        Ok(ready)
+    }
+
+    fn reach(&self, book: BookId) -> u64 {
+        WINDOW
+            + match &self.reach {
+                Reach::AsTheyCome => ROWS_OF_A_BOOK,
+                Reach::Known(rows) => rows.get(&book).copied().unwrap_or(1),
+            }
+    }
+
+    /// The next rows of the book, each with its circumstances; or with none if it must not be sent.
+    fn next_rows(&mut self, book: BookId) -> Vec<(u64, Option<(Ready, Intention)>)> {
+        let (reach, held_back) = (self.reach(book), self.open.contains(&book));
+        let Some(line) = self.waiting.get_mut(&book) else { return Vec::new() };
+        let together = line.drain(..line.len().min(ROWS_TOGETHER)).map(|(number, ready)| {
+            let intention = Intention {
+                key: ready.key.clone().unwrap_or_else(Key::made_here),
+                reach,
+                preconditions: Vec::new(),
+                provenance: Arc::clone(&self.provenance),
+            };
+            (number, (!held_back).then_some((ready, intention)))
+        });
+        let together = together.collect();
+        if line.is_empty() {
+            self.waiting.remove(&book);
+        }
+        together
+    }
+
+    fn note(&mut self, book: BookId, results: Vec<(u64, Settled)>) {
+        self.busy.remove(&book);
+        if self.waiting.contains_key(&book) {
+            self.turn.push_back(book);
+        }
+        for (number, settled) in results {
+            if settled.is_open {
+                self.open.insert(book);
+            }
+            let place = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
+            if let Some(result) = self.results.get_mut(place) {
+                *result = Some(settled.line);
+            }
+        }
+    }
+
+    /// Sends the results that are next; false when the client is gone.
+    async fn tell_what_is_ready<F>(&mut self, under_way: &FuturesUnordered<F>) -> bool {
+        let ready = self.results.iter().take_while(|result| result.is_some()).count();
+        // A few results are not worth a piece while more come at once.
+        let worth_it = ready >= ROWS_UNDER_WAY / 8 || under_way.is_empty() || ready == self.results.len();
+        !worth_it || self.tell(ready).await
+    }
+
+    async fn tell(&mut self, most: usize) -> bool {
+        let mut piece = Vec::new();
+        for _ in 0..most {
+            let Some(Some(line)) = self.results.front() else { break };
+            piece.extend_from_slice(line);
+            self.results.pop_front();
+            self.first += 1;
+            if piece.len() >= PIECE_BYTES && !self.send(&mut piece).await {
+                return false;
+            }
+        }
+        piece.is_empty() || self.send(&mut piece).await
+    }
+
+    async fn send(&mut self, piece: &mut Vec<u8>) -> bool {
+        let piece = Bytes::from(std::mem::take(piece));
+        match tokio::time::timeout(UNREAD, self.out.send(piece)).await {
+            Ok(sent) => sent.is_ok(),
+            Err(_) => {
+                tracing::warn!(
+                    request_id = self.provenance.request_id,
+                    row = self.first,
+                    "a client leaves the results of its list unread; the rest of the list is not booked"
+                );
+                false
+            }
+        }
+    }
+}
+
+/// The result of a row, and whether it may still be booked.
+struct Settled {
+    line: Vec<u8>,
+    is_open: bool,
+}
+
+/// Begins all of them at once, so that they go out together, and waits for each.
+async fn book_together(
+    desk: Arc<Desk>,
+    language: Language,
+    book: BookId,
+    rows: Vec<(u64, Option<(Ready, Intention)>)>,
+) -> (BookId, Vec<(u64, Settled)>) {
+    let begun = rows.into_iter().map(|(number, row)| {
+        let row = row.map(|(ready, intention)| {
+            let key = intention.key.clone();
+            (key, desk.transact.begin(ready.command, intention))
+        });
+        (number, row)
+    });
+    // Each is begun before any is waited for.
+    let begun: Vec<_> = begun.collect();
+    let mut settled = Vec::with_capacity(begun.len());
+    for (number, row) in begun {
+        let result = match row {
+            Some((key, waiting)) => match waiting.answer().await {
+                Ok(outcome) => BookNow::after(book, outcome),
+                Err(failure) => Err(problem::of(failure, &key)),
+            },
+            None => Err(list_problem::held_back()),
+        };
+        settled.push((number, settle(number, result, language)));
+    }
+    (book, settled)
+}
+
+fn settle(number: u64, result: Result<BookNow, Problem>, language: Language) -> Settled {
+    match result {
+        Ok(book) => Settled { line: booked(number, &book), is_open: false },
+        Err(problem) => {
+            let is_open = problem.status().is_server_error();
+            Settled { line: failed(number, &problem, language), is_open }
+        }
+    }
+}
+
+fn booked(row: u64, book: &BookNow) -> Vec<u8> {
+    let status = StatusCode::CREATED.as_u16();
+    line(&Line { row, status, replayed: book.repeated(), answer: Some(book), problem: None })
+}
+
+fn failed(row: u64, problem: &Problem, language: Language) -> Vec<u8> {
+    let status = problem.status().as_u16();
+    let problem = Some(Value::Object(problem.document(language)));
+    line(&Line { row, status, replayed: false, answer: None, problem })
+}
+
+fn line(line: &Line<'_>) -> Vec<u8> {
+    // A line of numbers, strings and what was read from JSON always has a JSON form.
+    let mut json = serde_json::to_vec(line).unwrap_or_default();
+    json.push(b'\n');
+    json
+}

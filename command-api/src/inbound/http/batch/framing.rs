@@ -1,0 +1,189 @@
+//! Cutting a stream of bytes into rows, in each of the forms that a receiving list comes in. This file only lists.
+
+mod csv;
+mod json_array;
+mod lines;
+
+use super::super::fields::Fields;
+use super::problem;
+use serde_json::error::Category;
+use service_kit::{Problem, text};
+
+/// The longest row, in bytes.
+const MAX_ROW_BYTES: usize = 16 * 1024;
+
+/// A row as it was found: its fields, or what is wrong with it alone.
+pub(super) type Found = Result<Fields, Problem>;
+
+/// The form that a list comes in.
+pub(super) enum Framing {
+    /// `application/json`: an array of objects.
+    Json(json_array::JsonArray),
+    /// `application/x-ndjson`: an object a line.
+    Lines(lines::Lines),
+    /// `text/csv`: a header, and a row a record.
+    Csv(Box<csv::Csv>),
+}
+
+impl Framing {
+    /// The form that `media_type` names, if it is one.
+    pub(super) fn of(media_type: &str) -> Option<Self> {
+        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/json" => Some(Self::Json(json_array::JsonArray::default())),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
+                Some(Self::Lines(lines::Lines::default()))
+            }
+            "text/csv" => Some(Self::Csv(Box::default())),
+            _ => None,
+        }
+    }
+
+    /// Takes in more of the stream, and puts the rows that are complete into `found`.
+    ///
+    /// # Errors
+    /// When it is no list of this form, so that nothing more can be found in it.
+    pub(super) fn feed(&mut self, bytes: &[u8], found: &mut Vec<Found>) -> Result<(), Problem> {
+        match self {
+            Self::Json(array) => array.feed(bytes, found),
+            Self::Lines(lines) => {
+                lines.feed(bytes, found);
+                Ok(())
+            }
+            Self::Csv(csv) => csv.feed(bytes, found),
+        }
+    }
+
+    /// Ends the stream: the last row may have waited for that.
+    ///
+    /// # Errors
+    /// When the list ends too early.
+    pub(super) fn end(&mut self, found: &mut Vec<Found>) -> Result<(), Problem> {
+        match self {
+            Self::Json(array) => array.end(),
+            Self::Lines(lines) => {
+                lines.end(found);
+                Ok(())
+            }
+            Self::Csv(csv) => csv.end(found),
+        }
+    }
+}
+
+/// The bytes of one row, as far as they have come.
+#[derive(Default)]
+struct Row {
+    bytes: Vec<u8>,
+    too_long: bool,
+}
+
+impl Row {
+    fn push(&mut self, bytes: &[u8]) {
+        self.too_long |= self.bytes.len() + bytes.len() > MAX_ROW_BYTES;
+        if !self.too_long {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    fn is_blank(&self) -> bool {
+        !self.too_long && self.bytes.trim_ascii().is_empty()
+    }
+
+    /// What is in it, read as a JSON object; then it is empty again.
+    fn take_json(&mut self) -> Found {
+        let row = std::mem::take(self);
+        if row.too_long {
+            return Err(too_long());
+        }
+        serde_json::from_slice(&row.bytes).map_err(|error| match error.classify() {
+            Category::Data => {
+                Problem::invalid(text!(en: "A row is a JSON object.", ko: "한 줄은 JSON 객체여야 합니다."))
+            }
+            Category::Syntax | Category::Eof | Category::Io => Problem::malformed(text!(
+                en: "The row is not well-formed JSON: {error}",
+                ko: "줄이 올바른 JSON 이 아닙니다: {error}"
+            )),
+        })
+    }
+}
+
+fn too_long() -> Problem {
+    problem::row_too_long(MAX_ROW_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::explain::Explain;
+    use super::*;
+    use service_kit::Text;
+    use std::convert::Infallible;
+
+    impl Explain for Infallible {
+        fn explain(&self, _: &str) -> Text {
+            match *self {}
+        }
+    }
+
+    /// What is found in `text`, however it is cut: each row as its name, or as the status of its problem.
+    fn found(media_type: &str, text: &str) -> Result<Vec<String>, u16> {
+        let whole = read(media_type, text.as_bytes(), text.len().max(1));
+        for size in 1..12 {
+            assert_eq!(read(media_type, text.as_bytes(), size), whole, "in pieces of {size}: {text}");
+        }
+        whole
+    }
+
+    fn read(media_type: &str, bytes: &[u8], size: usize) -> Result<Vec<String>, u16> {
+        let (mut framing, mut found) = (Framing::of(media_type).unwrap(), Vec::new());
+        let status = |problem: Problem| problem.status().as_u16();
+        bytes.chunks(size).try_for_each(|piece| framing.feed(piece, &mut found)).map_err(status)?;
+        framing.end(&mut found).map_err(status)?;
+        let told = |row: Found| match row {
+            Ok(fields) => fields.text::<String>("name").unwrap().unwrap_or("-".to_owned()),
+            Err(problem) => problem.status().as_u16().to_string(),
+        };
+        Ok(found.into_iter().map(told).collect())
+    }
+
+    #[test]
+    fn an_array_is_cut_at_its_own_commas_only() {
+        let json = |text: &str| found("application/json", text);
+        let tricky = r#" [ {"name":"a,]\"}["} , {"name":"b\\","x":[1,{"y":[]}]},{}]  "#;
+        assert_eq!(json(tricky).unwrap(), [r#"a,]"}["#, "b\\", "-"]);
+        assert_eq!(json("[]").unwrap(), Vec::<String>::new());
+        assert_eq!(json(r#"[1,{"name":"a"},nonsense,{"name":"b"]"#), Err(400));
+        assert_eq!(json(r#"[7,{"name":"a"},nonsense,[]]"#).unwrap(), ["422", "a", "400", "422"]);
+        for bad in ["", "{}", "[{}", "[{}]x", "[,]", "[{},]", "[[[", "\"[]\""] {
+            assert_eq!(json(bad), Err(400), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_a_row_and_blank_ones_are_none() {
+        let lines = |text: &str| found("application/x-ndjson; charset=utf-8", text);
+        assert_eq!(lines("{\"name\":\"a\"}\r\n\n {} \n{\"name\":\"b\"}").unwrap(), ["a", "-", "b"]);
+        assert_eq!(lines("{\n7\n{\"name\":\"c\"}\n").unwrap(), ["400", "422", "c"]);
+        assert_eq!(lines("").unwrap(), Vec::<String>::new());
+        let long = format!("{{\"name\":\"{}\"}}\n{{}}\n", "x".repeat(MAX_ROW_BYTES));
+        assert_eq!(lines(&long).unwrap(), ["413", "-"]);
+    }
+
+    #[test]
+    fn a_csv_has_a_header_and_quoted_cells() {
+        let csv = |text: &str| found("text/csv", text);
+        let text = "\u{feff}qty, Name ,isbn,bookid\r\n1,\"a, \"\"b\"\"\nc\",x,1\n\n2,,y,2\n3,d\n4,e,z,3";
+        assert_eq!(csv(text).unwrap(), ["a, \"b\"\nc", "-", "422", "e"]);
+        for bad in ["", "name,qty\na,1\n", "bookId,qty,qty\n1,1,1\n", "bookId;qty\n1;1\n"] {
+            assert_eq!(csv(bad), Err(422), "{bad}");
+        }
+        let long = format!("bookId,qty,name\n1,1,{}\n1,1,f\n", "x".repeat(MAX_ROW_BYTES + 9));
+        assert_eq!(csv(&long).unwrap(), ["413", "f"]);
+    }
+
+    #[test]
+    fn other_forms_are_none() {
+        for other in ["", "text/plain", "application/xml", "application/json+x"] {
+            assert!(Framing::of(other).is_none(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What can be wrong with a list, or with a row as a part of it.
+
+use axum::http::StatusCode;
+use service_kit::problem::{Kind, MALFORMED};
+use service_kit::{Problem, Text, text};
+
+/// A row is longer than a row may be.
+static ROW_TOO_LONG: Kind = Kind::new(
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "row-too-long",
+    Text::fixed("The row is too long", "줄이 너무 깁니다"),
+);
+
+/// The list has more rows than one may have.
+static TOO_MANY_ROWS: Kind = Kind::new(
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "too-many-rows",
+    Text::fixed("The list has too many rows", "목록의 줄이 너무 많습니다"),
+);
+
+/// The list has more bytes than one may have.
+static TOO_LARGE: Kind = Kind::new(
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "body-too-large",
+    Text::fixed("The body is too large", "본문이 너무 큽니다"),
+);
+
+/// The client stopped sending.
+static TOO_SLOW: Kind = Kind::new(
+    StatusCode::REQUEST_TIMEOUT,
+    "body-too-slow",
+    Text::fixed("The body comes too slowly", "본문이 너무 느리게 옵니다"),
+);
+
+/// The body is in no form that a list comes in.
+static NO_LIST: Kind = Kind::new(
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    "unsupported-media-type",
+    Text::fixed("The body is no list", "본문이 목록이 아닙니다"),
+);
+
+/// Rows of the list are bad, so that none is booked.
+pub(super) static ROWS_REFUSED: Kind = Kind::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "rows-refused",
+    Text::fixed("Rows of the list are bad", "목록에 잘못된 줄이 있습니다"),
+);
+
+/// The row could not be sent again safely.
+static TOO_MANY_ROWS_OF_A_BOOK: Kind = Kind::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "too-many-rows-of-a-book",
+    Text::fixed("The book has too many rows", "한 도서의 줄이 너무 많습니다"),
+);
+
+/// A row before it may still be booked.
+static HELD_BACK: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "row-held-back",
+    Text::fixed("An earlier row of the book is open", "같은 도서의 앞줄이 아직 끝나지 않았습니다"),
+);
+
+/// As many lists are being booked as may be at once.
+static TOO_MANY_LISTS: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "too-many-lists",
+    Text::fixed("Other lists are being booked", "다른 목록을 입고하고 있습니다"),
+);
+
+pub(super) fn row_too_long(most: usize) -> Problem {
+    ROW_TOO_LONG.because(text!(en: "A row has at most {most} bytes.", ko: "한 줄은 {most}바이트까지입니다."))
+}
+
+pub(super) fn too_many_rows(most: u64) -> Problem {
+    TOO_MANY_ROWS.because(text!(
+        en: "A list has at most {most} rows; send the rest as another one.",
+        ko: "목록은 {most}줄까지입니다. 나머지는 다른 목록으로 보내십시오."
+    ))
+}
+
+pub(super) fn too_large(most: u64) -> Problem {
+    TOO_LARGE.because(text!(
+        en: "A list has at most {most} bytes; send the rest as another one.",
+        ko: "목록은 {most}바이트까지입니다. 나머지는 다른 목록으로 보내십시오."
+    ))
+}
+
+pub(super) fn too_slow(seconds: u64) -> Problem {
+    TOO_SLOW.because(text!(
+        en: "Nothing came for {seconds} s, so the rest of the list is not waited for.",
+        ko: "{seconds}초 동안 아무것도 오지 않아 목록의 나머지를 기다리지 않습니다."
+    ))
+}
+
+pub(super) fn no_list() -> Problem {
+    NO_LIST.because(text!(
+        en: "Send the list as application/json (an array), application/x-ndjson or text/csv, and say so in Content-Type.",
+        ko: "목록을 application/json(배열), application/x-ndjson, text/csv 중 하나로 보내고 Content-Type 에 밝히십시오."
+    ))
+}
+
+pub(super) fn rows_refused() -> Problem {
+    ROWS_REFUSED.because(text!(
+        en: "None of the rows is booked. Put the bad ones right, and send the list again.",
+        ko: "한 줄도 입고하지 않았습니다. 잘못된 줄을 고쳐 목록을 다시 보내십시오."
+    ))
+}
+
+pub(super) fn too_many_rows_of_a_book(most: u64) -> Problem {
+    TOO_MANY_ROWS_OF_A_BOOK.because(text!(
+        en: "As rows come, at most {most} rows of one book can be sent again safely. Send the list with ?atomic=check, or the rest as another one.",
+        ko: "오는 대로 입고할 때 안전하게 다시 보낼 수 있는 한 도서의 줄은 {most}줄까지입니다. ?atomic=check 로 보내거나 나머지를 다른 목록으로 보내십시오."
+    ))
+}
+
+pub(super) fn held_back() -> Problem {
+    HELD_BACK
+        .because(text!(
+            en: "It may be booked or not, and this row must not overtake it, so it was not tried. Send both again, with their keys.",
+            ko: "앞줄이 입고되었는지 알 수 없고 이 줄이 앞지르면 안 되므로 시도하지 않았습니다. 두 줄을 각각의 키로 다시 보내십시오."
+        ))
+        .retry_after(1)
+}
+
+pub(super) fn too_many_lists(most: usize) -> Problem {
+    TOO_MANY_LISTS
+        .because(text!(
+            en: "At most {most} lists are booked at once. Nothing of this one is booked; send it again later.",
+            ko: "한 번에 {most}개의 목록까지 입고합니다. 이 목록은 하나도 입고하지 않았으니 나중에 다시 보내십시오."
+        ))
+        .retry_after(1)
+}
+
+pub(super) fn ended_early() -> Problem {
+    malformed(
+        "The list ended before it was complete; send it again.",
+        "목록이 끝나기 전에 끊겼습니다. 다시 보내십시오.",
+    )
+}
+
+/// 400, in words that are always the same.
+pub(super) fn malformed(en: &'static str, ko: &'static str) -> Problem {
+    MALFORMED.because(Text::fixed(en, ko))
+}

@@ -1,0 +1,170 @@
+//! The rows of a list: found in the body as it comes, and read into commands.
+
+use super::super::Desk;
+use super::super::fields::{Fields, missing};
+use super::super::now;
+use super::framing::{Found, Framing};
+use super::problem;
+use crate::identity::Key;
+use axum::body::{Body, BodyDataStream};
+use domain::book::{BookId, Warehouse};
+use futures_util::StreamExt as _;
+use service_kit::Problem;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// The most rows of one list.
+pub(super) const MAX_ROWS: u64 = 100_000;
+
+/// The largest list, in bytes.
+pub(super) const MAX_BYTES: u64 = 64 << 20;
+
+/// How long a client may send nothing before it counts as gone.
+const SILENCE: Duration = Duration::from_secs(30);
+
+const FIELDS: [&str; 5] = ["bookId", "qty", "name", "version", "idempotencyKey"];
+
+/// One row, by its number from 1: a command, or what is wrong with the row alone.
+pub(super) struct Row {
+    pub(super) number: u64,
+    pub(super) read: Result<Ready, Problem>,
+}
+
+/// A row that can be booked.
+pub(super) struct Ready {
+    pub(super) book_id: BookId,
+    pub(super) command: Warehouse,
+    /// The key that makes its repeats recognisable, if it has one.
+    pub(super) key: Option<Key>,
+}
+
+/// The rows of one request.
+pub(super) struct Rows {
+    body: BodyDataStream,
+    framing: Framing,
+    found: VecDeque<Found>,
+    /// Rows that were read and checked before.
+    checked: VecDeque<Row>,
+    ended: Option<Result<(), Problem>>,
+    bytes: u64,
+    number: u64,
+    /// The key of the request, which with a row's number is the row's.
+    key: Option<Key>,
+}
+
+impl Rows {
+    pub(super) fn new(body: Body, framing: Framing, key: Option<Key>) -> Self {
+        let body = body.into_data_stream();
+        Self {
+            body,
+            framing,
+            found: VecDeque::new(),
+            checked: VecDeque::new(),
+            ended: None,
+            bytes: 0,
+            number: 0,
+            key,
+        }
+    }
+
+    /// The key of the request, if one row of it can have it and its number.
+    pub(super) fn takes_key(key: &Key) -> bool {
+        row_key(key, MAX_ROWS).is_some()
+    }
+
+    /// The next row that has come already.
+    pub(super) fn ready(&mut self, desk: &Desk) -> Option<Row> {
+        if let Some(row) = self.checked.pop_front() {
+            return Some(row);
+        }
+        let found = self.found.pop_front()?;
+        self.number += 1;
+        let number = self.number;
+        let read = found.and_then(|fields| read(fields, desk, self.key.as_ref(), number));
+        Some(Row { number, read })
+    }
+
+    /// Whether [`Rows::ready`] has one.
+    pub(super) fn has_some(&self) -> bool {
+        !self.found.is_empty() || !self.checked.is_empty()
+    }
+
+    /// Whether no further row will come.
+    pub(super) fn is_over(&self) -> bool {
+        !self.has_some() && self.ended.is_some()
+    }
+
+    /// Why no further row comes, if it is not that the list has ended well; and the number that the next would have had.
+    pub(super) fn problem(&mut self) -> Option<(u64, Problem)> {
+        let problem = self.ended.take()?.err()?;
+        Some((self.number + 1, problem))
+    }
+
+    /// Gives these rows, which are all there are, from the first on.
+    pub(super) fn restart(&mut self, checked: Vec<Row>) {
+        self.checked = checked.into();
+        self.ended = Some(Ok(()));
+    }
+
+    /// Waits for more of the body. It may be dropped at any time without losing anything.
+    pub(super) async fn more(&mut self) {
+        let piece = match tokio::time::timeout(SILENCE, self.body.next()).await {
+            Ok(piece) => piece,
+            Err(_) => return self.end(Err(problem::too_slow(SILENCE.as_secs()))),
+        };
+        let mut found = Vec::new();
+        let mut over = match piece {
+            Some(Ok(bytes)) => {
+                self.bytes += bytes.len() as u64;
+                let fed = self.framing.feed(&bytes, &mut found);
+                if self.bytes > MAX_BYTES {
+                    Some(Err(problem::too_large(MAX_BYTES)))
+                } else {
+                    fed.err().map(Err)
+                }
+            }
+            // Whatever has come of the last row may be half of it.
+            Some(Err(_)) => Some(Err(problem::ended_early())),
+            None => Some(self.framing.end(&mut found)),
+        };
+        let room = MAX_ROWS.saturating_sub(self.number + self.found.len() as u64);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        if found.len() > room {
+            found.truncate(room);
+            over = Some(Err(problem::too_many_rows(MAX_ROWS)));
+        }
+        self.found.extend(found);
+        if let Some(over) = over {
+            self.end(over);
+        }
+    }
+
+    /// Reads over what is left, within the limits: a connection that is closed on unread bytes takes the answer with it.
+    pub(super) async fn drain(&mut self) {
+        while self.bytes <= MAX_BYTES
+            && let Ok(Some(Ok(bytes))) = tokio::time::timeout(SILENCE, self.body.next()).await
+        {
+            self.bytes += bytes.len() as u64;
+        }
+    }
+
+    fn end(&mut self, how: Result<(), Problem>) {
+        self.ended = Some(how);
+    }
+}
+
+fn read(fields: Fields, desk: &Desk, of_request: Option<&Key>, number: u64) -> Result<Ready, Problem> {
+    let fields = fields.only(&FIELDS)?;
+    let book_id: BookId = fields.number("bookId")?.ok_or_else(|| missing("bookId"))?;
+    let qty = fields.number("qty")?.ok_or_else(|| missing("qty"))?;
+    let (version, name) = (fields.number("version")?, fields.text("name")?);
+    let own: Option<Key> = fields.text("idempotencyKey")?;
+    let key = own.or_else(|| of_request.and_then(|key| row_key(key, number)));
+    let command =
+        Warehouse { book_id, qty, version, name, default_name: desk.default_name.clone(), at: now() };
+    Ok(Ready { book_id, command, key })
+}
+
+fn row_key(key: &Key, number: u64) -> Option<Key> {
+    Key::from_client(&format!("{}:{number}", key.as_str()))
+}
