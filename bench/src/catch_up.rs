@@ -67,7 +67,8 @@ async fn project(
     servers: &[Server],
     dir: &Path,
 ) -> anyhow::Result<Round> {
-    let reader = Reader::new(database, ReaderOptions::default())?;
+    // It only watches the position.
+    let reader = Reader::new(database, ReaderOptions { memory_books: 0, ..ReaderOptions::default() })?;
     let arguments = ["--event-store-url", store_url, "--database-url", database, "--listen", ANY_PORT];
     let program = built(PROJECTOR)?;
     let mut meter = Meter::start(servers)?;

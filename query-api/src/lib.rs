@@ -26,12 +26,13 @@ pub async fn routes(
     health: &Health,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Router> {
-    let options = ReaderOptions { pool_size: settings.pool_size, ..ReaderOptions::default() };
+    let Settings { pool_size, memory_books, .. } = *settings;
+    let options = ReaderOptions { pool_size, memory_books, ..ReaderOptions::default() };
     let reader = Reader::new(settings.url(), options).context("READ_DATABASE_URL or DATABASE_URL")?;
     let check = health.check("database");
     let asked = reader.clone();
     let ask = async move || asked.ping().await.map(drop);
     check.ask_once(&ask).await;
-    tokio::spawn(check.follow(ask, shutdown));
-    Ok(http::routes(reader))
+    tokio::spawn(check.follow(ask, shutdown.clone()));
+    Ok(http::routes(reader, shutdown))
 }

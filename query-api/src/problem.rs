@@ -74,6 +74,28 @@ pub(crate) fn behind(wanted: u64, position: u64) -> Problem {
         .retry_after(RETRY_AFTER_SECS)
 }
 
+/// 503: the database is out, and what is in memory is of `position`, which is not far enough.
+pub(crate) fn out(position: u64) -> Problem {
+    READ_MODEL_UNAVAILABLE
+        .because(text!(
+            en: "The database of the read models does not answer, and memory is at position {position}. Ask again later.",
+            ko: "조회 모델의 데이터베이스가 답하지 않고, 메모리의 위치는 {position}입니다. 잠시 뒤에 다시 조회하십시오."
+        ))
+        .with("position", position.to_string())
+        .header(POSITION, &position.to_string())
+        .retry_after(RETRY_AFTER_SECS)
+}
+
+/// 503: the read models were not read yet, so that nobody can be told of their changes.
+pub(crate) fn not_read_yet() -> Problem {
+    READ_MODEL_UNAVAILABLE
+        .because(text!(
+            en: "The read models have not been read yet. Ask again later.",
+            ko: "조회 모델을 아직 읽지 못했습니다. 잠시 뒤에 다시 조회하십시오."
+        ))
+        .retry_after(RETRY_AFTER_SECS)
+}
+
 /// What a client sees of a query that failed. The cause goes to the log: it may name hosts and users.
 pub(crate) fn of_reading(error: &ReaderError) -> Problem {
     match error {

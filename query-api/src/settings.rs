@@ -18,6 +18,10 @@ pub struct Settings {
     #[arg(long, env = "POOL_SIZE", value_name = "COUNT", default_value = "16",
           value_parser = clap::value_parser!(u16).range(1..=1_000).map(usize::from))]
     pub pool_size: usize,
+
+    /// Up to how many books all of them are held in memory, for about 1 KB each; beyond that, those that changed last.
+    #[arg(long, env = "MEMORY_BOOKS", value_name = "COUNT", default_value_t = 200_000)]
+    pub memory_books: usize,
 }
 
 impl Settings {
@@ -30,7 +34,10 @@ impl Settings {
 /// The addresses may carry passwords, so they are not shown.
 impl fmt::Debug for Settings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings").field("pool_size", &self.pool_size).finish_non_exhaustive()
+        out.debug_struct("Settings")
+            .field("pool_size", &self.pool_size)
+            .field("memory_books", &self.memory_books)
+            .finish_non_exhaustive()
     }
 }
 

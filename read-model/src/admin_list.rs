@@ -1,10 +1,13 @@
 //! 관리자 목록: name, stock and edition of each book, as the administrators' list shows them.
 
-use crate::page::{Page, PageRequest, SortColumn};
+use crate::hot::{Hot, HotRows};
+use crate::list::{Facts, ListRequest, Listed, Page};
+use crate::memory::{Shelf, Snapshot};
 use crate::reader::{At, Reader, ReaderError};
 use crate::search;
 use crate::value::{self, Unreadable};
 use crate::view::{Column, Happening, View};
+use crate::whole::Rows;
 use domain::Timestamp;
 use domain::book::{BookEvent, BookId, BookName, Edition, Stock};
 
@@ -31,17 +34,6 @@ pub struct Row {
     pub occurred_at: Timestamp,
 }
 
-/// What the list can be sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SortBy {
-    /// The book's id.
-    BookId,
-    /// Its copies in stock.
-    BookStock,
-    /// Its edition.
-    BookVersion,
-}
-
 /// The book's entry, if the book is known.
 ///
 /// # Errors
@@ -50,12 +42,20 @@ pub async fn by_id(reader: &Reader, book: BookId) -> Result<At<Option<Row>>, Rea
     reader.by_id::<AdminList>(book).await
 }
 
-/// A page of the list.
+/// A part of the list.
 ///
 /// # Errors
 /// [`ReaderError`].
-pub async fn page(reader: &Reader, request: &PageRequest<SortBy>) -> Result<At<Page<Row>>, ReaderError> {
-    reader.page::<AdminList, _>(request).await
+pub async fn list(reader: &Reader, request: &ListRequest) -> Result<At<Page<Row>>, ReaderError> {
+    reader.list::<AdminList>(request).await
+}
+
+/// All of the list, whatever place and size are asked for.
+///
+/// # Errors
+/// [`ReaderError`].
+pub async fn whole(reader: &Reader, request: &ListRequest) -> Result<At<Rows<Row>>, ReaderError> {
+    reader.whole::<AdminList>(request).await
 }
 
 impl View for AdminList {
@@ -151,12 +151,27 @@ impl View for AdminList {
     }
 }
 
-impl SortColumn for SortBy {
-    fn name(self) -> &'static str {
-        match self {
-            Self::BookId => "book_id",
-            Self::BookStock => "book_stock",
-            Self::BookVersion => "book_version",
+impl Listed for AdminList {
+    const NAMES: &'static str = "book_name";
+    const VERSIONS: &'static str = "book_version";
+    const STOCKS: &'static str = "book_stock";
+
+    fn facts(row: &Row) -> Facts<'_> {
+        Facts {
+            book_id: row.book_id,
+            name: row.book_name.as_ref(),
+            version: row.book_version,
+            stock: row.book_stock,
+            position: row.position,
+            occurred_at: row.occurred_at,
         }
+    }
+
+    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
+        &snapshot.admins
+    }
+
+    fn hot(hot: &Hot) -> &HotRows<Row> {
+        &hot.admins
     }
 }

@@ -1,10 +1,13 @@
 //! 도서 재고: name, edition and stock of each book.
 
-use crate::page::{Page, PageRequest, SortColumn};
+use crate::hot::{Hot, HotRows};
+use crate::list::{Facts, ListRequest, Listed, Page};
+use crate::memory::{Shelf, Snapshot};
 use crate::reader::{At, Reader, ReaderError};
 use crate::search;
 use crate::value::{self, Unreadable};
 use crate::view::{Column, Happening, View};
+use crate::whole::Rows;
 use domain::Timestamp;
 use domain::book::{BookEvent, BookId, BookName, Edition, Stock};
 
@@ -31,19 +34,6 @@ pub struct Row {
     pub occurred_at: Timestamp,
 }
 
-/// What a list can be sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SortBy {
-    /// The book's id.
-    BookId,
-    /// Its name, by the code points of its characters.
-    Name,
-    /// Its edition.
-    Version,
-    /// Its copies in stock.
-    Stock,
-}
-
 /// The book, if it is known.
 ///
 /// # Errors
@@ -52,12 +42,20 @@ pub async fn by_id(reader: &Reader, book: BookId) -> Result<At<Option<Row>>, Rea
     reader.by_id::<BookStock>(book).await
 }
 
-/// A page of all books.
+/// A part of the list.
 ///
 /// # Errors
 /// [`ReaderError`].
-pub async fn page(reader: &Reader, request: &PageRequest<SortBy>) -> Result<At<Page<Row>>, ReaderError> {
-    reader.page::<BookStock, _>(request).await
+pub async fn list(reader: &Reader, request: &ListRequest) -> Result<At<Page<Row>>, ReaderError> {
+    reader.list::<BookStock>(request).await
+}
+
+/// All of the list, whatever place and size are asked for.
+///
+/// # Errors
+/// [`ReaderError`].
+pub async fn whole(reader: &Reader, request: &ListRequest) -> Result<At<Rows<Row>>, ReaderError> {
+    reader.whole::<BookStock>(request).await
 }
 
 impl View for BookStock {
@@ -156,13 +154,27 @@ impl View for BookStock {
     }
 }
 
-impl SortColumn for SortBy {
-    fn name(self) -> &'static str {
-        match self {
-            Self::BookId => "book_id",
-            Self::Name => "name",
-            Self::Version => "version",
-            Self::Stock => "stock",
+impl Listed for BookStock {
+    const NAMES: &'static str = "name";
+    const VERSIONS: &'static str = "version";
+    const STOCKS: &'static str = "stock";
+
+    fn facts(row: &Row) -> Facts<'_> {
+        Facts {
+            book_id: row.book_id,
+            name: row.name.as_ref(),
+            version: row.version,
+            stock: row.stock,
+            position: row.position,
+            occurred_at: row.occurred_at,
         }
+    }
+
+    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
+        &snapshot.books
+    }
+
+    fn hot(hot: &Hot) -> &HotRows<Row> {
+        &hot.books
     }
 }

@@ -3,7 +3,7 @@
 //! Case, the way a Korean syllable is composed, and spaces do not count: 해리포터 finds 해리 포터. Initial consonants
 //! (초성) find a name too: ㅎㄹㅍㅌ.
 
-use domain::book::BookName;
+use domain::book::{BookId, BookName};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// The initial consonants of Korean syllables, in the order of the syllables in Unicode.
@@ -16,6 +16,27 @@ const INITIALS: [char; 19] = [
 const FIRST_SYLLABLE: u32 = 0xAC00;
 const SYLLABLES: u32 = 11_172;
 const WITH_ONE_INITIAL: u32 = 588;
+
+/// What a book is looked for by: a part of its name, or its id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Words {
+    pub(crate) folded: String,
+    pub(crate) book_id: Option<BookId>,
+}
+
+impl Words {
+    /// What somebody typed; nothing, if that is blank.
+    #[must_use]
+    pub fn typed(text: &str) -> Option<Self> {
+        let folded = fold(text);
+        let book_id = folded.parse().ok().and_then(|number: u64| BookId::try_from(number).ok());
+        (!folded.is_empty()).then_some(Self { folded, book_id })
+    }
+
+    pub(crate) fn find(&self, book_id: BookId, key: &str) -> bool {
+        key.contains(&self.folded) || self.book_id == Some(book_id)
+    }
+}
 
 /// What is searched for a name: its folded form, and then, if that is another, the same with each syllable's initial
 /// consonant for the syllable. Names have no line breaks, so that nothing matches across.

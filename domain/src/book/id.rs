@@ -19,6 +19,9 @@ pub struct BookId(u64);
 pub struct BookIdError(String);
 
 impl BookId {
+    /// The last id there is.
+    pub const MAX: Self = Self(MAX);
+
     /// The book's stream.
     #[must_use]
     pub fn stream(self) -> String {

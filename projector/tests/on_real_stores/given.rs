@@ -6,7 +6,7 @@ use axum::extract::Request;
 use domain::Timestamp;
 use domain::book::{BookEvent, BookId, Renewed, Warehoused};
 use projector::Settings;
-use read_model::{PageRequest, Reader, ReaderOptions, admin_list, book_stock};
+use read_model::{Filter, ListRequest, Place, Reader, ReaderOptions, admin_list, book_stock};
 use service_kit::Health;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -75,8 +75,10 @@ pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
 
 /// The stocks of all books, the same in both views.
 pub(crate) async fn stocks(reader: &Reader) -> Vec<(u64, u32)> {
-    let stocks = book_stock::page(reader, &PageRequest { page: 0, size: 10_000, sort: vec![] }).await;
-    let admins = admin_list::page(reader, &PageRequest { page: 0, size: 10_000, sort: vec![] }).await;
+    let request =
+        ListRequest { filter: Filter::default(), sort: vec![], place: Place::Page(0), size: 10_000 };
+    let stocks = book_stock::list(reader, &request).await;
+    let admins = admin_list::list(reader, &request).await;
     let (stocks, admins) = (stocks.unwrap().value.rows, admins.unwrap().value.rows);
     let stocks: Vec<_> = stocks.iter().map(|row| (row.book_id.get(), row.stock)).collect();
     let admins: Vec<_> = admins.iter().map(|row| (row.book_id.get(), row.book_stock)).collect();

@@ -1,49 +1,65 @@
 //! 관리자 목록: `GET /admins` and `GET /admins/{bookId}`.
 
-use super::consistency::Freshness;
-use super::etag::ETag;
-use super::hal::{Collection, Links};
-use super::inquiry::Inquiry;
-use super::paging::{self, PageNumbers, Sortable};
-use super::path::BookPath;
+use super::asked::Sortable;
+use super::hal::Links;
 use super::profile;
-use crate::problem;
-use axum::extract::State;
+use super::shown::Shown;
 use axum::response::Response;
-use read_model::Reader;
-use read_model::admin_list::{self, Row, SortBy};
+use read_model::admin_list::{self, Row};
+use read_model::{At, BookId, Column, ListRequest, Page, Reader, ReaderError, Rows};
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
-use service_kit::{Origin, Problem};
+use service_kit::Origin;
 
-const SORTABLE: &Sortable<SortBy> =
-    &[("bookId", SortBy::BookId), ("bookStock", SortBy::BookStock), ("bookVersion", SortBy::BookVersion)];
+/// The view as it is shown.
+pub(super) struct Admins;
 
-pub(super) async fn one(
-    State(reader): State<Reader>,
-    book: BookPath,
-    mut inquiry: Inquiry,
-) -> Result<Response, Problem> {
-    let freshness = Freshness::of(&mut inquiry.parameters)?;
-    inquiry.parameters.refuse_others()?;
-    let book_id = book.id()?;
-    let found = freshness.read(&reader, || admin_list::by_id(&reader, book_id)).await?;
-    let row = found.value.as_ref().ok_or_else(|| problem::no_book_yet(&book, found.position))?;
-    let etag = ETag::of_row(row.revision, found.generation);
-    inquiry.answer(&found, &etag, &Admin { row, origin: &inquiry.origin })
-}
+impl Shown for Admins {
+    type Row = Row;
 
-pub(super) async fn list(State(reader): State<Reader>, mut inquiry: Inquiry) -> Result<Response, Problem> {
-    let freshness = Freshness::of(&mut inquiry.parameters)?;
-    let request = paging::page_request(&mut inquiry.parameters, SORTABLE)?;
-    inquiry.parameters.refuse_others()?;
-    let found = freshness.read(&reader, || admin_list::page(&reader, &request)).await?;
-    let Inquiry { origin, parameters, .. } = &inquiry;
-    let etag = ETag::of_list(&format!("/admins{}", parameters.query()), found.generation, found.position);
-    let numbers = PageNumbers::new(&request, found.value.total);
-    let mut links = numbers.links(origin, "/admins", parameters);
-    links.add("profile", origin.href("/profile/admins"));
-    let rows = found.value.rows.iter().map(|row| Admin { row, origin }).collect();
-    inquiry.answer(&found, &etag, &Collection::new("admins", rows, links, numbers))
+    const PATH: &'static str = "/admins";
+    const LIST: &'static str = "admins";
+    const PROFILE: &'static str = "/profile/admins";
+    const SORTABLE: &'static Sortable = &[
+        ("bookId", Column::BookId),
+        ("bookName", Column::Name),
+        ("bookStock", Column::Stock),
+        ("bookVersion", Column::Version),
+        ("position", Column::Position),
+    ];
+    const FIELDS: &'static [&'static str] =
+        &["bookId", "bookName", "bookStock", "bookVersion", "revision", "position", "occurredAt"];
+
+    async fn one(reader: &Reader, book: BookId) -> Result<At<Option<Row>>, ReaderError> {
+        admin_list::by_id(reader, book).await
+    }
+
+    async fn list(reader: &Reader, request: &ListRequest) -> Result<At<Page<Row>>, ReaderError> {
+        admin_list::list(reader, request).await
+    }
+
+    async fn whole(reader: &Reader, request: &ListRequest) -> Result<At<Rows<Row>>, ReaderError> {
+        admin_list::whole(reader, request).await
+    }
+
+    fn revision(row: &Row) -> u64 {
+        row.revision
+    }
+
+    fn json<'a>(row: &'a Row, origin: Option<&'a Origin>) -> impl Serialize + 'a {
+        Admin { row, origin }
+    }
+
+    fn values(row: &Row) -> Vec<String> {
+        vec![
+            row.book_id.to_string(),
+            row.book_name.clone().map(String::from).unwrap_or_default(),
+            row.book_stock.to_string(),
+            row.book_version.to_string(),
+            row.revision.to_string(),
+            row.position.to_string(),
+            row.occurred_at.to_string(),
+        ]
+    }
 }
 
 pub(super) async fn profile() -> Response {
@@ -65,15 +81,17 @@ pub(super) async fn profile() -> Response {
 /// A row of the list on the wire.
 struct Admin<'a> {
     row: &'a Row,
-    origin: &'a Origin,
+    origin: Option<&'a Origin>,
 }
 
 impl Serialize for Admin<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { row, origin } = self;
         let mut admin = serializer.serialize_struct("Admin", 8)?;
-        let href = origin.href(&format!("/admins/{}", row.book_id));
-        admin.serialize_field("_links", &Links::of_row("admin", href))?;
+        if let Some(origin) = origin {
+            let href = origin.href(&format!("/admins/{}", row.book_id));
+            admin.serialize_field("_links", &Links::of_row("admin", href))?;
+        }
         admin.serialize_field("bookId", &row.book_id)?;
         admin.serialize_field("bookName", &row.book_name)?;
         admin.serialize_field("bookStock", &row.book_stock)?;

@@ -1,53 +1,65 @@
 //! 도서 재고: `GET /books` and `GET /books/{bookId}`.
 
-use super::consistency::Freshness;
-use super::etag::ETag;
-use super::hal::{Collection, Links};
-use super::inquiry::Inquiry;
-use super::paging::{self, PageNumbers, Sortable};
-use super::path::BookPath;
+use super::asked::Sortable;
+use super::hal::Links;
 use super::profile;
-use crate::problem;
-use axum::extract::State;
+use super::shown::Shown;
 use axum::response::Response;
-use read_model::Reader;
-use read_model::book_stock::{self, Row, SortBy};
+use read_model::book_stock::{self, Row};
+use read_model::{At, BookId, Column, ListRequest, Page, Reader, ReaderError, Rows};
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
-use service_kit::{Origin, Problem};
+use service_kit::Origin;
 
-const SORTABLE: &Sortable<SortBy> = &[
-    ("bookId", SortBy::BookId),
-    ("name", SortBy::Name),
-    ("stock", SortBy::Stock),
-    ("version", SortBy::Version),
-];
+/// The view as it is shown.
+pub(super) struct Books;
 
-pub(super) async fn one(
-    State(reader): State<Reader>,
-    book: BookPath,
-    mut inquiry: Inquiry,
-) -> Result<Response, Problem> {
-    let freshness = Freshness::of(&mut inquiry.parameters)?;
-    inquiry.parameters.refuse_others()?;
-    let book_id = book.id()?;
-    let found = freshness.read(&reader, || book_stock::by_id(&reader, book_id)).await?;
-    let row = found.value.as_ref().ok_or_else(|| problem::no_book_yet(&book, found.position))?;
-    let etag = ETag::of_row(row.revision, found.generation);
-    inquiry.answer(&found, &etag, &Book { row, origin: &inquiry.origin })
-}
+impl Shown for Books {
+    type Row = Row;
 
-pub(super) async fn list(State(reader): State<Reader>, mut inquiry: Inquiry) -> Result<Response, Problem> {
-    let freshness = Freshness::of(&mut inquiry.parameters)?;
-    let request = paging::page_request(&mut inquiry.parameters, SORTABLE)?;
-    inquiry.parameters.refuse_others()?;
-    let found = freshness.read(&reader, || book_stock::page(&reader, &request)).await?;
-    let Inquiry { origin, parameters, .. } = &inquiry;
-    let etag = ETag::of_list(&format!("/books{}", parameters.query()), found.generation, found.position);
-    let numbers = PageNumbers::new(&request, found.value.total);
-    let mut links = numbers.links(origin, "/books", parameters);
-    links.add("profile", origin.href("/profile/books"));
-    let rows = found.value.rows.iter().map(|row| Book { row, origin }).collect();
-    inquiry.answer(&found, &etag, &Collection::new("books", rows, links, numbers))
+    const PATH: &'static str = "/books";
+    const LIST: &'static str = "books";
+    const PROFILE: &'static str = "/profile/books";
+    const SORTABLE: &'static Sortable = &[
+        ("bookId", Column::BookId),
+        ("name", Column::Name),
+        ("stock", Column::Stock),
+        ("version", Column::Version),
+        ("position", Column::Position),
+    ];
+    const FIELDS: &'static [&'static str] =
+        &["bookId", "name", "stock", "version", "revision", "position", "occurredAt"];
+
+    async fn one(reader: &Reader, book: BookId) -> Result<At<Option<Row>>, ReaderError> {
+        book_stock::by_id(reader, book).await
+    }
+
+    async fn list(reader: &Reader, request: &ListRequest) -> Result<At<Page<Row>>, ReaderError> {
+        book_stock::list(reader, request).await
+    }
+
+    async fn whole(reader: &Reader, request: &ListRequest) -> Result<At<Rows<Row>>, ReaderError> {
+        book_stock::whole(reader, request).await
+    }
+
+    fn revision(row: &Row) -> u64 {
+        row.revision
+    }
+
+    fn json<'a>(row: &'a Row, origin: Option<&'a Origin>) -> impl Serialize + 'a {
+        Book { row, origin }
+    }
+
+    fn values(row: &Row) -> Vec<String> {
+        vec![
+            row.book_id.to_string(),
+            row.name.clone().map(String::from).unwrap_or_default(),
+            row.stock.to_string(),
+            row.version.to_string(),
+            row.revision.to_string(),
+            row.position.to_string(),
+            row.occurred_at.to_string(),
+        ]
+    }
 }
 
 pub(super) async fn profile() -> Response {
@@ -69,15 +81,17 @@ pub(super) async fn profile() -> Response {
 /// A book on the wire.
 struct Book<'a> {
     row: &'a Row,
-    origin: &'a Origin,
+    origin: Option<&'a Origin>,
 }
 
 impl Serialize for Book<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { row, origin } = self;
         let mut book = serializer.serialize_struct("Book", 8)?;
-        let href = origin.href(&format!("/books/{}", row.book_id));
-        book.serialize_field("_links", &Links::of_row("book", href))?;
+        if let Some(origin) = origin {
+            let href = origin.href(&format!("/books/{}", row.book_id));
+            book.serialize_field("_links", &Links::of_row("book", href))?;
+        }
         book.serialize_field("bookId", &row.book_id)?;
         book.serialize_field("name", &row.name)?;
         book.serialize_field("stock", &row.stock)?;

@@ -17,6 +17,9 @@ const MAX_WAIT_MS: u64 = 10_000;
 /// have lost its last moments.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long to wait before looking again whether there is still a database to wait for.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// How fresh an answer has to be, and how long its reader waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Freshness {
@@ -55,12 +58,14 @@ impl Freshness {
             if answer.position >= self.min_position {
                 return Ok(answer);
             }
+            if answer.stale {
+                return Err(problem::out(answer.position));
+            }
             tokio::time::sleep(pause).await;
             let left = deadline.saturating_duration_since(Instant::now());
-            let reached = reader.wait_for(self.min_position, left).await;
-            if reached.is_err() || left.is_zero() {
-                let position = reached.map_or_else(|behind| behind.position, |()| answer.position);
-                return Err(problem::behind(self.min_position, position.max(answer.position)));
+            let reached = reader.wait_for(self.min_position, left.min(LOOK)).await;
+            if reached.is_err() && left <= LOOK {
+                return Err(problem::behind(self.min_position, answer.position.max(reader.position())));
             }
             pause = PAUSE;
         }

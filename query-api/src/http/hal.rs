@@ -1,6 +1,5 @@
 //! HAL, `application/hal+json`: the form of every answer.
 
-use super::paging::PageNumbers;
 use serde::Serialize;
 use service_kit::Problem;
 use std::collections::BTreeMap;
@@ -33,17 +32,17 @@ impl Links {
 
 /// A page of a list.
 #[derive(Serialize)]
-pub(super) struct Collection<Row> {
+pub(super) struct Collection<Row, Numbers> {
     #[serde(rename = "_embedded")]
     embedded: BTreeMap<&'static str, Vec<Row>>,
     #[serde(rename = "_links")]
     links: Links,
-    page: PageNumbers,
+    page: Numbers,
 }
 
-impl<Row> Collection<Row> {
+impl<Row, Numbers> Collection<Row, Numbers> {
     /// The rows of a page under `name`.
-    pub(super) fn new(name: &'static str, rows: Vec<Row>, links: Links, page: PageNumbers) -> Self {
+    pub(super) fn new(name: &'static str, rows: Vec<Row>, links: Links, page: Numbers) -> Self {
         Self { embedded: BTreeMap::from([(name, rows)]), links, page }
     }
 }

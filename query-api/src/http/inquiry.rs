@@ -1,13 +1,15 @@
-//! One request for what the read models hold, and the form of its answer.
+//! What every query needs of its request, and what every answer says of itself.
 
 use super::etag::ETag;
 use super::hal;
+use super::media::Media;
 use super::parameters::Parameters;
-use crate::headers::POSITION;
+use crate::headers::{AGE, POSITION, STALE};
+use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use read_model::At;
 use serde::Serialize;
 use service_kit::{Origin, Problem};
@@ -16,6 +18,7 @@ use service_kit::{Origin, Problem};
 pub(super) struct Inquiry {
     pub(super) origin: Origin,
     pub(super) parameters: Parameters,
+    pub(super) media: Media,
     headers: HeaderMap,
 }
 
@@ -27,16 +30,39 @@ impl Inquiry {
         etag: &ETag,
         resource: &impl Serialize,
     ) -> Result<Response, Problem> {
-        let facts = [
-            (header::ETAG, etag.to_string()),
-            (POSITION, found.position.to_string()),
-            // Whoever keeps it asks each time whether it still holds, which costs little with the tag.
-            (header::CACHE_CONTROL, "no-cache".to_owned()),
-        ];
-        if etag.is_known(&self.headers) {
-            return Ok((StatusCode::NOT_MODIFIED, facts).into_response());
+        self.answer_as(found, etag, hal::MEDIA_TYPE, || Ok(hal::document(resource)?.into()))
+    }
+
+    /// Answers with `body`, unless the client has it already.
+    pub(super) fn answer_as<T>(
+        &self,
+        found: &At<T>,
+        etag: &ETag,
+        content_type: &'static str,
+        body: impl FnOnce() -> Result<Body, Problem>,
+    ) -> Result<Response, Problem> {
+        let known = etag.is_known(&self.headers);
+        let mut response = Response::new(if known { Body::empty() } else { body()? });
+        let headers = response.headers_mut();
+        let mut tell = |name: HeaderName, text: &str| {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        };
+        tell(header::ETAG, &etag.to_string());
+        tell(POSITION, &found.position.to_string());
+        tell(AGE, &found.age.as_millis().to_string());
+        if found.stale {
+            tell(STALE, "true");
         }
-        Ok((facts, [(header::CONTENT_TYPE, hal::MEDIA_TYPE)], hal::document(resource)?).into_response())
+        // Whoever keeps it asks each time whether it still holds, which costs little with the tag.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if known {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        Ok(response)
     }
 }
 
@@ -44,10 +70,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Inquiry {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Ok(Self {
-            origin: Origin::from_request_parts(parts, state).await?,
-            parameters: Parameters::from_request_parts(parts, state).await?,
-            headers: parts.headers.clone(),
-        })
+        let origin = Origin::from_request_parts(parts, state).await?;
+        let parameters = Parameters::from_request_parts(parts, state).await?;
+        let media = Media::accepted(&parts.headers);
+        // Nothing after this needs them any more.
+        Ok(Self { origin, parameters, media, headers: std::mem::take(&mut parts.headers) })
     }
 }

@@ -1,63 +1,11 @@
-//! Pages of a list, in the words of Spring Data: `page` from 0, `size`, `sort=stock,desc`.
+//! The pages of a list, and the parts of a walk through it, with the links between them.
 
+use super::cursor;
 use super::hal::Links;
 use super::parameters::Parameters;
-use crate::problem;
-use read_model::{Order, PageRequest};
+use read_model::Mark;
 use serde::Serialize;
-use service_kit::{Origin, Problem, text};
-
-/// The rows of a page if nobody says how many.
-const DEFAULT_SIZE: u64 = 20;
-
-/// The most rows that a page can have.
-const MAX_SIZE: u64 = 1_000;
-
-/// The fields, by their names on the wire, that a list can be sorted by.
-pub(super) type Sortable<Column> = [(&'static str, Column)];
-
-/// Reads which page is asked for.
-pub(super) fn page_request<Column: Copy>(
-    parameters: &mut Parameters,
-    sortable: &Sortable<Column>,
-) -> Result<PageRequest<Column>, Problem> {
-    let page = parameters.number("page")?.unwrap_or(0);
-    let size = parameters.number("size")?.unwrap_or(DEFAULT_SIZE);
-    let size = u32::try_from(size).ok().filter(|_| (1..=MAX_SIZE).contains(&size)).ok_or_else(|| {
-        let reason = text!(
-            en: "1 to {MAX_SIZE} rows fit on a page, not {size}",
-            ko: "한 쪽에는 1줄부터 {MAX_SIZE}줄까지 담을 수 있습니다(받은 값: {size})"
-        );
-        problem::invalid_parameter("size", &reason)
-    })?;
-    let mut sort = Vec::new();
-    for value in parameters.all("sort") {
-        sort.extend(sort_by(value, sortable)?);
-    }
-    Ok(PageRequest { page, size, sort })
-}
-
-/// `field`, `field,desc` or `field,other,desc`: the last word may be a direction, which is for all of them.
-fn sort_by<Column: Copy>(value: &str, sortable: &Sortable<Column>) -> Result<Vec<(Column, Order)>, Problem> {
-    let (fields, order) = match value.rsplit_once(',') {
-        Some((fields, last)) if last.eq_ignore_ascii_case("asc") => (fields, Order::Ascending),
-        Some((fields, last)) if last.eq_ignore_ascii_case("desc") => (fields, Order::Descending),
-        _ => (value, Order::Ascending),
-    };
-    let column = |field: &str| {
-        let found = sortable.iter().find(|(name, _)| *name == field);
-        found.map(|(_, column)| (*column, order)).ok_or_else(|| {
-            let names: Vec<_> = sortable.iter().map(|(name, _)| *name).collect();
-            let names = names.join(", ");
-            let reason = text!(
-                en: "{field:?} is no field to sort by; {names} are, with ,asc or ,desc after them",
-                ko: "{field:?} 필드로는 정렬할 수 없습니다. 정렬할 수 있는 필드: {names} (뒤에 ,asc 나 ,desc)"
-            );
-            problem::invalid_parameter("sort", &reason)
-        })
-    };
-    fields.split(',').map(column).collect()
-}
+use service_kit::Origin;
 
 /// Which page of how many an answer is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,9 +18,8 @@ pub(super) struct PageNumbers {
 }
 
 impl PageNumbers {
-    pub(super) fn new<Column>(request: &PageRequest<Column>, total_elements: u64) -> Self {
-        let size = request.size;
-        Self { size, total_elements, total_pages: total_elements.div_ceil(size.into()), number: request.page }
+    pub(super) fn new(number: u64, size: u32, total_elements: u64) -> Self {
+        Self { size, total_elements, total_pages: total_elements.div_ceil(size.into()), number }
     }
 
     /// Links to this page and to those around it, as far as there are any. All of them ask what this request asks.
@@ -80,8 +27,11 @@ impl PageNumbers {
         let last = self.total_pages.saturating_sub(1);
         let mut links = Links::default();
         links.add("self", origin.href(&format!("{path}{}", parameters.query())));
-        let mut page = |relation, number| {
-            links.add(relation, origin.href(&format!("{path}{}", parameters.query_of_page(number))));
+        let mut page = |relation, number: u64| {
+            links.add(
+                relation,
+                origin.href(&format!("{path}{}", parameters.query_with("page", &number.to_string()))),
+            );
         };
         if self.total_pages > 1 || self.number > 0 {
             page("first", 0);
@@ -97,70 +47,45 @@ impl PageNumbers {
     }
 }
 
+/// How long a part of a walk is. The whole is not counted: that would cost more than the part.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Part {
+    pub(super) size: u32,
+}
+
+/// Links to this part of a walk, to its beginning, and to the next part if there is one.
+pub(super) fn links_of_walk(
+    next: Option<&Mark>,
+    origin: &Origin,
+    path: &str,
+    parameters: &Parameters,
+) -> Links {
+    let mut links = Links::default();
+    links.add("self", origin.href(&format!("{path}{}", parameters.query())));
+    let mut part = |relation, token: &str| {
+        links.add(relation, origin.href(&format!("{path}{}", parameters.query_with("cursor", token))));
+    };
+    part("first", "");
+    if let Some(mark) = next {
+        part("next", &cursor::write(mark));
+    }
+    links
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::asked;
     use super::*;
     use axum::extract::FromRequestParts as _;
     use axum::http::Request;
-
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    enum Column {
-        Name,
-        Stock,
-    }
-
-    const SORTABLE: &Sortable<Column> = &[("name", Column::Name), ("stock", Column::Stock)];
-
-    fn asked(query: &str) -> Result<PageRequest<Column>, Problem> {
-        page_request(&mut Parameters::from(query), SORTABLE)
-    }
-
-    #[test]
-    fn a_list_begins_with_its_first_twenty_rows() {
-        assert_eq!(asked("").unwrap(), PageRequest { page: 0, size: 20, sort: Vec::new() });
-    }
-
-    #[test]
-    fn a_page_has_one_to_a_thousand_rows() {
-        for (query, valid) in [("size=1", true), ("size=1000", true), ("size=0", false), ("size=1001", false)]
-        {
-            assert_eq!(asked(query).is_ok(), valid, "{query}");
-        }
-        assert!(asked("size=4294967297").is_err());
-    }
-
-    #[test]
-    fn sorting_is_by_known_fields_in_either_direction() {
-        use Column::{Name, Stock};
-        use Order::{Ascending, Descending};
-        for (query, sort) in [
-            ("sort=stock", vec![(Stock, Ascending)]),
-            ("sort=stock,desc", vec![(Stock, Descending)]),
-            ("sort=stock,ASC", vec![(Stock, Ascending)]),
-            ("sort=name,stock,desc", vec![(Name, Descending), (Stock, Descending)]),
-            ("sort=stock,desc&sort=name", vec![(Stock, Descending), (Name, Ascending)]),
-        ] {
-            assert_eq!(asked(query).unwrap().sort, sort, "{query}");
-        }
-        for query in [
-            "sort=",
-            "sort=,",
-            "sort=desc",
-            "sort=Stock",
-            "sort=stock,down",
-            "sort=stock;drop+table",
-            "sort=stock,desc,",
-        ] {
-            assert_eq!(asked(query).unwrap_err().name(), "invalid-parameter", "{query}");
-        }
-    }
 
     async fn links(query: &str, total: u64) -> Vec<(String, String)> {
         let mut parts = Request::get("/").header("host", "h").body(()).unwrap().into_parts().0;
         let origin = Origin::from_request_parts(&mut parts, &()).await.unwrap();
         let mut parameters = Parameters::from(query);
-        let request = page_request(&mut parameters, SORTABLE).unwrap();
-        let links = PageNumbers::new(&request, total).links(&origin, "/books", &parameters);
+        let page = parameters.number("page").unwrap().unwrap_or(0);
+        let size = asked::size_of(parameters.number("size").unwrap()).unwrap();
+        let links = PageNumbers::new(page, size, total).links(&origin, "/books", &parameters);
         let links = serde_json::to_value(links).unwrap();
         let href = |link: &serde_json::Value| link["href"].as_str().unwrap().replace("http://h/books", "");
         links.as_object().unwrap().iter().map(|(relation, link)| (relation.clone(), href(link))).collect()

@@ -4,6 +4,7 @@
 use crate::problem;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use service_kit::{Problem, text};
 
 /// The parameters of a request, in the order they came.
@@ -16,15 +17,7 @@ pub(super) struct Parameters {
 impl Parameters {
     /// The whole number that `name` is set to, if it is set.
     pub(super) fn number(&mut self, name: &'static str) -> Result<Option<u64>, Problem> {
-        let mut given = self.all(name);
-        let (first, second) = (given.next(), given.next());
-        if second.is_some() {
-            return Err(problem::invalid_parameter(
-                name,
-                &text!(en: "it is given twice", ko: "두 번 나옵니다"),
-            ));
-        }
-        let Some(text) = first else { return Ok(None) };
+        let Some(text) = self.text(name)? else { return Ok(None) };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         digits.then(|| text.parse().ok()).flatten().map(Some).ok_or_else(|| {
             let reason = text!(
@@ -33,6 +26,19 @@ impl Parameters {
             );
             problem::invalid_parameter(name, &reason)
         })
+    }
+
+    /// What `name` is set to, if it is set.
+    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<&str>, Problem> {
+        let mut given = self.all(name);
+        let (first, second) = (given.next(), given.next());
+        if second.is_some() {
+            return Err(problem::invalid_parameter(
+                name,
+                &text!(en: "it is given twice", ko: "두 번 나옵니다"),
+            ));
+        }
+        Ok(first)
     }
 
     /// Each value of `name`, which may be given any number of times.
@@ -58,22 +64,23 @@ impl Parameters {
         }
     }
 
-    /// The query string, with its question mark if there is anything to ask. What was read by then is plain ASCII and
-    /// needs no escapes.
+    /// The query string, with its question mark if there is anything to ask.
     pub(super) fn query(&self) -> String {
         query(self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
-    /// The query string of another page of the same list.
-    pub(super) fn query_of_page(&self, page: u64) -> String {
-        let page = page.to_string();
-        let others = self.pairs.iter().filter(|(name, _)| name != "page");
+    /// The query string with another value of `name`, and all else as it is.
+    pub(super) fn query_with(&self, name: &str, value: &str) -> String {
+        let others = self.pairs.iter().filter(|(known, _)| known != name);
         query(
-            std::iter::once(("page", page.as_str()))
-                .chain(others.map(|(name, value)| (name.as_str(), value.as_str()))),
+            std::iter::once((name, value)).chain(others.map(|(name, value)| (name.as_str(), value.as_str()))),
         )
     }
 }
+
+/// What has to be escaped in a query string, with the brackets that would spoil a link in a text.
+const ESCAPED: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'=').add(b'>');
 
 fn query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = String::new();
@@ -81,7 +88,7 @@ fn query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
         text.push(if text.is_empty() { '?' } else { '&' });
         text.push_str(name);
         text.push('=');
-        text.push_str(value);
+        text.extend(utf8_percent_encode(value, ESCAPED));
     }
     text
 }
@@ -145,8 +152,14 @@ mod tests {
     fn another_page_keeps_all_else_that_was_asked_for() {
         let parameters = Parameters::from("size=10&page=4&sort=stock,desc&sort=name");
         assert_eq!(parameters.query(), "?size=10&page=4&sort=stock,desc&sort=name");
-        assert_eq!(parameters.query_of_page(5), "?page=5&size=10&sort=stock,desc&sort=name");
+        assert_eq!(parameters.query_with("page", "5"), "?page=5&size=10&sort=stock,desc&sort=name");
         assert_eq!(Parameters::from("").query(), "");
-        assert_eq!(Parameters::from("").query_of_page(1), "?page=1");
+        assert_eq!(Parameters::from("").query_with("page", "1"), "?page=1");
+    }
+
+    #[test]
+    fn what_was_escaped_stays_so_in_links() {
+        let parameters = Parameters::from("q=a%26size=1%2B+%ED%95%B4%23");
+        assert_eq!(parameters.query(), "?q=a%26size%3D1%2B%20%ED%95%B4%23");
     }
 }

@@ -5,10 +5,19 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 /// The parameters of every list.
-const LIST_PARAMETERS: [(&str, &str); 5] = [
+const LIST_PARAMETERS: [(&str, &str); 11] = [
+    ("q", "A part of the name, or a bookId; case and spaces do not count, and initial consonants (초성) do."),
+    ("minStock", "How many copies there are at least."),
+    ("maxStock", "How many copies there are at most."),
+    ("version", "Which edition."),
+    ("changedSince", "A position or an RFC 3339 time that the last change came after."),
     ("page", "Which page, from 0."),
     ("size", "How many rows are on a page, 1 to 1000."),
     ("sort", "A field to sort by, with ,asc or ,desc after it; may be given again for the next field."),
+    (
+        "cursor",
+        "Where to go on, from the link next; empty for the beginning. For long lists, instead of page.",
+    ),
     ("minPosition", "The position that the answer must have reached, from the answer to a command."),
     ("wait", "How many milliseconds to wait for that position, at most 10000."),
 ];

@@ -60,6 +60,8 @@ impl Library {
     /// The same for the rows of a query.
     pub(crate) async fn put_all(&self, position: u64, books: &str) {
         self.sql(&format!("{}; NOTIFY bookstock_position, '{position}'", moved_on(position, books))).await;
+        let seen = self.get(&format!("/books?size=1&minPosition={position}&wait=10000")).await;
+        assert_eq!(seen.status, 200, "{}", seen.text);
     }
 
     /// The same, but nobody is told.
@@ -67,12 +69,14 @@ impl Library {
         self.sql(&moved_on(position, &format!("VALUES ({book})"))).await;
     }
 
-    /// Puts the read models back to an earlier position, as a crash that lost their last moments does.
+    /// Puts the read models back to an earlier position, as a crash that lost their last moments does, and waits until
+    /// that is seen.
     pub(crate) async fn lose_moments(&self, position: u64) {
         self.sql(&format!("UPDATE bookstock.projection SET position = {position}")).await;
+        self.query_api.stands_at(position).await;
     }
 
-    async fn sql(&self, statements: &str) {
+    pub(crate) async fn sql(&self, statements: &str) {
         let (client, connection) = tokio_postgres::connect(&self.database_url, NoTls).await.unwrap();
         tokio::spawn(connection);
         client.batch_execute(statements).await.unwrap();
@@ -106,8 +110,13 @@ fn moved_on(position: u64, books: &str) -> String {
 
 impl QueryApi {
     pub(crate) async fn start(database_url: &str) -> Self {
-        let settings =
-            Settings { database_url: database_url.to_owned(), read_database_url: None, pool_size: 4 };
+        Self::start_with(database_url, 200_000).await
+    }
+
+    /// With all books in memory up to so many.
+    pub(crate) async fn start_with(database_url: &str, memory_books: usize) -> Self {
+        let database_url = database_url.to_owned();
+        let settings = Settings { database_url, read_database_url: None, pool_size: 4, memory_books };
         let (health, stop) = (Health::default(), CancellationToken::new());
         let routes = query_api::routes(&settings, &health, stop.clone()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -118,6 +127,19 @@ impl QueryApi {
             stop.clone(),
         ));
         Self { base, client: client(), _stop: stop.drop_guard() }
+    }
+
+    /// Waits until this is the position that it answers from.
+    pub(crate) async fn stands_at(&self, position: u64) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let status = self.get("/status", &[]).await.json();
+            if status["position"].as_str() == Some(position.to_string().as_str()) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not at {position}: {status}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {

@@ -10,7 +10,7 @@ use read_model::database::Connection;
 use read_model::generation::active_or_first;
 use read_model::lease::{Checkpoint, Lease, WRITER_SETTINGS};
 use read_model::view::AnyView;
-use read_model::{Database, Happening, PageRequest, Reader, ReaderOptions, migrate};
+use read_model::{Database, Filter, Happening, ListRequest, Place, Reader, ReaderOptions, migrate};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -71,8 +71,10 @@ pub(crate) fn reader(url: &str) -> Reader {
 /// All rows of both views.
 pub(crate) async fn rows(url: &str) -> (Vec<book_stock::Row>, Vec<admin_list::Row>) {
     let reader = reader(url);
-    let stocks = book_stock::page(&reader, &PageRequest { page: 0, size: 10_000, sort: vec![] }).await;
-    let admins = admin_list::page(&reader, &PageRequest { page: 0, size: 10_000, sort: vec![] }).await;
+    let request =
+        ListRequest { filter: Filter::default(), sort: vec![], place: Place::Page(0), size: 10_000 };
+    let stocks = book_stock::list(&reader, &request).await;
+    let admins = admin_list::list(&reader, &request).await;
     (stocks.unwrap().value.rows, admins.unwrap().value.rows)
 }
 

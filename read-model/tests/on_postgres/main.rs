@@ -10,6 +10,7 @@ mod cluster;
 mod generations;
 mod given;
 mod leases;
+mod memory;
 mod reading;
 mod rights;
 mod writing;

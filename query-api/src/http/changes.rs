@@ -1,0 +1,141 @@
+//! What changes, as it changes: `GET /books/changes` and `GET /admins/changes`, as server-sent events.
+//!
+//! A message brings every book that changed since the one before, as it is now; its id is the position it brings a
+//! client to. So a client that comes back with the last id it saw misses nothing, however long it was away, and one
+//! that reads slowly gets fewer messages and never an old one. The first message comes at once and says where the
+//! client is. Nothing is kept for any client but its position.
+
+mod live;
+mod message;
+
+use super::inquiry::Inquiry;
+use super::shown::Shown;
+use super::state::Shared;
+use crate::problem;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use futures_util::stream;
+pub(super) use live::Live;
+use message::Message;
+use service_kit::{Problem, text};
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often a client hears something, also when nothing changes.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How long a client may take to read a message. It is told where to go on, and left alone.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
+/// `GET` of the changes of a view.
+pub(super) async fn changes<V: Shown>(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    mut inquiry: Inquiry,
+) -> Result<Response, Problem> {
+    let since = inquiry.parameters.number("since")?;
+    inquiry.parameters.refuse_others()?;
+    let last = match headers.get("last-event-id") {
+        None => None,
+        Some(value) => Some(position(value).ok_or_else(|| {
+            let reason = text!(
+                en: "it is not the id of a message, which is a position",
+                ko: "메시지의 id, 곧 위치가 아닙니다"
+            );
+            problem::invalid_parameter("Last-Event-ID", &reason)
+        })?),
+    };
+    let now = shared.reader.standing().ok_or_else(problem::not_read_yet)?;
+    let follower = Follower {
+        shared,
+        at: last.or(since).unwrap_or(now.position),
+        generation: now.generation,
+        begun: false,
+        handed_over: None,
+        ended: false,
+    };
+    let messages = stream::unfold(follower, |mut follower| async move {
+        let bytes = follower.next::<V>().await?;
+        Some((Ok::<_, Infallible>(bytes), follower))
+    });
+    let mut response = Response::new(Body::from_stream(messages));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A proxy that gathers answers would hold messages back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+fn position(value: &HeaderValue) -> Option<u64> {
+    let text = value.to_str().ok()?;
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// A client, and how far it is.
+struct Follower {
+    shared: Shared,
+    at: u64,
+    generation: i32,
+    begun: bool,
+    /// When it was given the last message.
+    handed_over: Option<Instant>,
+    ended: bool,
+}
+
+impl Follower {
+    /// What it is sent next; nothing when that was the last.
+    async fn next<V: Shown>(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        // It is asked for the next message when the one before has gone out.
+        if self.handed_over.is_some_and(|at| at.elapsed() > READ_WITHIN) {
+            self.ended = true;
+            return Some(message::dropped(self.at));
+        }
+        let next = self.message::<V>().await;
+        self.handed_over = Some(Instant::now());
+        next
+    }
+
+    async fn message<V: Shown>(&mut self) -> Option<Bytes> {
+        let mut beats = self.shared.live.beats();
+        let heartbeat = tokio::time::sleep(HEARTBEAT);
+        tokio::pin!(heartbeat);
+        loop {
+            let beat = *beats.borrow_and_update();
+            if self.begun && beat.generation != self.generation {
+                // The tables were made anew; the position may be the same, and the rows others.
+                self.generation = beat.generation;
+                self.at = beat.position;
+                return Some(message::reset(beat));
+            }
+            if !self.begun || beat.position > self.at {
+                match self.shared.live.since::<V>(&self.shared.reader, self.at, beat).await {
+                    Ok(message) => return Some(self.take(&message)),
+                    // The database is out and this is not in memory. It will come with a later beat.
+                    Err(error) => tracing::debug!(%error, "changes were not read"),
+                }
+            }
+            tokio::select! {
+                changed = beats.changed() => {
+                    changed.ok()?;
+                    if beats.borrow().closing {
+                        return None;
+                    }
+                }
+                () = &mut heartbeat => return Some(message::heartbeat()),
+            }
+        }
+    }
+
+    fn take(&mut self, message: &Message) -> Bytes {
+        self.begun = true;
+        self.at = self.at.max(message.position);
+        message.bytes.clone()
+    }
+}

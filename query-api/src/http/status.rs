@@ -1,0 +1,42 @@
+//! `GET /status`: where the read models stand, for people who watch.
+
+use super::state::Shared;
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+
+/// How things are. Before the database first answered, nothing is known of position and age.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    position: Option<String>,
+    age_ms: Option<u64>,
+    stale: bool,
+    generation: Option<i32>,
+    /// Where answers come from.
+    source: Source,
+    /// How many books are in memory.
+    books_in_memory: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Source {
+    Memory,
+    Database,
+}
+
+pub(super) async fn status(State(shared): State<Shared>) -> Response {
+    let standing = shared.reader.standing();
+    let status = Status {
+        position: standing.map(|at| at.position.to_string()),
+        age_ms: standing.map(|at| u64::try_from(at.age.as_millis()).unwrap_or(u64::MAX)),
+        stale: standing.is_none_or(|at| at.stale),
+        generation: standing.map(|at| at.generation),
+        source: if standing.is_some_and(|at| at.value.whole) { Source::Memory } else { Source::Database },
+        books_in_memory: standing.map_or(0, |at| at.value.books),
+    };
+    ([(header::CACHE_CONTROL, "no-store")], Json(status)).into_response()
+}

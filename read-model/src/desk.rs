@@ -1,0 +1,241 @@
+//! Asking PostgreSQL: bounded in time, as a role that cannot write, and each answer from one snapshot of the generation
+//! that serves.
+
+use crate::database::{Database, describe};
+use crate::generation::Schema;
+use crate::list::{ListRequest, Listed, Page};
+use crate::list_sql::ListSql;
+use crate::migrate::READER_ROLE;
+use crate::reader::ReaderError;
+use crate::value::{self, Unreadable};
+use crate::view::View;
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
+use domain::book::BookId;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{NoTls, Row};
+
+/// Which generation serves, and where it stands.
+pub(crate) const STANDING: &str = "SELECT active.generation, projection.position
+    FROM bookstock.active JOIN bookstock.projection USING (generation)";
+
+/// How often a query is tried when the generation that serves changes under it.
+const ATTEMPTS: usize = 3;
+
+/// A value, and where the read models stood when it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked<T> {
+    pub(crate) value: T,
+    pub(crate) position: u64,
+    pub(crate) generation: i32,
+}
+
+/// Connections for queries.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pool: Pool,
+    query_timeout: Duration,
+    /// The generation that served last; 0 before the first query.
+    generation: AtomicI32,
+}
+
+impl Desk {
+    pub(crate) fn new(database: &Database, pool_size: usize, query_timeout: Duration) -> Self {
+        let settings = settings(query_timeout);
+        let manager = Manager::from_config(
+            database.config("bookstock reader"),
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let set_up = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+            let settings = settings.clone();
+            Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
+        });
+        let pool = Pool::builder(manager).max_size(pool_size.max(1)).post_create(set_up).build();
+        #[allow(
+            clippy::expect_used,
+            reason = "building fails only for timeouts without a runtime, and none is set"
+        )]
+        let pool = pool.expect("a pool without timeouts can be built");
+        Self { pool, query_timeout, generation: AtomicI32::new(0) }
+    }
+
+    /// How long one query may take.
+    pub(crate) fn query_timeout(&self) -> Duration {
+        self.query_timeout
+    }
+
+    pub(crate) async fn ping(&self) -> Result<Asked<()>, ReaderError> {
+        let standing = |_| STANDING.to_owned();
+        self.ask(Question { sql: &standing, parameters: &[], kept: true }, |_| Ok(())).await
+    }
+
+    pub(crate) async fn by_id<V: View>(&self, book: BookId) -> Result<Asked<Option<V::Row>>, ReaderError> {
+        let sql = |schema: Schema| {
+            format!(
+                "SELECT {}, active.generation, projection.position
+                 FROM bookstock.active JOIN bookstock.projection USING (generation)
+                 LEFT JOIN {} AS v ON v.book_id = $1",
+                V::SELECT,
+                schema.table(V::NAME)
+            )
+        };
+        let book = value::bigint(book.get());
+        let question = Question { sql: &sql, parameters: &[(&book, Type::INT8)], kept: true };
+        self.ask(question, |rows| found::<V>(rows).next().transpose()).await
+    }
+
+    pub(crate) async fn list<V: Listed>(
+        &self,
+        request: &ListRequest,
+    ) -> Result<Asked<Page<V::Row>>, ReaderError> {
+        let mut list = ListSql::<V>::of(request);
+        let sql = list.part(request);
+        let parameters: Vec<_> =
+            list.parameters.iter().map(|(value, of)| (&**value as _, of.clone())).collect();
+        // Clients choose filter and order: a statement kept for each would cost every connection memory.
+        let question = Question { sql: &sql, parameters: &parameters, kept: false };
+        self.ask(question, |rows| {
+            let total: Option<i64> = rows.first().map_or(Ok(None), |row| value::read(row, row.len() - 3))?;
+            let mut page =
+                Page { rows: found::<V>(rows).collect::<Result<Vec<_>, _>>()?, total: None, next: None };
+            page.total = total.and_then(|total| u64::try_from(total).ok());
+            let size = usize::try_from(request.size).unwrap_or(usize::MAX);
+            let more = page.rows.len() > size;
+            page.rows.truncate(size);
+            if request.is_walk() && more {
+                page.next = page.rows.last().map(|last| request.mark(V::facts(last)));
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    /// Puts `question` to the generation that serves. The answer's own snapshot says which one that is: if it is
+    /// another than was asked, that one is asked instead.
+    async fn ask<T>(
+        &self,
+        question: Question<'_>,
+        read: impl Fn(&[Row]) -> Result<T, Unreadable>,
+    ) -> Result<Asked<T>, ReaderError> {
+        let deadline = Instant::now() + self.query_timeout;
+        for _ in 0..ATTEMPTS {
+            let asked = match self.generation.load(Ordering::Relaxed) {
+                0 => standing(&self.run(STANDING, &[], true, deadline).await?)?.0,
+                known => known,
+            };
+            let sql = (question.sql)(Schema::of(asked));
+            let rows = match self.run(&sql, question.parameters, question.kept, deadline).await {
+                Ok(rows) => rows,
+                Err(ReaderError::NotSetUp(_)) => {
+                    // It was dropped since it served.
+                    self.generation.store(0, Ordering::Relaxed);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let (generation, position) = standing(&rows)?;
+            self.generation.store(generation, Ordering::Relaxed);
+            if generation == asked {
+                return Ok(Asked { value: read(&rows)?, position, generation });
+            }
+        }
+        Err(ReaderError::Unavailable("the generation that serves keeps changing".to_owned()))
+    }
+
+    /// A connection, when there is one to spare in time.
+    pub(crate) async fn client(&self) -> Result<Object, ReaderError> {
+        self.client_until(Instant::now() + self.query_timeout).await
+    }
+
+    async fn client_until(&self, deadline: Instant) -> Result<Object, ReaderError> {
+        timeout_at(deadline, self.pool.get())
+            .await
+            .map_err(|_| late("had no connection to spare", self.query_timeout))?
+            .map_err(refused_connection)
+    }
+
+    async fn run(
+        &self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+        kept: bool,
+        deadline: Instant,
+    ) -> Result<Vec<Row>, ReaderError> {
+        let client = self.client_until(deadline).await?;
+        let answer = timeout_at(deadline, async {
+            if kept {
+                let statement = client.prepare_cached(sql).await?;
+                let parameters: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
+                client.query(&statement, &parameters).await
+            } else {
+                client.query_typed(sql, parameters).await
+            }
+        })
+        .await;
+        match answer {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(_) => {
+                // Another query on it would wait for this one's answer first.
+                drop(Object::take(client));
+                Err(late("did not answer", self.query_timeout))
+            }
+        }
+    }
+}
+
+/// One statement, which begins with the columns of a view and ends with [`STANDING`]'s.
+struct Question<'a> {
+    sql: &'a (dyn Fn(Schema) -> String + Sync),
+    parameters: &'a [(&'a (dyn ToSql + Sync), Type)],
+    /// Whether connections keep it prepared.
+    kept: bool,
+}
+
+/// Generation and position, the last two columns of any answer.
+pub(crate) fn standing(rows: &[Row]) -> Result<(i32, u64), ReaderError> {
+    let row = rows.first().ok_or_else(|| ReaderError::NotSetUp("no generation serves".to_owned()))?;
+    Ok((value::read(row, row.len() - 2)?, value::read_u64(row, row.len() - 1)?))
+}
+
+/// The rows of a view in an answer: when there is none, the outer join left one without a book id.
+fn found<V: View>(rows: &[Row]) -> impl Iterator<Item = Result<V::Row, Unreadable>> {
+    rows.iter().filter(|row| !matches!(row.try_get::<_, Option<i64>>(0), Ok(None))).map(V::read)
+}
+
+pub(crate) fn late(what: &str, limit: Duration) -> ReaderError {
+    ReaderError::Unavailable(format!("PostgreSQL {what} within {} ms", limit.as_millis()))
+}
+
+fn refused_connection(error: PoolError) -> ReaderError {
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => failed(&error),
+        other => ReaderError::Unavailable(other.to_string()),
+    }
+}
+
+pub(crate) fn failed(error: &tokio_postgres::Error) -> ReaderError {
+    let reason = describe(error);
+    match error.code() {
+        // The control tables, the generation's tables, or the role of readers is missing.
+        Some(
+            &SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME | &SqlState::INVALID_PARAMETER_VALUE,
+        ) => ReaderError::NotSetUp(reason),
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => ReaderError::Unavailable(format!(
+            "{reason}; let a superuser run once: GRANT {READER_ROLE} TO <the user of query-api>;"
+        )),
+        _ => ReaderError::Unavailable(reason),
+    }
+}
+
+/// How a reader's connection is set up: as the role that may only read, and bounded in time on the server too.
+pub(crate) fn settings(query_timeout: Duration) -> String {
+    format!(
+        "SET ROLE {READER_ROLE}; SET default_transaction_read_only = on; SET statement_timeout = {}",
+        query_timeout.as_millis()
+    )
+}

@@ -1,0 +1,100 @@
+//! What was asked for lately, of a store with too many books to hold them all.
+
+use crate::admin_list;
+use crate::book_stock;
+use crate::desk::Asked;
+use crate::list::{ListRequest, Page};
+use crate::memory::Latest;
+use crate::reader::{At, ReaderError};
+use domain::book::BookId;
+use moka::future::Cache;
+use std::sync::Arc;
+
+/// How many rows are kept of each view.
+const ROWS: u64 = 100_000;
+
+/// How many rows are kept in pages of each view.
+const ROWS_IN_PAGES: u64 = 100_000;
+
+/// Of both views.
+#[derive(Debug, Default)]
+pub(crate) struct Hot {
+    pub(crate) books: HotRows<book_stock::Row>,
+    pub(crate) admins: HotRows<admin_list::Row>,
+}
+
+type AskedPage<Row> = Arc<Asked<Page<Row>>>;
+
+/// Rows and pages of one view. Many who ask for the same at once ask the database once.
+#[derive(Debug)]
+pub(crate) struct HotRows<Row: Send + Sync + 'static> {
+    rows: Cache<(i32, BookId), Arc<Asked<Option<Row>>>>,
+    /// By the position they were asked at: later, a page may be another.
+    pages: Cache<(i32, u64, ListRequest), AskedPage<Row>>,
+    /// The last of each, for when the database is out.
+    last: Cache<ListRequest, AskedPage<Row>>,
+}
+
+impl<Row: Clone + Send + Sync + 'static> Default for HotRows<Row> {
+    fn default() -> Self {
+        fn weight<Key, Row>(_: &Key, page: &AskedPage<Row>) -> u32 {
+            u32::try_from(page.value.rows.len()).unwrap_or(u32::MAX).saturating_add(1)
+        }
+        Self {
+            rows: Cache::new(ROWS),
+            pages: Cache::builder().max_capacity(ROWS_IN_PAGES).weigher(weight).build(),
+            last: Cache::builder().max_capacity(ROWS_IN_PAGES).weigher(weight).build(),
+        }
+    }
+}
+
+impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
+    /// A row that is not among those that changed since the latest snapshot's `since`. So one that was read after that
+    /// is still as it was.
+    pub(crate) async fn row<Asking>(
+        &self,
+        book: BookId,
+        latest: &Latest,
+        ask: impl FnOnce() -> Asking,
+    ) -> Result<At<Option<Row>>, ReaderError>
+    where
+        Asking: Future<Output = Result<Asked<Option<Row>>, ReaderError>>,
+    {
+        let snapshot = &latest.snapshot;
+        let key = (snapshot.generation, book);
+        let holds = |asked: &Asked<Option<Row>>| asked.position >= snapshot.since;
+        if self.rows.get(&key).await.is_some_and(|known| !holds(&known)) {
+            self.rows.invalidate(&key).await;
+        }
+        let asking = async { ask().await.map(Arc::new) };
+        let asked = self.rows.try_get_with(key, asking).await.map_err(|error| ReaderError::clone(&error))?;
+        if asked.generation == snapshot.generation && asked.position <= snapshot.position {
+            return Ok(latest.at(asked.value.clone()));
+        }
+        Ok(latest.at_its_own(&asked))
+    }
+
+    /// A page as it is at the latest position; the last that was seen of it, if the database is out.
+    pub(crate) async fn page<Asking>(
+        &self,
+        request: &ListRequest,
+        latest: &Latest,
+        ask: impl FnOnce() -> Asking,
+    ) -> Result<At<Page<Row>>, ReaderError>
+    where
+        Asking: Future<Output = Result<Asked<Page<Row>>, ReaderError>>,
+    {
+        let key = (latest.snapshot.generation, latest.snapshot.position, request.clone());
+        let asking = async { ask().await.map(Arc::new) };
+        match self.pages.try_get_with(key, asking).await {
+            Ok(asked) => {
+                self.last.insert(request.clone(), Arc::clone(&asked)).await;
+                Ok(latest.at_its_own(&asked))
+            }
+            Err(error) => {
+                let last = self.last.get(request).await.ok_or_else(|| ReaderError::clone(&error))?;
+                Ok(At { stale: true, ..latest.at_its_own(&last) })
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What readers see, in memory: both views at one position, so that most answers cost the database nothing, and none of
+//! them fails while it is away.
+//!
+//! Up to so many books a snapshot is whole. Beyond that it holds those that changed last, which is what most people ask
+//! for and what followers of changes need; the rest is asked from the database.
+
+mod follow;
+mod ordered;
+mod shelf;
+
+use crate::admin_list::AdminList;
+use crate::book_stock::BookStock;
+use crate::database::Database;
+use crate::list::{Column, Key, ListRequest, Listed, Mark, Order, Page, Place};
+use domain::book::BookId;
+pub(crate) use shelf::{Entry, Shelf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What was not confirmed for so long may be old.
+const STALE_AFTER: Duration = Duration::from_secs(2);
+
+/// Both views as they were at a position. It never changes.
+pub(crate) struct Snapshot {
+    pub(crate) generation: i32,
+    pub(crate) position: u64,
+    /// Every book that changed after this position is here; 0: every book.
+    pub(crate) since: u64,
+    pub(crate) books: Shelf<BookStock>,
+    pub(crate) admins: Shelf<AdminList>,
+}
+
+impl Snapshot {
+    pub(crate) fn is_whole(&self) -> bool {
+        self.since == 0
+    }
+
+    /// How many books are here.
+    pub(crate) fn len(&self) -> usize {
+        self.books.len().max(self.admins.len())
+    }
+
+    /// The row of a book, if the answer is known: `Some(None)` is a book that does not exist.
+    pub(crate) fn row<V: Listed>(&self, book: BookId) -> Option<Option<V::Row>> {
+        let row = V::shelf(self).get(book).cloned();
+        (row.is_some() || self.is_whole()).then_some(row)
+    }
+
+    /// A part of a list, if it can be told from here.
+    pub(crate) fn list<V: Listed>(&self, request: &ListRequest) -> Option<Page<V::Row>> {
+        (self.is_whole() || self.has_all_after(request)).then(|| V::shelf(self).list(request))
+    }
+
+    /// Whether a walk is among the changes that are here.
+    fn has_all_after(&self, request: &ListRequest) -> bool {
+        let Place::After(Mark { key: Key::Position(position), .. }) = request.place else { return false };
+        position >= self.since && request.order() == [(Column::Position, Order::Ascending)]
+    }
+}
+
+/// What is known of the read models.
+#[derive(Clone)]
+struct Known {
+    /// Nothing before the database first answered.
+    snapshot: Option<Arc<Snapshot>>,
+    /// When the database last said that this is how things are.
+    confirmed: Instant,
+    /// Whether it answered when it was last asked; nothing before that.
+    reached: Option<bool>,
+}
+
+/// The latest snapshot, kept up to date by a task that ends with the last clone of this.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    latest: watch::Receiver<Known>,
+}
+
+/// A snapshot, and how old it may be.
+pub(crate) struct Latest {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) age: Duration,
+    pub(crate) stale: bool,
+}
+
+impl Memory {
+    /// Follows `database`. A snapshot is whole as long as there are no more than `books`.
+    pub(crate) fn follow(database: Database, settings: String, books: usize) -> Self {
+        let known = Known { snapshot: None, confirmed: Instant::now(), reached: None };
+        let (sender, latest) = watch::channel(known);
+        tokio::spawn(follow::keep_up_to_date(database, settings, books, sender));
+        Self { latest }
+    }
+
+    /// The latest snapshot; none before the database first answered.
+    pub(crate) fn latest(&self) -> Option<Latest> {
+        let known = self.latest.borrow();
+        let snapshot = known.snapshot.clone()?;
+        let age = known.confirmed.elapsed();
+        Some(Latest { snapshot, age, stale: known.reached != Some(true) || age > STALE_AFTER })
+    }
+
+    /// The first snapshot, if it comes in time and the database answers.
+    pub(crate) async fn first(&self, limit: Duration) -> Option<Latest> {
+        let mut latest = self.latest.clone();
+        let decided = |known: &Known| known.snapshot.is_some() || known.reached == Some(false);
+        // Late or not, what there is now is the answer.
+        let _ = tokio::time::timeout(limit, latest.wait_for(decided)).await;
+        self.latest()
+    }
+
+    /// The position of the latest snapshot.
+    pub(crate) fn position(&self) -> u64 {
+        self.latest.borrow().position()
+    }
+
+    /// Waits for a snapshot of this position or a later one; whether it came in time.
+    pub(crate) async fn wait_for(&self, position: u64, limit: Duration) -> bool {
+        let mut latest = self.latest.clone();
+        let reached = latest.wait_for(|known| known.position() >= position);
+        matches!(tokio::time::timeout(limit, reached).await, Ok(Ok(_)))
+    }
+
+    /// Waits until there is another snapshot than the one of this position and generation; whether there will be any.
+    pub(crate) async fn wait_for_change(&self, position: u64, generation: i32) -> bool {
+        let mut latest = self.latest.clone();
+        let other = |known: &Known| {
+            known
+                .snapshot
+                .as_ref()
+                .is_some_and(|now| (now.position, now.generation) != (position, generation))
+        };
+        latest.wait_for(other).await.is_ok()
+    }
+}
+
+impl Known {
+    fn position(&self) -> u64 {
+        self.snapshot.as_ref().map_or(0, |snapshot| snapshot.position)
+    }
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Memory").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
