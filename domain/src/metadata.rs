@@ -5,6 +5,15 @@ use serde::{Deserialize, Serialize};
 /// The version of the event shapes that this code writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Who and what stood behind a stored event, as far as its metadata tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// Who caused it.
+    pub actor: Option<String>,
+    /// What it has in common with all that followed from one request.
+    pub correlation_id: Option<String>,
+}
+
 /// The metadata of a stored event. The `$` names are those that EventStoreDB's own tools understand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

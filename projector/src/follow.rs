@@ -2,14 +2,18 @@
 
 use crate::halt::Halt;
 use crate::hear::{self, Next};
-use crate::shift::End;
+use crate::shift::{End, Which};
+use crate::status::Status;
 use crate::views::VIEWS;
 use domain::book::STREAM_PREFIX;
 use event_store::{EventStore, Filter, Follow, Position, ReadError};
-use read_model::batch::{self, ApplyError};
+use read_model::batch::{self, ApplyError, Batch};
 use read_model::database::Connection;
 use read_model::lease::{Checkpoint, Lease, LeaseError};
+use read_model::sift::Gaps;
+use read_model::{generation, parked};
 use service_kit::health::Check;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -21,9 +25,13 @@ const RENEWAL: Duration = Duration::from_secs(1);
 pub(crate) struct Owned<'a, Store> {
     pub(crate) store: &'a Store,
     pub(crate) connection: &'a mut Connection,
+    pub(crate) which: Which,
+    pub(crate) status: Option<&'a Status>,
     pub(crate) lease: &'a Lease,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) batch_events: usize,
+    /// A gap is read once more from the checkpoint; only one that is still there parks its stream.
+    pub(crate) gaps: Gaps,
     /// Ready after each write.
     pub(crate) progress: &'a Check,
 }
@@ -41,7 +49,8 @@ impl<Store: EventStore> Owned<'_, Store> {
             position => Follow::After(Position(position)),
         };
         let books = Filter { stream_prefixes: vec![STREAM_PREFIX.to_owned()] };
-        let mut batches = hear::in_batches(self.store.follow(from, books), self.batch_events);
+        let mut batches =
+            hear::in_batches(self.store.follow(from, books), self.batch_events, self.status.cloned());
         let mut renewals = tokio::time::interval(RENEWAL);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // After an interruption another store may answer, be it one that was restored to an earlier state.
@@ -50,6 +59,8 @@ impl<Store: EventStore> Owned<'_, Store> {
             let done = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return End::Stopped,
+                // Somebody gave a lease back, or another generation serves.
+                () = self.connection.notified() => self.renew(&mut proven).await,
                 _ = renewals.tick() => self.renew(&mut proven).await,
                 next = batches.recv() => match next {
                     Some(Next::Batch(batch)) => self.write(&batch, &mut proven).await,
@@ -57,7 +68,6 @@ impl<Store: EventStore> Owned<'_, Store> {
                         proven = false;
                         Ok(())
                     }
-                    Some(Next::Halted(halt)) => return End::Halted(halt),
                     // Only when the runtime shuts down.
                     None => return End::Stopped,
                 },
@@ -70,8 +80,16 @@ impl<Store: EventStore> Owned<'_, Store> {
 
     /// Renews the lease. A store that has not proved to be the one of the checkpoint since it was lost is asked again:
     /// one that holds less than the checkpoint would send nothing that shows it.
-    async fn renew(&self, proven: &mut bool) -> Result<(), End> {
+    async fn renew(&mut self, proven: &mut bool) -> Result<(), End> {
         self.lease.renew(self.connection).await?;
+        let serving = generation::active(self.connection).await?.map(|generation| generation.number);
+        if (serving == Some(self.lease.generation)) != (self.which == Which::Serving) {
+            return Err(End::Switched);
+        }
+        self.retry_those_asked_for().await?;
+        if let Some(status) = self.status {
+            status.measure(parked::count(self.connection, self.lease.generation).await?);
+        }
         if !*proven {
             match self.prove_same_store().await {
                 Ok(()) => *proven = true,
@@ -82,14 +100,23 @@ impl<Store: EventStore> Owned<'_, Store> {
         Ok(())
     }
 
-    async fn write(&mut self, batch: &[read_model::Happening], proven: &mut bool) -> Result<(), End> {
+    async fn write(&mut self, batch: &Batch, proven: &mut bool) -> Result<(), End> {
         if !*proven {
             self.prove_same_store().await?;
             *proven = true;
         }
-        self.checkpoint = batch::apply(self.connection, self.lease, self.checkpoint, batch, VIEWS).await?;
+        let (lease, from) = (self.lease, self.checkpoint);
+        let applied = batch::apply_or_park(self.connection, lease, from, batch, self.gaps, VIEWS).await?;
+        self.checkpoint = applied.checkpoint;
+        if let Some(status) = self.status {
+            status.applied(batch.len(), self.checkpoint.position);
+        }
         tracing::debug!(events = batch.len(), position = self.checkpoint.position, "events were applied");
         self.progress.ready_as("active");
+        let parked = applied.parked.iter().map(|trouble| trouble.book_id);
+        for book in parked.chain(applied.retry).collect::<BTreeSet<_>>() {
+            self.retry(book).await?;
+        }
         Ok(())
     }
 

@@ -1,31 +1,13 @@
 //! What the projector does not get past by itself.
 
-use domain::decider::DecodeError;
-use event_store::StoredEvent;
 use read_model::batch::Gap;
 
 /// Going on would make the read models wrong, so the projector stops here until an operator has helped. It looks
 /// again now and then, so that nothing needs to be restarted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Halt {
-    /// An event that this program does not understand.
-    #[error(
-        "event {revision} of {stream} at position {position} cannot be read: {reason}; if a newer version of bookstock wrote it, update the projector"
-    )]
-    Undecodable {
-        /// Its stream.
-        stream: String,
-        /// Its place there.
-        revision: u64,
-        /// Its place in the store.
-        position: u64,
-        /// What is wrong.
-        reason: Unread,
-    },
-    /// The store does not tell a stream's whole history.
-    #[error(
-        "{0}; the event store lost an event or tells it twice: check the store, then run `replay rebuild`"
-    )]
+    /// The store does not tell a stream's whole history. If it does not when asked again, the stream is parked.
+    #[error("{0}")]
     Gap(#[from] Gap),
     /// The checkpoint is of an event that this store does not have.
     #[error(
@@ -52,32 +34,9 @@ pub(crate) enum Halt {
     },
 }
 
-/// Why an event is not understood.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unread {
-    /// Its shape.
-    #[error(transparent)]
-    Shape(#[from] DecodeError),
-    /// It names another book than its stream.
-    #[error("it is about book {0}")]
-    OtherBook(u64),
-}
-
 impl Halt {
-    /// Whether it can be told only by the next event that everything is well again.
-    pub(crate) fn is_about_an_event(&self) -> bool {
-        match self {
-            Self::Undecodable { .. } | Self::Gap(_) => true,
-            Self::OtherStore { .. } | Self::OtherFold { .. } => false,
-        }
-    }
-
-    pub(crate) fn undecodable(event: &StoredEvent, reason: impl Into<Unread>) -> Self {
-        Self::Undecodable {
-            stream: event.stream.clone(),
-            revision: event.revision,
-            position: event.position.0,
-            reason: reason.into(),
-        }
+    /// Whether reading once more from the checkpoint is all that is to be done about it.
+    pub(crate) fn is_a_gap(&self) -> bool {
+        matches!(self, Self::Gap(_))
     }
 }

@@ -1,21 +1,30 @@
 //! Hearing: events come in one by one, and go on decoded and in batches.
 
-use crate::halt::{Halt, Unread};
+use crate::status::Status;
 use domain::book::{BookEvent, BookId};
 use event_store::{Heard, StoredEvent};
 use futures_util::{Stream, StreamExt as _};
 use read_model::Happening;
+use read_model::batch::Batch;
+use read_model::sift::Trouble;
 use tokio::sync::mpsc;
 
 /// What comes next, in the order in which it was heard.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Events.
-    Batch(Vec<Happening>),
+    Batch(Batch),
     /// The event store was lost. What follows comes from whichever answers at its address then.
     Interrupted,
-    /// An event that nobody gets past; nothing follows.
-    Halted(Halt),
+}
+
+/// An event of a book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Understood {
+    /// It can be applied.
+    Happened(Happening),
+    /// It cannot be read.
+    Unreadable(Trouble),
 }
 
 /// Decodes what is heard and hands it on in batches: as soon as the writer is free, whatever has come by then, `most`
@@ -24,29 +33,50 @@ pub(crate) enum Next {
 pub(crate) fn in_batches(
     heard: impl Stream<Item = Heard> + Send + Unpin + 'static,
     most: usize,
+    status: Option<Status>,
 ) -> mpsc::Receiver<Next> {
     // The writer has one batch, and one waits: a deeper queue would only make both smaller.
     let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(gather(heard, most, sender));
+    tokio::spawn(gather(heard, most, status, sender));
     receiver
 }
 
-async fn gather(mut heard: impl Stream<Item = Heard> + Unpin, most: usize, sender: mpsc::Sender<Next>) {
-    let mut batch = Vec::new();
+async fn gather(
+    mut heard: impl Stream<Item = Heard> + Unpin,
+    most: usize,
+    status: Option<Status>,
+    sender: mpsc::Sender<Next>,
+) {
+    let mut batch = Batch::default();
     // What goes on behind the batch; nothing more is heard before it has.
     let mut behind = None;
     loop {
         tokio::select! {
             biased;
             next = heard.next(), if batch.len() < most && behind.is_none() => match next {
-                Some(Heard::Event(event)) => match decode(&event) {
-                    Ok(happening) => batch.extend(happening),
-                    Err(reason) => behind = Some(Next::Halted(reason)),
-                },
-                Some(Heard::CaughtUp) => tracing::debug!("all events there are have been heard"),
+                Some(Heard::Event(event)) => {
+                    let begins = batch.is_empty();
+                    match decode(&event) {
+                        Some(Understood::Happened(happening)) => batch.happenings.push(happening),
+                        Some(Understood::Unreadable(trouble)) => batch.unreadable.push(trouble),
+                        None => continue,
+                    }
+                    if let Some(status) = &status {
+                        status.heard(event.created_micros, begins);
+                    }
+                }
+                Some(Heard::CaughtUp) => {
+                    tracing::debug!("all events there are have been heard");
+                    if let Some(status) = &status {
+                        status.caught_up(true);
+                    }
+                }
                 Some(Heard::Interrupted(reason)) => {
                     tracing::warn!(reason, "the event store was lost; following goes on when it is back");
                     behind = Some(Next::Interrupted);
+                    if let Some(status) = &status {
+                        status.caught_up(false);
+                    }
                 }
                 None => return,
             },
@@ -55,11 +85,7 @@ async fn gather(mut heard: impl Stream<Item = Heard> + Unpin, most: usize, sende
                 if !batch.is_empty() {
                     free.send(Next::Batch(std::mem::take(&mut batch)));
                 } else if let Some(next) = behind.take() {
-                    let is_last = matches!(next, Next::Halted(_));
                     free.send(next);
-                    if is_last {
-                        return;
-                    }
                 }
             }
             () = sender.closed() => return,
@@ -68,23 +94,26 @@ async fn gather(mut heard: impl Stream<Item = Heard> + Unpin, most: usize, sende
 }
 
 /// The event with its place, if it belongs to a book: other streams may begin with the same letters.
-fn decode(event: &StoredEvent) -> Result<Option<Happening>, Halt> {
+pub(crate) fn decode(event: &StoredEvent) -> Option<Understood> {
     let Some(book_id) = BookId::of_stream(&event.stream) else {
         tracing::debug!(stream = event.stream, "an event of a stream that is no book's was left out");
-        return Ok(None);
+        return None;
     };
-    let happened = BookEvent::decode(&event.event_type, &event.data, &event.metadata)
-        .map_err(|reason| Halt::undecodable(event, reason))?;
-    if happened.book_id() != book_id {
-        return Err(Halt::undecodable(event, Unread::OtherBook(happened.book_id().get())));
+    let read = BookEvent::decode_with_provenance(&event.event_type, &event.data, &event.metadata);
+    let (revision, position, event_id) = (event.revision, event.position.0, event.id);
+    let unreadable =
+        |reason| Some(Understood::Unreadable(Trouble { book_id, revision, position, event_id, reason }));
+    match read {
+        Ok((event, _)) if event.book_id() != book_id => {
+            unreadable(format!("event {revision} is about book {}", event.book_id()))
+        }
+        Ok((event, provenance)) => {
+            Some(Understood::Happened(Happening { book_id, revision, position, event, event_id, provenance }))
+        }
+        Err(error) => unreadable(format!(
+            "event {revision} cannot be read: {error}; if a newer version of bookstock wrote it, update the projector"
+        )),
     }
-    Ok(Some(Happening {
-        book_id,
-        revision: event.revision,
-        position: event.position.0,
-        event: happened,
-        event_id: event.id,
-    }))
 }
 
 #[cfg(test)]
@@ -126,19 +155,12 @@ mod tests {
     }
 
     fn hear_all(heard: Vec<Heard>, most: usize) -> mpsc::Receiver<Next> {
-        in_batches(stream::iter(heard).chain(stream::pending()), most)
-    }
-
-    fn halt(next: Option<Next>) -> Halt {
-        match next {
-            Some(Next::Halted(halt)) => halt,
-            other => panic!("{other:?}"),
-        }
+        in_batches(stream::iter(heard).chain(stream::pending()), most, None)
     }
 
     fn positions(next: Option<Next>) -> Vec<u64> {
         let Some(Next::Batch(batch)) = next else { panic!("{next:?}") };
-        batch.iter().map(|happening| happening.position).collect()
+        batch.happenings.iter().map(|happening| happening.position).collect()
     }
 
     #[tokio::test]
@@ -155,12 +177,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_events_before_an_unreadable_one_go_on_and_those_after_it_do_not() {
+    async fn an_unreadable_event_goes_on_beside_the_others_with_what_is_wrong() {
         let mut batches = hear([event("book-1", 1), unreadable(2), event("book-1", 3)], 100);
-        assert_eq!(positions(batches.recv().await), [1]);
-        let halt = halt(batches.recv().await);
-        assert!(halt.to_string().starts_with("event 2 of book-1 at position 2 cannot be read"), "{halt}");
-        assert_eq!(batches.recv().await, None);
+        let Some(Next::Batch(batch)) = batches.recv().await else { panic!("a batch was due") };
+        assert_eq!((batch.happenings.len(), batch.unreadable.len()), (2, 1));
+        let trouble = &batch.unreadable[0];
+        assert_eq!((trouble.revision, trouble.position), (2, 2));
+        assert!(trouble.reason.contains("unknown event type \"Shredded\""), "{}", trouble.reason);
     }
 
     #[tokio::test]
@@ -175,8 +198,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_event_about_another_book_than_its_stream_is_unreadable() {
-        let halt = halt(hear([event("book-2", 1)], 100).recv().await);
-        assert!(halt.to_string().contains("it is about book 1"), "{halt}");
+        let Some(Next::Batch(batch)) = hear([event("book-2", 1)], 100).recv().await else {
+            panic!("a batch was due")
+        };
+        assert_eq!(batch.unreadable[0].reason, "event 1 is about book 1");
     }
 
     #[tokio::test]

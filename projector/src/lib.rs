@@ -3,15 +3,18 @@
 //!
 //! Any number of projectors may run on one database. One is active, the others stand by and take over within five
 //! seconds of its death. Absent on purpose: any rule of the business (a view's fold is in `read-model`), and any way to
-//! skip an event: one that cannot be applied stops the projector.
+//! skip an event: the stream of one that cannot be applied is parked, and waits for an operator.
 #![forbid(unsafe_code)]
 
 mod follow;
 mod halt;
 mod hear;
+mod kept;
 mod owner;
+mod retry;
 mod settings;
 mod shift;
+mod status;
 mod views;
 
 use anyhow::Context as _;
@@ -19,7 +22,8 @@ use event_store::{EventStore as _, Kurrent, Options};
 use read_model::Database;
 use service_kit::Health;
 pub use settings::Settings;
-use shift::Projector;
+use shift::{Projector, Which};
+pub use status::Status;
 use tokio_util::sync::CancellationToken;
 
 /// Projects until `shutdown`; then the batch under way is finished and the lease handed back. Neither store needs to
@@ -28,11 +32,26 @@ use tokio_util::sync::CancellationToken;
 /// # Errors
 /// When one of the addresses cannot be understood.
 pub async fn run(settings: Settings, health: &Health, shutdown: CancellationToken) -> anyhow::Result<()> {
+    run_telling(settings, Status::default(), health, shutdown).await
+}
+
+/// The same, and `status` tells how far it is.
+///
+/// # Errors
+/// When one of the addresses cannot be understood.
+pub async fn run_telling(
+    settings: Settings,
+    status: Status,
+    health: &Health,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let store = Kurrent::connect(&settings.event_store_url, Options::default()).context("EVENT_STORE_URL")?;
     let database: Database = settings.database_url.parse().context("DATABASE_URL")?;
     let asked = store.clone();
     tokio::spawn(health.check("event-store").follow(async move || asked.ping().await, shutdown.clone()));
-    Projector {
+    let projector = Projector {
+        which: Which::Serving,
+        status: Some(status),
         store,
         database,
         database_url: settings.database_url,
@@ -40,8 +59,7 @@ pub async fn run(settings: Settings, health: &Health, shutdown: CancellationToke
         owner: owner::name(),
         database_check: health.check("database"),
         projection_check: health.check("projection"),
-    }
-    .run(shutdown)
-    .await;
+    };
+    tokio::join!(projector.clone().run(shutdown.clone()), projector.keep_others(shutdown));
     Ok(())
 }

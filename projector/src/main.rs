@@ -2,15 +2,14 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Context as _;
-use axum::Router;
 use clap::Parser;
-use projector::Settings;
+use projector::{Settings, Status};
 use service_kit::{Auth, AuthSettings, Health, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
-/// Folds the events of bookstock into its read models. Listens for health checks only.
+/// Folds the events of bookstock into its read models. Listens for questions about itself only: health, metrics and `/status`.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
@@ -40,11 +39,11 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let setting = "--listen or PROJECTOR_LISTEN";
     let listener = listen::bind("projector", setting, args.listen, exposure).await?;
     let addr = listener.local_addr().context("the address listened on is not known")?;
-    let health = Health::default();
-    let projecting = projector::run(args.settings, &health, shutdown.clone());
+    let (health, status) = (Health::default(), Status::default());
+    let projecting = projector::run_telling(args.settings, status.clone(), &health, shutdown.clone());
     let serving = async {
         program::announce("projector", format_args!("http://{addr}"))?;
-        let routes = edge::around("projector", Router::new(), &health, &auth);
+        let routes = edge::around("projector", status.routes(), &health, &auth);
         listen::serve(listener, routes, shutdown.clone()).await.context("serving failed")
     };
     tokio::try_join!(projecting, serving)?;

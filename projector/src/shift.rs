@@ -2,12 +2,15 @@
 
 use crate::follow::Owned;
 use crate::halt::Halt;
+use crate::status::Status;
 use crate::views::VIEWS;
 use event_store::EventStore;
 use read_model::database::Connection;
 use read_model::generation::{self, FOLD_VERSION};
 use read_model::lease::{Checkpoint, HANDED_BACK, Lease, WRITER_SETTINGS};
+use read_model::sift::Gaps;
 use read_model::{Database, DatabaseError, MigrateError, migrate};
+use service_kit::Health;
 use service_kit::health::Check;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -23,8 +26,21 @@ const POLL: Duration = Duration::from_millis(500);
 const OUTAGE_PAUSE: Duration = Duration::from_millis(200);
 const HALT_PAUSE: Duration = Duration::from_secs(5);
 
+/// Which generation a projector works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The one that serves, whichever that is.
+    Serving,
+    /// This one, which is kept beside it.
+    Kept(i32),
+}
+
 /// A projector, active or standing by.
+#[derive(Clone)]
 pub(crate) struct Projector<Store> {
+    pub(crate) which: Which,
+    /// Told of the generation that serves only.
+    pub(crate) status: Option<Status>,
     pub(crate) store: Store,
     pub(crate) database: Database,
     pub(crate) database_url: String,
@@ -39,6 +55,8 @@ pub(crate) struct Projector<Store> {
 pub(crate) enum End {
     /// The process stops.
     Stopped,
+    /// Another generation serves now.
+    Switched,
     /// Another projector took the lease.
     TakenOver,
     /// PostgreSQL failed.
@@ -50,6 +68,21 @@ pub(crate) enum End {
 }
 
 impl<Store: EventStore> Projector<Store> {
+    /// The same one for another generation. How that fares is no reason to be ready or not.
+    pub(crate) fn beside(self, generation: i32) -> Self {
+        let (which, aside) = (Which::Kept(generation), Health::default());
+        // Another name: one owner may take its own lease at any time.
+        let owner = format!("{}-{generation}", self.owner);
+        Self {
+            which,
+            owner,
+            status: None,
+            database_check: aside.check("database"),
+            projection_check: aside.check("projection"),
+            ..self
+        }
+    }
+
     /// One shift after another, until `shutdown`.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut last = End::Stopped;
@@ -59,7 +92,7 @@ impl<Store: EventStore> Projector<Store> {
                 _ => None,
             };
             let end = self.shift(halted, &shutdown).await;
-            if end == End::Stopped {
+            if end == End::Stopped || (end == End::Switched && self.which != Which::Serving) {
                 return;
             }
             let pause = self.take_note(&last, &end);
@@ -75,6 +108,10 @@ impl<Store: EventStore> Projector<Store> {
         let news = last != end;
         match end {
             End::Stopped => Duration::ZERO,
+            End::Switched => {
+                tracing::info!("another generation of the read models serves now");
+                Duration::ZERO
+            }
             End::TakenOver => {
                 tracing::warn!(owner = self.owner, "another projector has taken over");
                 Duration::ZERO
@@ -109,7 +146,7 @@ impl<Store: EventStore> Projector<Store> {
     /// Stands by, then works, and hands the lease back. After a halt only progress is a reason to be ready again.
     async fn shift(&self, halted: Option<&Halt>, shutdown: &CancellationToken) -> End {
         let ready_as = |what| {
-            if !halted.is_some_and(Halt::is_about_an_event) {
+            if !halted.is_some_and(Halt::is_a_gap) {
                 self.projection_check.ready_as(what);
             }
         };
@@ -132,12 +169,21 @@ impl<Store: EventStore> Projector<Store> {
         let owned = Owned {
             store: &self.store,
             connection: &mut connection,
+            which: self.which,
+            status: self.status.as_ref(),
             lease: &lease,
             checkpoint,
             batch_events: self.batch_events,
+            gaps: if halted.is_some_and(Halt::is_a_gap) { Gaps::Park } else { Gaps::Refuse },
             progress: &self.projection_check,
         };
+        if let Some(status) = &self.status {
+            status.begin(&self.owner, lease.generation, checkpoint.position, self.batch_events);
+        }
         let end = owned.follow(shutdown, following).await;
+        if let Some(status) = &self.status {
+            status.end();
+        }
         if !matches!(end, End::TakenOver | End::DatabaseLost(_))
             && let Err(error) = lease.hand_back(&connection).await
         {
@@ -151,14 +197,13 @@ impl<Store: EventStore> Projector<Store> {
         migrate(&self.database_url).await?;
         let mut connection = self.database.connect("bookstock projector", WRITER_SETTINGS).await?;
         connection.listen(HANDED_BACK).await?;
-        let generation = generation::active_or_first(&mut connection, VIEWS).await?;
-        if generation.fold_version != FOLD_VERSION {
-            let (theirs, ours) = (generation.fold_version, FOLD_VERSION);
-            return Err(End::Halted(Halt::OtherFold { theirs, ours }));
-        }
         let mut told = false;
         loop {
-            let taken = Lease::take(&connection, generation.number, &self.owner, TERM).await?;
+            let generation = match self.which {
+                Which::Kept(generation) => generation,
+                Which::Serving => serving(&mut connection).await?,
+            };
+            let taken = Lease::take(&connection, generation, &self.owner, TERM).await?;
             self.database_check.ready();
             if let Some((lease, checkpoint)) = taken {
                 return Ok((connection, lease, checkpoint));
@@ -172,6 +217,16 @@ impl<Store: EventStore> Projector<Store> {
             let _ = tokio::time::timeout(POLL, connection.notified()).await;
         }
     }
+}
+
+/// The generation that serves, if this program may write it.
+async fn serving(connection: &mut Connection) -> Result<i32, End> {
+    let generation = generation::active_or_first(connection, VIEWS).await?;
+    if generation.fold_version != FOLD_VERSION {
+        let (theirs, ours) = (generation.fold_version, FOLD_VERSION);
+        return Err(End::Halted(Halt::OtherFold { theirs, ours }));
+    }
+    Ok(generation.number)
 }
 
 impl From<DatabaseError> for End {

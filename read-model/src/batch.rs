@@ -3,12 +3,14 @@
 use crate::database::{Connection, DatabaseError, within};
 use crate::generation::Schema;
 use crate::lease::{Checkpoint, Lease};
+use crate::parked;
+use crate::sift::{Gaps, Trouble, sift};
 use crate::value;
 use crate::view::{AnyView, Happening};
 use deadpool_postgres::Transaction;
 use domain::book::BookId;
-use futures_util::future::{try_join, try_join_all, try_join3};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use futures_util::future::{try_join_all, try_join3, try_join4};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 /// The channel on which each new position is made known, as text.
@@ -16,6 +18,9 @@ pub const POSITION: &str = "bookstock_position";
 
 /// How long each step of a write may take before PostgreSQL counts as frozen.
 const STEP: Duration = Duration::from_secs(2);
+
+/// What each event adds to that: a tenth of the slowest machine's rate that anyone measured.
+const PER_EVENT: Duration = Duration::from_millis(1);
 
 /// Why a batch was not applied. Nothing of it is.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +54,43 @@ pub struct Gap {
     pub position: u64,
 }
 
+/// What has come, in the order of its positions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The events that could be read.
+    pub happenings: Vec<Happening>,
+    /// Those that could not.
+    pub unreadable: Vec<Trouble>,
+}
+
+impl Batch {
+    /// How many events it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.happenings.len() + self.unreadable.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a batch led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The new checkpoint.
+    pub checkpoint: Checkpoint,
+    /// The streams that wait from now on.
+    pub parked: Vec<Trouble>,
+    /// The streams that an event in them asks to fold anew.
+    pub retry: BTreeSet<BookId>,
+}
+
 /// Applies `batch`, in the order of its positions, to all `views` of the generation that `lease` is on, as one
 /// transaction, and answers the new checkpoint. Events up to the checkpoint `from` are left out: they are in already.
+/// Any gap refuses the batch.
 ///
 /// # Errors
 /// [`ApplyError`].
@@ -61,32 +101,82 @@ pub async fn apply(
     batch: &[Happening],
     views: &[&dyn AnyView],
 ) -> Result<Checkpoint, ApplyError> {
-    let batch = &batch[batch.partition_point(|happening| happening.position <= from.position)..];
-    let Some(last) = batch.last() else { return Ok(from) };
-    let to = Checkpoint { position: last.position, event_id: Some(last.event_id) };
-    let schema = Schema::of(lease.generation);
+    Ok(write(connection, lease, from, batch, &[], Gaps::Refuse, views).await?.checkpoint)
+}
 
-    let transaction = within(STEP, async { Ok(connection.client.transaction().await?) }).await?;
-    let (ours, revisions) = within(
-        STEP,
-        try_join(advance(&transaction, lease, from, to), load_revisions(&transaction, &schema, batch)),
+/// Applies `batch` as [`apply`] does, and parks the streams that cannot go on: all others flow.
+///
+/// # Errors
+/// [`ApplyError`]; a gap only if `gaps` says so.
+pub async fn apply_or_park(
+    connection: &mut Connection,
+    lease: &Lease,
+    from: Checkpoint,
+    batch: &Batch,
+    gaps: Gaps,
+    views: &[&dyn AnyView],
+) -> Result<Applied, ApplyError> {
+    write(connection, lease, from, &batch.happenings, &batch.unreadable, gaps, views).await
+}
+
+async fn write(
+    connection: &mut Connection,
+    lease: &Lease,
+    from: Checkpoint,
+    happenings: &[Happening],
+    unreadable: &[Trouble],
+    gaps: Gaps,
+    views: &[&dyn AnyView],
+) -> Result<Applied, ApplyError> {
+    let happenings =
+        &happenings[happenings.partition_point(|happening| happening.position <= from.position)..];
+    let unreadable = &unreadable[unreadable.partition_point(|trouble| trouble.position <= from.position)..];
+    let lasts = (
+        happenings.last().map(|last| (last.position, last.event_id)),
+        unreadable.last().map(|last| (last.position, last.event_id)),
+    );
+    let Some((position, event_id)) = lasts.0.max(lasts.1) else {
+        return Ok(Applied { checkpoint: from, parked: Vec::new(), retry: BTreeSet::new() });
+    };
+    let to = Checkpoint { position, event_id: Some(event_id) };
+    let schema = Schema::of(lease.generation);
+    let books: BTreeSet<BookId> = happenings.iter().map(|happening| happening.book_id).collect();
+    let books = books.into_iter().chain(unreadable.iter().map(|trouble| trouble.book_id));
+    let books: Vec<i64> = books.map(|book| value::bigint(book.get())).collect();
+    let step = step(happenings.len());
+
+    let transaction = within(step, async { Ok(connection.client.transaction().await?) }).await?;
+    let (ours, revisions, waiting) = within(
+        step,
+        try_join3(
+            advance(&transaction, lease, from, to),
+            load_revisions(&transaction, &schema, &books),
+            parked::among(&transaction, lease.generation, &books),
+        ),
     )
     .await?;
     if !ours {
         return Err(ApplyError::Fenced);
     }
-    let revisions = prove_contiguous(revisions, batch)?;
+    let sifted = sift(revisions, waiting, happenings, unreadable, gaps)?;
     within(
-        STEP,
-        try_join3(
-            try_join_all(views.iter().map(|view| view.project(&transaction, &schema, batch))),
-            save_revisions(&transaction, &schema, &revisions),
+        step,
+        try_join4(
+            try_join_all(views.iter().map(|view| view.project(&transaction, &schema, &sifted.applied))),
+            save_revisions(&transaction, &schema, &sifted.revisions),
+            parked::save(&transaction, lease.generation, &sifted),
             announce(&transaction, to),
         ),
     )
     .await?;
-    within(STEP, async { Ok(transaction.commit().await?) }).await?;
-    Ok(to)
+    within(step, async { Ok(transaction.commit().await?) }).await?;
+    Ok(Applied { checkpoint: to, parked: sifted.parked, retry: sifted.retry })
+}
+
+/// How long a step of a write of so many events may take: two seconds tell a frozen server, and a large batch takes its
+/// time on a slow one.
+fn step(events: usize) -> Duration {
+    STEP + PER_EVENT * u32::try_from(events).unwrap_or(u32::MAX)
 }
 
 /// Moves the checkpoint and renews the lease, if both are as this owner left them. It locks the row, so that nobody
@@ -95,7 +185,7 @@ pub async fn apply(
 /// The transaction does not wait for the disk. A crash of PostgreSQL can undo its last moments, but always rows and
 /// checkpoint together, and then the events are folded in again: nothing is lost but time. Taking a lease does wait,
 /// so that no epoch is ever given twice.
-async fn advance(
+pub(crate) async fn advance(
     transaction: &Transaction<'_>,
     lease: &Lease,
     from: Checkpoint,
@@ -126,21 +216,19 @@ async fn advance(
     Ok(updated == 1)
 }
 
-/// The last revision of each stream in `batch` that had events before it.
+/// The last revision of each stream of these books that had events before.
 async fn load_revisions(
     transaction: &Transaction<'_>,
     schema: &Schema,
-    batch: &[Happening],
+    books: &[i64],
 ) -> Result<HashMap<BookId, u64>, DatabaseError> {
-    let books: HashSet<BookId> = batch.iter().map(|happening| happening.book_id).collect();
-    let books: Vec<i64> = books.into_iter().map(|book| value::bigint(book.get())).collect();
     let sql = format!("SELECT book_id, revision FROM {} WHERE book_id = ANY($1)", schema.table("streams"));
     let statement = transaction.prepare_cached(&sql).await?;
     let rows = transaction.query(&statement, &[&books]).await?;
     rows.iter().map(|row| Ok((value::read_book_id(row, 0)?, value::read_u64(row, 1)?))).collect()
 }
 
-async fn save_revisions(
+pub(crate) async fn save_revisions(
     transaction: &Transaction<'_>,
     schema: &Schema,
     revisions: &BTreeMap<BookId, u64>,
@@ -158,93 +246,8 @@ async fn save_revisions(
 }
 
 /// PostgreSQL delivers it when, and only if, the transaction commits.
-async fn announce(transaction: &Transaction<'_>, to: Checkpoint) -> Result<(), DatabaseError> {
+pub(crate) async fn announce(transaction: &Transaction<'_>, to: Checkpoint) -> Result<(), DatabaseError> {
     let statement = transaction.prepare_cached("SELECT pg_notify($1, $2)").await?;
     transaction.execute(&statement, &[&POSITION, &to.position.to_string()]).await?;
     Ok(())
-}
-
-/// Proves that each stream goes on where it ended, event by event, and answers where it ends now.
-fn prove_contiguous(
-    mut last: HashMap<BookId, u64>,
-    batch: &[Happening],
-) -> Result<BTreeMap<BookId, u64>, Gap> {
-    let mut now = BTreeMap::new();
-    for happening in batch {
-        let book = happening.book_id;
-        let expected = last.get(&book).map_or(0, |revision| revision + 1);
-        if happening.revision != expected {
-            return Err(Gap { book, expected, found: happening.revision, position: happening.position });
-        }
-        last.insert(book, happening.revision);
-        now.insert(book, happening.revision);
-    }
-    Ok(now)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::Timestamp;
-    use domain::book::{BookEvent, Renewed};
-    use uuid::Uuid;
-
-    fn book(number: u64) -> BookId {
-        BookId::try_from(number).unwrap()
-    }
-
-    /// Happenings of the given books and revisions, at positions from 1 on.
-    fn batch(events: &[(u64, u64)]) -> Vec<Happening> {
-        let happening = |(position, &(number, revision)): (u64, &(u64, u64))| Happening {
-            book_id: book(number),
-            revision,
-            position,
-            event: BookEvent::Renewed(Renewed {
-                book_id: book(number),
-                version: "2.0".parse().unwrap(),
-                stock: 100,
-                occurred_at: Timestamp::default(),
-            }),
-            event_id: Uuid::from_u128(position.into()),
-        };
-        (1..).zip(events).map(happening).collect()
-    }
-
-    fn proven(last: &[(u64, u64)], events: &[(u64, u64)]) -> Result<Vec<(u64, u64)>, (u64, u64, u64)> {
-        let last = last.iter().map(|(number, revision)| (book(*number), *revision)).collect();
-        prove_contiguous(last, &batch(events))
-            .map(|now| now.into_iter().map(|(book, revision)| (book.get(), revision)).collect())
-            .map_err(|gap| (gap.book.get(), gap.expected, gap.found))
-    }
-
-    #[test]
-    fn streams_that_go_on_by_one_are_contiguous() {
-        assert_eq!(proven(&[(1, 6)], &[(1, 7), (2, 0), (1, 8), (2, 1)]), Ok(vec![(1, 8), (2, 1)]));
-    }
-
-    #[test]
-    fn a_missing_event_is_a_gap() {
-        assert_eq!(proven(&[(1, 6)], &[(2, 0), (1, 8)]), Err((1, 7, 8)));
-        assert_eq!(proven(&[], &[(1, 0), (1, 2)]), Err((1, 1, 2)));
-    }
-
-    #[test]
-    fn a_stream_that_does_not_begin_with_its_first_event_has_a_gap() {
-        assert_eq!(proven(&[], &[(1, 1)]), Err((1, 0, 1)));
-    }
-
-    #[test]
-    fn an_event_that_comes_twice_is_a_gap() {
-        assert_eq!(proven(&[(1, 6)], &[(1, 6)]), Err((1, 7, 6)));
-        assert_eq!(proven(&[(1, 6)], &[(1, 0)]), Err((1, 7, 0)));
-    }
-
-    #[test]
-    fn a_gap_names_stream_revisions_and_position() {
-        let gap = prove_contiguous(HashMap::new(), &batch(&[(5, 3)])).unwrap_err();
-        assert_eq!(
-            gap.to_string(),
-            "book-5 goes on with revision 3 at position 1, where revision 0 was expected"
-        );
-    }
 }

@@ -116,7 +116,7 @@ impl Desk {
 
     /// Puts `question` to the generation that serves. The answer's own snapshot says which one that is: if it is
     /// another than was asked, that one is asked instead.
-    async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         question: Question<'_>,
         read: impl Fn(&[Row]) -> Result<T, Unreadable>,
@@ -189,11 +189,11 @@ impl Desk {
 }
 
 /// One statement, which begins with the columns of a view and ends with [`STANDING`]'s.
-struct Question<'a> {
-    sql: &'a (dyn Fn(Schema) -> String + Sync),
-    parameters: &'a [(&'a (dyn ToSql + Sync), Type)],
+pub(crate) struct Question<'a> {
+    pub(crate) sql: &'a (dyn Fn(Schema) -> String + Sync),
+    pub(crate) parameters: &'a [(&'a (dyn ToSql + Sync), Type)],
     /// Whether connections keep it prepared.
-    kept: bool,
+    pub(crate) kept: bool,
 }
 
 /// Generation and position, the last two columns of any answer.
@@ -203,7 +203,7 @@ pub(crate) fn standing(rows: &[Row]) -> Result<(i32, u64), ReaderError> {
 }
 
 /// The rows of a view in an answer: when there is none, the outer join left one without a book id.
-fn found<V: View>(rows: &[Row]) -> impl Iterator<Item = Result<V::Row, Unreadable>> {
+pub(crate) fn found<V: View>(rows: &[Row]) -> impl Iterator<Item = Result<V::Row, Unreadable>> {
     rows.iter().filter(|row| !matches!(row.try_get::<_, Option<i64>>(0), Ok(None))).map(V::read)
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// The version of the folds of all views. It is raised when any view's rows would come out otherwise: then the tables
 /// are made anew by a rebuild, never changed in place.
-pub const FOLD_VERSION: i32 = 2;
+pub const FOLD_VERSION: i32 = 3;
 
 /// How long a statement on the control tables may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -88,6 +88,22 @@ pub async fn active(connection: &Connection) -> Result<Option<Generation>, Datab
         )
         .await?;
     row.map(|row| Ok(Generation { number: row.try_get(0)?, fold_version: row.try_get(1)? })).transpose()
+}
+
+/// The generations of this fold version that are kept current though they do not serve.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn kept_beside_serving(connection: &Connection) -> Result<Vec<i32>, DatabaseError> {
+    within(LIMIT, async {
+        let sql = "SELECT generation FROM bookstock.projection
+                   WHERE stage = 'kept' AND fold_version = $1
+                       AND generation <> (SELECT generation FROM bookstock.active)
+                   ORDER BY generation";
+        let rows = connection.client.query(sql, &[&FOLD_VERSION]).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    })
+    .await
 }
 
 /// Makes the tables of a generation and lets it serve, unless another process has just done so.

@@ -8,6 +8,7 @@
 
 pub mod admin_list;
 pub mod batch;
+pub mod book_history;
 pub mod book_stock;
 pub mod database;
 mod desk;
@@ -18,8 +19,11 @@ mod list;
 mod list_sql;
 mod memory;
 mod migrate;
+pub mod parked;
 mod reader;
+pub mod refold;
 mod search;
+pub mod sift;
 mod value;
 pub mod view;
 mod whole;

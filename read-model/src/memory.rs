@@ -26,6 +26,8 @@ const STALE_AFTER: Duration = Duration::from_secs(2);
 pub(crate) struct Snapshot {
     pub(crate) generation: i32,
     pub(crate) position: u64,
+    /// How often a stream of the generation was folded anew: then rows changed whose positions are not new.
+    pub(crate) refolds: u64,
     /// Every book that changed after this position is here; 0: every book.
     pub(crate) since: u64,
     pub(crate) books: Shelf<BookStock>,
@@ -33,6 +35,10 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    fn standing(&self) -> (i32, u64, u64) {
+        (self.generation, self.position, self.refolds)
+    }
+
     pub(crate) fn is_whole(&self) -> bool {
         self.since == 0
     }

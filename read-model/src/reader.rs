@@ -1,7 +1,7 @@
 //! The reading side: each answer is of one position, and says of which; it comes from memory if it can.
 
 use crate::database::{Database, NotAnAddress};
-use crate::desk::{Asked, Desk, settings};
+use crate::desk::{Asked, Desk, Question, settings};
 use crate::hot::Hot;
 use crate::list::{ListRequest, Listed, Page};
 use crate::memory::{Latest, Memory};
@@ -172,6 +172,16 @@ impl Reader {
         Ok(At::fresh(asked.value, asked.position, asked.generation))
     }
 
+    /// Asks the database, past all that is held in memory.
+    pub(crate) async fn ask<T>(
+        &self,
+        question: Question<'_>,
+        read: impl Fn(&[tokio_postgres::Row]) -> Result<T, Unreadable>,
+    ) -> Result<At<T>, ReaderError> {
+        let asked = self.shared.desk.ask(question, read).await?;
+        Ok(At::fresh(asked.value, asked.position, asked.generation))
+    }
+
     /// The latest snapshot. Before there is one, it is waited for while the database answers; asking the database instead
     /// could show more than the snapshot does that comes then.
     async fn latest(&self) -> Result<Latest, ReaderError> {
@@ -198,6 +208,12 @@ impl<T> At<T> {
     pub fn split(self) -> (At<()>, T) {
         let Self { value, position, generation, age, stale } = self;
         (At { value: (), position, generation, age, stale }, value)
+    }
+
+    /// The same of another value.
+    pub(crate) fn with<U>(self, value: U) -> At<U> {
+        let Self { position, generation, age, stale, .. } = self;
+        At { value, position, generation, age, stale }
     }
 }
 

@@ -2,7 +2,7 @@
 //! as its hundredths, a moment as its microseconds.
 
 use domain::Timestamp;
-use domain::book::{BookId, BookName, Edition, Stock};
+use domain::book::{BookId, BookName, Edition, Reason, Stock};
 use std::fmt::Display;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_postgres::Row;
@@ -15,6 +15,12 @@ use uuid::Uuid;
     "a row of the read models cannot be read: {0}; verify it, and rebuild the read models (replay rebuild)"
 )]
 pub struct Unreadable(String);
+
+impl Unreadable {
+    pub(crate) fn new(what: String) -> Self {
+        Self(what)
+    }
+}
 
 /// A position, a revision or a book id; none of them passes 2^63 - 1.
 pub(crate) fn bigint(number: u64) -> i64 {
@@ -33,7 +39,17 @@ pub(crate) fn moment(at: Timestamp) -> SystemTime {
 }
 
 pub(crate) fn read_book_id(row: &Row, column: usize) -> Result<BookId, Unreadable> {
-    BookId::try_from(read_u64(row, column)?).map_err(unreadable)
+    book_id(read(row, column)?)
+}
+
+/// A book id that was selected by itself.
+pub(crate) fn book_id(number: i64) -> Result<BookId, Unreadable> {
+    u64::try_from(number).map_err(unreadable).and_then(|number| BookId::try_from(number).map_err(unreadable))
+}
+
+pub(crate) fn read_reason(row: &Row, column: usize) -> Result<Option<Reason>, Unreadable> {
+    let reason: Option<&str> = read(row, column)?;
+    reason.map(str::parse).transpose().map_err(unreadable)
 }
 
 pub(crate) fn read_name(row: &Row, column: usize) -> Result<Option<BookName>, Unreadable> {

@@ -5,6 +5,7 @@ use crate::generation::Schema;
 use crate::value::Unreadable;
 use deadpool_postgres::Transaction;
 use domain::book::{BookEvent, BookId};
+use domain::metadata::Provenance;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
@@ -25,9 +26,20 @@ pub struct Happening {
     pub event: BookEvent,
     /// The event's own id.
     pub event_id: Uuid,
+    /// Who and what stood behind it.
+    pub provenance: Provenance,
 }
 
-/// A view: a table with one row for each book, folded from the book's events.
+/// Which rows a view keeps of those that its fold leads through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// The latest of each book: one row for each book.
+    Latest,
+    /// Every one: one row for each event.
+    Every,
+}
+
+/// A view: a table of rows folded from the books' events, one for each book or one for each event.
 ///
 /// It says how, and does nothing itself: the fold is pure and the SQL is text. So a rebuild can have no side effect.
 pub trait View: Send + Sync + 'static {
@@ -37,7 +49,11 @@ pub trait View: Send + Sync + 'static {
     /// The name of the view and of its table.
     const NAME: &'static str;
 
-    /// The columns of its table as `CREATE TABLE` lists them; `book_id bigint PRIMARY KEY` is one of them.
+    /// Which rows are kept.
+    const KEEPS: Keeps = Keeps::Latest;
+
+    /// The columns of its table as `CREATE TABLE` lists them: `book_id bigint` is one of them, the primary key if only
+    /// the latest row is kept; else `position bigint` is another.
     const TABLE: &'static str;
 
     /// What its table is looked through by, apart from the book: the list of an index each.
@@ -126,15 +142,22 @@ pub(crate) fn known_books(batch: &[Happening]) -> Vec<i64> {
         .collect()
 }
 
-/// The rows after `batch` of the books in it.
+/// The rows that `batch` leads to, as far as they are kept.
 fn fold<V: View>(mut rows: BTreeMap<BookId, V::Row>, batch: &[Happening]) -> Vec<V::Row> {
+    let mut every = Vec::new();
     for happening in batch {
         let before = rows.remove(&happening.book_id);
         if let Some(after) = V::fold(before, happening) {
+            if V::KEEPS == Keeps::Every {
+                every.push(after.clone());
+            }
             rows.insert(happening.book_id, after);
         }
     }
-    rows.into_values().collect()
+    match V::KEEPS {
+        Keeps::Latest => rows.into_values().collect(),
+        Keeps::Every => every,
+    }
 }
 
 async fn load<V: View>(
@@ -145,7 +168,15 @@ async fn load<V: View>(
     if books.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let sql = format!("SELECT {} FROM {} AS v WHERE v.book_id = ANY($1)", V::SELECT, schema.table(V::NAME));
+    let (select, table) = (V::SELECT, schema.table(V::NAME));
+    let sql = match V::KEEPS {
+        Keeps::Latest => format!("SELECT {select} FROM {table} AS v WHERE v.book_id = ANY($1)"),
+        Keeps::Every => format!(
+            "SELECT {select} FROM unnest($1::int8[]) AS wanted (book_id) CROSS JOIN LATERAL (
+                SELECT * FROM {table} AS h WHERE h.book_id = wanted.book_id ORDER BY h.position DESC LIMIT 1
+             ) AS v"
+        ),
+    };
     let statement = transaction.prepare_cached(&sql).await?;
     let rows = transaction.query(&statement, &[&books]).await?;
     rows.iter()

@@ -46,8 +46,9 @@ impl std::fmt::Display for Unread {
 /// The event with its place; `None` if its stream is no book's.
 pub(crate) fn decode(event: &StoredEvent) -> Result<Option<Happening>, Unread> {
     let Some(book_id) = BookId::of_stream(&event.stream) else { return Ok(None) };
-    let happened =
-        BookEvent::decode(&event.event_type, &event.data, &event.metadata).map_err(Unread::Shape)?;
+    let (happened, provenance) =
+        BookEvent::decode_with_provenance(&event.event_type, &event.data, &event.metadata)
+            .map_err(Unread::Shape)?;
     if happened.book_id() != book_id {
         return Err(Unread::OtherBook(happened.book_id()));
     }
@@ -57,6 +58,7 @@ pub(crate) fn decode(event: &StoredEvent) -> Result<Option<Happening>, Unread> {
         position: event.position.0,
         event: happened,
         event_id: event.id,
+        provenance,
     }))
 }
 

@@ -7,8 +7,8 @@ use super::quantity::{QtyDelta, Quantity, Stock};
 use super::reason::Reason;
 use crate::Timestamp;
 use crate::decider::DecodeError;
-use crate::metadata::SCHEMA_VERSION;
-use serde::de::DeserializeOwned;
+use crate::metadata::{Provenance, SCHEMA_VERSION};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened to a book.
@@ -136,8 +136,21 @@ impl BookEvent {
     /// # Errors
     /// [`DecodeError`].
     pub fn decode(event_type: &str, data: &[u8], metadata: &[u8]) -> Result<Self, DecodeError> {
-        let version = schema_version(event_type, metadata)?;
-        match (event_type, version) {
+        Self::decode_with_provenance(event_type, data, metadata).map(|(event, _)| event)
+    }
+
+    /// Reads an event of any shape that was ever written, and who and what stood behind it.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode_with_provenance(
+        event_type: &str,
+        data: &[u8],
+        metadata: &[u8],
+    ) -> Result<(Self, Provenance), DecodeError> {
+        let told = told(event_type, metadata)?;
+        let version = told.schema_version.unwrap_or(SCHEMA_VERSION);
+        let event = match (event_type, version) {
             (Self::WAREHOUSED, SCHEMA_VERSION) => read(event_type, data).map(Self::Warehoused),
             (Self::RENEWED, SCHEMA_VERSION) => read(event_type, data).map(Self::Renewed),
             (Self::CORRECTED, SCHEMA_VERSION) => read(event_type, data).map(Self::Corrected),
@@ -146,20 +159,44 @@ impl BookEvent {
                 Err(DecodeError::UnknownVersion { event_type: event_type.to_owned(), version })
             }
             _ => Err(DecodeError::UnknownType(event_type.to_owned())),
+        }?;
+        let provenance = Provenance {
+            actor: told.actor.and_then(Told::text),
+            correlation_id: told.correlation_id.and_then(Told::text),
+        };
+        Ok((event, provenance))
+    }
+}
+
+/// What the metadata tells. Only the version must make sense.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    schema_version: Option<u32>,
+    actor: Option<Told>,
+    #[serde(rename = "$correlationId")]
+    correlation_id: Option<Told>,
+}
+
+/// What should be a text, and may be anything where others wrote.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Told {
+    Text(String),
+    Else(IgnoredAny),
+}
+
+impl Told {
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Else(_) => None,
         }
     }
 }
 
-fn schema_version(event_type: &str, metadata: &[u8]) -> Result<u32, DecodeError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Versioned {
-        schema_version: Option<u32>,
-    }
-    if metadata.is_empty() {
-        return Ok(SCHEMA_VERSION);
-    }
-    read::<Versioned>(event_type, metadata).map(|metadata| metadata.schema_version.unwrap_or(SCHEMA_VERSION))
+fn told(event_type: &str, metadata: &[u8]) -> Result<Metadata, DecodeError> {
+    if metadata.is_empty() { Ok(Metadata::default()) } else { read(event_type, metadata) }
 }
 
 fn read<T: DeserializeOwned>(event_type: &str, json: &[u8]) -> Result<T, DecodeError> {
@@ -234,6 +271,20 @@ mod tests {
             assert_eq!(BookEvent::decode(event_type, json.as_bytes(), metadata), Ok(event.clone()));
             assert_eq!(BookEvent::decode(event_type, json.as_bytes(), b""), Ok(event));
         }
+    }
+
+    #[test]
+    fn who_stood_behind_an_event_is_told_if_its_metadata_makes_sense() {
+        let (_, data) = renewed().encode();
+        let told = |metadata: &str| {
+            let read = BookEvent::decode_with_provenance("Renewed", &data, metadata.as_bytes());
+            let Provenance { actor, correlation_id } = read.unwrap().1;
+            (actor, correlation_id)
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(told(r#"{"actor":"4f\u0032b","$correlationId":"req-1"}"#), (text("4f2b"), text("req-1")));
+        assert_eq!(told(r#"{"actor":[7],"$correlationId":null}"#), (None, None));
+        assert_eq!(told(""), (None, None));
     }
 
     #[test]

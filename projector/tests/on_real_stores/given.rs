@@ -4,7 +4,7 @@ use crate::store::Store;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use domain::Timestamp;
-use domain::book::{BookEvent, BookId, Renewed, Warehoused};
+use domain::book::{BookEvent, BookId, Renewed, Skipped, Warehoused};
 use projector::Settings;
 use read_model::{Filter, ListRequest, Place, Reader, ReaderOptions, admin_list, book_stock};
 use service_kit::Health;
@@ -111,6 +111,17 @@ pub(crate) async fn renew(store: &Store, number: u64) -> u64 {
         occurred_at: Timestamp::default(),
     });
     store.append(&book(number).stream(), vec![encoded(&renewed)]).await
+}
+
+/// Takes an event of the book out of it, as the replay tool does.
+pub(crate) async fn skip(store: &Store, number: u64, revision: u64) -> u64 {
+    let skipped = BookEvent::Skipped(Skipped {
+        book_id: book(number),
+        revision,
+        reason: "a test".parse().unwrap(),
+        occurred_at: Timestamp::default(),
+    });
+    store.append(&book(number).stream(), vec![encoded(&skipped)]).await
 }
 
 fn encoded(event: &BookEvent) -> (String, Vec<u8>) {

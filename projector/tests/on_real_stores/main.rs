@@ -10,7 +10,9 @@
 mod cluster;
 mod given;
 mod halts;
+mod kept;
 mod outages;
+mod parking;
 mod projecting;
 mod standbys;
 mod store;

@@ -92,21 +92,25 @@ impl Follower<'_> {
     /// Asks once how things are, and publishes it; whether anything was new.
     async fn look(&self, connection: &mut Connection) -> Result<bool, DatabaseError> {
         let asked = Instant::now();
-        let Some((generation, position)) = within(LIMIT, standing(connection)).await? else {
+        let Some((generation, position, refolds)) = within(LIMIT, standing(connection)).await? else {
             // Nothing is set up yet, which is no snapshot, but an answer.
             self.confirm(asked);
             return Ok(false);
         };
         let current = self.sender.borrow().snapshot.clone();
         let next = match &current {
-            Some(current) if (current.generation, current.position) == (generation, position) => {
+            Some(current) if current.standing() == (generation, position, refolds) => {
                 self.confirm(asked);
                 return Ok(false);
             }
-            Some(current) if current.generation == generation && current.position < position => {
+            Some(current)
+                if (current.generation, current.refolds) == (generation, refolds)
+                    && current.position < position =>
+            {
                 within(LIMIT, self.advance(connection, current)).await?
             }
-            // Another generation, or a database that lost its last moments: what is in memory says nothing about it.
+            // Another generation, a stream that was folded anew, or a database that lost its last moments: what is in
+            // memory says nothing about it.
             _ => None,
         };
         let next = match next {
@@ -143,8 +147,8 @@ impl Follower<'_> {
     ) -> Result<Option<Snapshot>, DatabaseError> {
         let most = if from.is_whole() { self.books } else { latest(self.books) };
         let transaction = snapshot(connection).await?;
-        let Some((generation, position)) = standing_in(&transaction).await? else { return Ok(None) };
-        if generation != from.generation || position < from.position {
+        let Some((generation, position, refolds)) = standing_in(&transaction).await? else { return Ok(None) };
+        if (generation, refolds) != (from.generation, from.refolds) || position < from.position {
             return Ok(None);
         }
         let (books, admins) = tokio::try_join!(
@@ -155,7 +159,7 @@ impl Follower<'_> {
             return Ok(None);
         }
         let (books, admins) = (from.books.with(books), from.admins.with(admins));
-        let next = Snapshot { generation, position, since: from.since, books, admins };
+        let next = Snapshot { generation, position, refolds, since: from.since, books, admins };
         let most = if from.is_whole() { self.books } else { 2 * latest(self.books) };
         Ok(Some(if next.len() > most { self.latest_of(next) } else { next }))
     }
@@ -167,14 +171,14 @@ impl Follower<'_> {
         most: usize,
     ) -> Result<Option<Snapshot>, DatabaseError> {
         let transaction = snapshot(connection).await?;
-        let Some((generation, position)) = standing_in(&transaction).await? else { return Ok(None) };
+        let Some((generation, position, refolds)) = standing_in(&transaction).await? else { return Ok(None) };
         let begun = Instant::now();
         let (books, admins) = tokio::try_join!(
             changed::<BookStock>(&transaction, generation, 0, most),
             changed::<AdminList>(&transaction, generation, 0, most),
         )?;
         let (books, admins) = (Shelf::of(books), Shelf::of(admins));
-        let read = Snapshot { generation, position, since: 0, books, admins };
+        let read = Snapshot { generation, position, refolds, since: 0, books, admins };
         let whole = read.len() <= most;
         let next = if whole { read } else { self.latest_of(read) };
         let (books, elapsed_ms) = (next.len(), begun.elapsed().as_millis());
@@ -209,19 +213,23 @@ async fn snapshot(connection: &mut Connection) -> Result<Transaction<'_>, Databa
     Ok(begin.read_only(true).start().await?)
 }
 
-const STANDING: &str = "SELECT active.generation, projection.position
+// The control tables may be of an earlier version, which counts no refolds: a projector has still to migrate them.
+const STANDING: &str = "SELECT active.generation, projection.position,
+        coalesce((to_jsonb(projection) ->> 'refolds')::int8, 0)
     FROM bookstock.active JOIN bookstock.projection USING (generation)";
 
-async fn standing(connection: &Connection) -> Result<Option<(i32, u64)>, DatabaseError> {
+async fn standing(connection: &Connection) -> Result<Option<(i32, u64, u64)>, DatabaseError> {
     let statement = connection.client.prepare_cached(STANDING).await?;
     let row = connection.client.query_opt(&statement, &[]).await?;
-    row.map(|row| Ok((value::read(&row, 0)?, value::read_u64(&row, 1)?))).transpose()
+    row.map(|row| Ok((value::read(&row, 0)?, value::read_u64(&row, 1)?, value::read_u64(&row, 2)?)))
+        .transpose()
 }
 
-async fn standing_in(transaction: &Transaction<'_>) -> Result<Option<(i32, u64)>, DatabaseError> {
+async fn standing_in(transaction: &Transaction<'_>) -> Result<Option<(i32, u64, u64)>, DatabaseError> {
     let statement = transaction.prepare_cached(STANDING).await?;
     let row = transaction.query_opt(&statement, &[]).await?;
-    row.map(|row| Ok((value::read(&row, 0)?, value::read_u64(&row, 1)?))).transpose()
+    row.map(|row| Ok((value::read(&row, 0)?, value::read_u64(&row, 1)?, value::read_u64(&row, 2)?)))
+        .transpose()
 }
 
 /// The rows that changed after `position`, the last of them first, and no more than one above `most`.

@@ -2,9 +2,10 @@
 
 use crate::cluster;
 use domain::Timestamp;
-use domain::book::{BookEvent, BookId, Corrected, Renewed, Skipped, Warehoused};
+use domain::book::{BookEvent, BookId, Corrected, Renewed, Warehoused};
 use read_model::admin_list::{self, AdminList};
 use read_model::batch::{ApplyError, apply};
+use read_model::book_history::BookHistory;
 use read_model::book_stock::{self, BookStock};
 use read_model::database::Connection;
 use read_model::generation::active_or_first;
@@ -14,7 +15,7 @@ use read_model::{Database, Filter, Happening, ListRequest, Place, Reader, Reader
 use std::time::Duration;
 use uuid::Uuid;
 
-pub(crate) const VIEWS: &[&dyn AnyView] = &[&BookStock, &AdminList];
+pub(crate) const VIEWS: &[&dyn AnyView] = &[&BookStock, &AdminList, &BookHistory];
 
 pub(crate) const TERM: Duration = Duration::from_secs(60);
 
@@ -107,15 +108,6 @@ pub(crate) fn renewed(number: u64, version: &str) -> BookEvent {
     })
 }
 
-pub(crate) fn skipped(number: u64, revision: u64) -> BookEvent {
-    BookEvent::Skipped(Skipped {
-        book_id: book(number),
-        revision,
-        reason: "unreadable".parse().unwrap(),
-        occurred_at: at(3),
-    })
-}
-
 pub(crate) fn corrected(number: u64, qty_delta: i64) -> BookEvent {
     BookEvent::Corrected(Corrected {
         book_id: book(number),
@@ -134,7 +126,8 @@ pub(crate) fn happenings(events: impl IntoIterator<Item = BookEvent>) -> Vec<Hap
         *next += 1;
         let position = 10 + 3 * index;
         let event_id = Uuid::from_u128(position.into());
-        Happening { book_id: event.book_id(), revision, position, event, event_id }
+        let provenance = domain::metadata::Provenance::default();
+        Happening { book_id: event.book_id(), revision, position, event, event_id, provenance }
     };
     (0..).zip(events).map(placed).collect()
 }

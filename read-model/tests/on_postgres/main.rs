@@ -9,6 +9,7 @@
 mod cluster;
 mod generations;
 mod given;
+mod history;
 mod leases;
 mod memory;
 mod reading;

@@ -199,7 +199,7 @@ async fn a_database_that_lost_its_last_moments_is_believed() {
 async fn clear(url: &str) {
     sql(
         url,
-        "TRUNCATE rm_1.streams, rm_1.book_stock, rm_1.admin_list;
+        "TRUNCATE rm_1.streams, rm_1.book_stock, rm_1.admin_list, rm_1.book_history;
          UPDATE bookstock.projection SET position = 0, event_id = NULL",
     )
     .await;

@@ -1,0 +1,195 @@
+//! How far the projection is: as JSON at `/status`, and as metrics.
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use service_kit::clock;
+use service_kit::metrics::{Counter, Gauge};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+static APPLIED: Counter<0> =
+    Counter::new("projection_events_total", "Events that were applied to the generation that serves.", []);
+static BEHIND: Gauge<0> = Gauge::new(
+    "projection_behind_events",
+    "Events that were heard and are not applied to the generation that serves.",
+    [],
+);
+static BEHIND_SECONDS: Gauge<0> = Gauge::new(
+    "projection_behind_seconds",
+    "Age of the oldest event that was heard and is not applied; 0 when there is none.",
+    [],
+);
+static PARKED: Gauge<0> =
+    Gauge::new("projection_parked_streams", "Streams of the generation that serves which wait.", []);
+
+/// How far a projector is. All clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Status(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    owner: String,
+    generation: Option<i32>,
+    position: u64,
+    batch_events: usize,
+    /// Every event that the store had has been heard.
+    caught_up: bool,
+    heard: u64,
+    applied: u64,
+    parked: u64,
+    /// When the first event of each batch that is not applied was stored, in microseconds.
+    begun: VecDeque<i64>,
+    measured: Option<(Instant, u64)>,
+    events_per_second: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Told {
+    owner: String,
+    active: bool,
+    generation: Option<i32>,
+    position: String,
+    caught_up: bool,
+    events_behind: u64,
+    seconds_behind: f64,
+    events_per_second: f64,
+    /// Until all that was heard is applied; none while nothing moves, or while more may come than was heard.
+    eta_seconds: Option<f64>,
+    parked_streams: u64,
+    batch_events: usize,
+}
+
+impl Status {
+    /// `GET /status`.
+    pub fn routes(&self) -> Router {
+        let status = |State(status): State<Self>| async move { Json(status.told()) };
+        Router::new().route("/status", get(status)).with_state(self.clone())
+    }
+
+    /// A shift begins: nothing was heard in it yet.
+    pub(crate) fn begin(&self, owner: &str, generation: i32, position: u64, batch_events: usize) {
+        let mut known = self.known();
+        *known = Known {
+            owner: owner.to_owned(),
+            generation: Some(generation),
+            position,
+            batch_events,
+            ..Known::default()
+        };
+    }
+
+    /// The shift is over.
+    pub(crate) fn end(&self) {
+        self.known().generation = None;
+    }
+
+    /// Every event there was has been heard, or the store was lost.
+    pub(crate) fn caught_up(&self, caught_up: bool) {
+        self.known().caught_up = caught_up;
+    }
+
+    /// An event was heard; with it a batch begins, or it joins one.
+    pub(crate) fn heard(&self, created_micros: i64, begins: bool) {
+        let mut known = self.known();
+        known.heard += 1;
+        if begins {
+            known.begun.push_back(created_micros);
+        }
+    }
+
+    /// The oldest batch was applied.
+    pub(crate) fn applied(&self, events: usize, position: u64) {
+        let events = u64::try_from(events).unwrap_or(u64::MAX);
+        APPLIED.of([]).increment(events);
+        let mut known = self.known();
+        known.applied += events;
+        known.position = position;
+        known.begun.pop_front();
+    }
+
+    /// So many streams wait; and the rate is measured from now on.
+    pub(crate) fn measure(&self, parked: u64) {
+        let mut known = self.known();
+        known.parked = parked;
+        let now = Instant::now();
+        if let Some((since, applied)) = known.measured {
+            let events = u32::try_from(known.applied - applied).unwrap_or(u32::MAX);
+            known.events_per_second = f64::from(events) / now.duration_since(since).as_secs_f64().max(0.001);
+        }
+        known.measured = Some((now, known.applied));
+        BEHIND.of([]).set(f64::from(u32::try_from(known.events_behind()).unwrap_or(u32::MAX)));
+        BEHIND_SECONDS.of([]).set(known.seconds_behind());
+        PARKED.of([]).set(f64::from(u32::try_from(parked).unwrap_or(u32::MAX)));
+    }
+
+    fn told(&self) -> Told {
+        let known = self.known();
+        let behind = known.events_behind();
+        let eta_seconds = (known.caught_up && (behind == 0 || known.events_per_second > 0.0)).then(|| {
+            let behind = f64::from(u32::try_from(behind).unwrap_or(u32::MAX));
+            if behind > 0.0 { behind / known.events_per_second } else { 0.0 }
+        });
+        Told {
+            owner: known.owner.clone(),
+            active: known.generation.is_some(),
+            generation: known.generation,
+            position: known.position.to_string(),
+            caught_up: known.caught_up,
+            events_behind: behind,
+            seconds_behind: known.seconds_behind(),
+            events_per_second: known.events_per_second,
+            eta_seconds,
+            parked_streams: known.parked,
+            batch_events: known.batch_events,
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn events_behind(&self) -> u64 {
+        self.heard.saturating_sub(self.applied)
+    }
+
+    /// The age of the oldest event that is not applied: an idle store is not late.
+    fn seconds_behind(&self) -> f64 {
+        let oldest = self.begun.front().copied();
+        let micros = oldest.map_or(0, |created| clock::unix_micros().saturating_sub(created).max(0));
+        std::time::Duration::from_micros(micros.unsigned_abs()).as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_store_is_not_late_and_a_waiting_event_is_as_late_as_it_is_old() {
+        let status = Status::default();
+        status.begin("me", 1, 7, 500);
+        status.caught_up(true);
+        let told = status.told();
+        assert_eq!((told.events_behind, told.seconds_behind.to_bits()), (0, 0.0f64.to_bits()));
+
+        status.heard(clock::unix_micros() - 60_000_000, true);
+        status.heard(clock::unix_micros(), false);
+        let told = status.told();
+        assert_eq!(told.events_behind, 2);
+        assert!(told.seconds_behind >= 60.0, "{}", told.seconds_behind);
+
+        status.applied(2, 9);
+        let told = status.told();
+        assert_eq!((told.events_behind, told.seconds_behind.to_bits()), (0, 0.0f64.to_bits()));
+        assert_eq!(
+            (told.position.as_str(), told.eta_seconds.map(f64::to_bits)),
+            ("9", Some(0.0f64.to_bits()))
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! Parked streams: each waits at an event that could not be applied, while all others go on.
+//!
+//! Only the place and the reason are kept. A retry reads the whole stream again and folds it anew.
+
+use crate::database::{Connection, DatabaseError, within};
+use crate::lease::Lease;
+use crate::sift::Sifted;
+use crate::value;
+use deadpool_postgres::Transaction;
+use domain::Timestamp;
+use domain::book::BookId;
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// How long a statement on the parked streams may take.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// A stream that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// In which generation of the views.
+    pub generation: i32,
+    /// Whose stream.
+    pub book_id: BookId,
+    /// The first event that is not applied.
+    pub revision: u64,
+    /// Its place in the store.
+    pub position: u64,
+    /// What is wrong with it.
+    pub reason: String,
+    /// How many events of the stream came after it.
+    pub later: u64,
+    /// Since when it waits.
+    pub parked_at: Timestamp,
+    /// Whether the active projector is to try again.
+    pub retry: bool,
+}
+
+/// All streams that wait, by generation and book.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn list(connection: &Connection) -> Result<Vec<Parked>, DatabaseError> {
+    within(LIMIT, async {
+        let rows = connection
+            .client
+            .query(
+                "SELECT generation, book_id, revision, position, reason, later, parked_at, retry
+                 FROM bookstock.parked ORDER BY generation, book_id",
+                &[],
+            )
+            .await?;
+        let parked = |row: &tokio_postgres::Row| {
+            Ok(Parked {
+                generation: value::read(row, 0)?,
+                book_id: value::read_book_id(row, 1)?,
+                revision: value::read_u64(row, 2)?,
+                position: value::read_u64(row, 3)?,
+                reason: value::read(row, 4)?,
+                later: value::read_u64(row, 5)?,
+                parked_at: value::read_moment(row, 6)?,
+                retry: value::read(row, 7)?,
+            })
+        };
+        rows.iter().map(parked).collect()
+    })
+    .await
+}
+
+/// Asks the active projector to try the stream of `book` again, in every generation; within about a second it does.
+/// Answers in how many generations it waits.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn ask_retry(connection: &Connection, book: BookId) -> Result<u64, DatabaseError> {
+    within(LIMIT, async {
+        let sql = "UPDATE bookstock.parked SET retry = true WHERE book_id = $1";
+        Ok(connection.client.execute(sql, &[&value::bigint(book.get())]).await?)
+    })
+    .await
+}
+
+/// The streams of a generation that are to be tried again.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn to_retry(connection: &Connection, generation: i32) -> Result<Vec<BookId>, DatabaseError> {
+    within(LIMIT, async {
+        let sql = "SELECT book_id FROM bookstock.parked WHERE generation = $1 AND retry ORDER BY book_id";
+        let statement = connection.client.prepare_cached(sql).await?;
+        let rows = connection.client.query(&statement, &[&generation]).await?;
+        rows.iter().map(|row| Ok(value::read_book_id(row, 0)?)).collect()
+    })
+    .await
+}
+
+/// How many streams of a generation wait.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn count(connection: &Connection, generation: i32) -> Result<u64, DatabaseError> {
+    within(LIMIT, async {
+        let sql = "SELECT count(*) FROM bookstock.parked WHERE generation = $1";
+        let statement = connection.client.prepare_cached(sql).await?;
+        Ok(value::read_u64(&connection.client.query_one(&statement, &[&generation]).await?, 0)?)
+    })
+    .await
+}
+
+/// Lets a stream that was tried again wait on, for this reason.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn wait_on(
+    connection: &Connection,
+    lease: &Lease,
+    book: BookId,
+    reason: &str,
+) -> Result<(), DatabaseError> {
+    within(LIMIT, async {
+        let sql = "
+            UPDATE bookstock.parked SET retry = false, reason = $4
+            WHERE generation = $1 AND book_id = $3
+                AND EXISTS (SELECT FROM bookstock.projection WHERE generation = $1 AND epoch = $2)";
+        let book = value::bigint(book.get());
+        connection.client.execute(sql, &[&lease.generation, &lease.epoch, &book, &storable(reason)]).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Which of these books wait.
+pub(crate) async fn among(
+    transaction: &Transaction<'_>,
+    generation: i32,
+    books: &[i64],
+) -> Result<HashSet<BookId>, DatabaseError> {
+    let sql = "SELECT book_id FROM bookstock.parked WHERE generation = $1 AND book_id = ANY($2)";
+    let statement = transaction.prepare_cached(sql).await?;
+    let rows = transaction.query(&statement, &[&generation, &books]).await?;
+    rows.iter().map(|row| Ok(value::read_book_id(row, 0)?)).collect()
+}
+
+pub(crate) async fn save(
+    transaction: &Transaction<'_>,
+    generation: i32,
+    sifted: &Sifted<'_>,
+) -> Result<(), DatabaseError> {
+    for trouble in &sifted.parked {
+        let sql = "INSERT INTO bookstock.parked (generation, book_id, revision, position, reason)
+                   VALUES ($1, $2, $3, $4, $5)";
+        let (book, revision) = (value::bigint(trouble.book_id.get()), value::bigint(trouble.revision));
+        let position = value::bigint(trouble.position);
+        let reason = storable(&trouble.reason);
+        let statement = transaction.prepare_cached(sql).await?;
+        transaction.execute(&statement, &[&generation, &book, &revision, &position, &reason]).await?;
+    }
+    if !sifted.later.is_empty() || !sifted.retry.is_empty() {
+        let books: HashSet<BookId> = sifted.later.keys().chain(&sifted.retry).copied().collect();
+        let books: Vec<BookId> = books.into_iter().collect();
+        let ids: Vec<i64> = books.iter().map(|book| value::bigint(book.get())).collect();
+        let later: Vec<i64> =
+            books.iter().map(|book| sifted.later.get(book).copied().map_or(0, value::bigint)).collect();
+        let retry: Vec<bool> = books.iter().map(|book| sifted.retry.contains(book)).collect();
+        let sql = "
+            UPDATE bookstock.parked AS p SET later = p.later + fresh.later, retry = p.retry OR fresh.retry
+            FROM unnest($2::int8[], $3::int8[], $4::bool[]) AS fresh (book_id, later, retry)
+            WHERE p.generation = $1 AND p.book_id = fresh.book_id";
+        let statement = transaction.prepare_cached(sql).await?;
+        transaction.execute(&statement, &[&generation, &ids, &later, &retry]).await?;
+    }
+    Ok(())
+}
+
+/// The reason quotes what somebody wrote: PostgreSQL's text holds no NUL, and an operator reads no page of it.
+fn storable(reason: &str) -> String {
+    reason.chars().map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).take(1_000).collect()
+}

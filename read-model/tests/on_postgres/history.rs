@@ -1,0 +1,87 @@
+//! What the history of the books tells, of now and of then.
+
+use crate::given::*;
+use read_model::book_history::{self, Moment, Movement};
+
+#[tokio::test]
+async fn every_movement_is_kept_with_the_book_after_it() {
+    let url = read_models("every_movement").await;
+    let mut writer = Writer::take(&url, "projector").await;
+    let mut batch = happenings([
+        warehoused(1, 123, "1.0", Some("해리 포터")),
+        warehoused(2, 5, "1.0", None),
+        renewed(1, "1.25"),
+        corrected(1, -3),
+    ]);
+    batch[3].provenance.actor = Some("clerk\0".to_owned());
+    batch[3].provenance.correlation_id = Some("request-7".to_owned());
+    // Also when the movement before is in an earlier transaction.
+    writer.apply(&batch[..3]).await.unwrap();
+    writer.apply(&batch[3..]).await.unwrap();
+
+    let reader = reader(&url);
+    let rows = book_history::of_book(&reader, book(1), None, 10).await.unwrap().value;
+    let told: Vec<_> = rows.iter().map(|row| (row.movement, row.qty, row.stock, row.revision)).collect();
+    let expected = [
+        (Movement::Corrected, Some(-3), 97, 2),
+        (Movement::Renewed, Some(100), 100, 1),
+        (Movement::Warehoused, Some(123), 123, 0),
+    ];
+    assert_eq!(told, expected);
+    let corrected = &rows[0];
+    assert_eq!(corrected.reason.as_ref().unwrap().as_str(), "miscounted");
+    assert_eq!(corrected.actor.as_deref(), Some("clerk\u{fffd}"));
+    assert_eq!(corrected.correlation_id.as_deref(), Some("request-7"));
+    assert_eq!(corrected.name.as_ref().unwrap().as_str(), "해리 포터");
+    assert_eq!((corrected.version.to_string(), corrected.occurred_at), ("1.25".to_owned(), at(2)));
+
+    let older = book_history::of_book(&reader, book(1), Some(corrected.position), 1).await.unwrap().value;
+    assert_eq!(older, rows[1..2]);
+    let since = book_history::since(&reader, batch[1].position, 2).await.unwrap().value;
+    assert_eq!(
+        since.iter().map(|row| row.position).collect::<Vec<_>>(),
+        [batch[2].position, batch[3].position]
+    );
+}
+
+#[tokio::test]
+async fn a_book_is_shown_as_it_was_at_a_position_or_a_time() {
+    let url = read_models("as_it_was").await;
+    let mut writer = Writer::take(&url, "projector").await;
+    // A warehousing happens at second 0, a renewal at 1, a correction at 2.
+    let batch = happenings([warehoused(1, 5, "1.0", None), renewed(1, "2.0"), corrected(1, 7)]);
+    writer.apply(&batch).await.unwrap();
+    let reader = reader(&url);
+    let stock_at = async |moment| {
+        book_history::as_of(&reader, book(1), moment).await.unwrap().value.map(|row| row.stock)
+    };
+    assert_eq!(stock_at(Moment::Position(9)).await, None);
+    assert_eq!(stock_at(Moment::Position(10)).await, Some(5));
+    assert_eq!(stock_at(Moment::Position(15)).await, Some(100));
+    assert_eq!(stock_at(Moment::Position(u64::MAX)).await, Some(107));
+    assert_eq!(stock_at(Moment::Time(domain::Timestamp::default())).await, None);
+    assert_eq!(stock_at(Moment::Time(at(0))).await, Some(5));
+    assert_eq!(stock_at(Moment::Time(at(1))).await, Some(100));
+    assert_eq!(stock_at(Moment::Time(at(60))).await, Some(107));
+}
+
+#[tokio::test]
+async fn the_whole_list_is_walked_as_it_was() {
+    let url = read_models("whole_list_as_it_was").await;
+    let mut writer = Writer::take(&url, "projector").await;
+    let first = (1..=9).map(|number| warehoused(number, number, "1.0", None));
+    let batch = happenings(first.chain((1..=12).map(|number| warehoused(number, 100, "1.0", None))));
+    writer.apply(&batch).await.unwrap();
+    let reader = reader(&url);
+    let then = Moment::Position(batch[8].position);
+    let (mut after, mut stocks) = (None, Vec::new());
+    loop {
+        let slice = book_history::all_as_of(&reader, then, after, 4).await.unwrap().value;
+        stocks.extend(slice.rows.iter().map(|row| u64::from(row.stock)));
+        after = slice.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(stocks, (1..=9).collect::<Vec<_>>());
+}
