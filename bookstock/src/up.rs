@@ -121,7 +121,12 @@ async fn start_and_watch(
     let of_store = ("event-store-url", event_store.as_str());
     let of_database = ("database-url", database.url.as_str());
 
-    let (settings, health) = (settings::of(&[of_store, of_database])?, projection.clone());
+    let mut of_projector = vec![of_store, of_database];
+    if database.read_url.is_some() {
+        // Nobody else is on the private database: the lease of one that was killed is taken over at once.
+        of_projector.push(("lease-owner", "bookstock up"));
+    }
+    let (settings, health) = (settings::of(&of_projector)?, projection.clone());
     let projecting = async move |stop| projector::run(settings, &health, stop).await;
     parts.add("the projector", STOP_WITHIN, projecting);
 

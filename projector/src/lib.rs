@@ -56,7 +56,7 @@ pub async fn run_telling(
         database,
         database_url: settings.database_url,
         batch_events: settings.batch_events,
-        owner: owner::name(),
+        owner: settings.lease_owner.unwrap_or_else(owner::name),
         database_check: health.check("database"),
         projection_check: health.check("projection"),
     };

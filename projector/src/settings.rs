@@ -24,6 +24,11 @@ pub struct Settings {
     #[arg(long, env = "BATCH_EVENTS", value_name = "COUNT", default_value = "5000",
           value_parser = clap::value_parser!(u32).range(1..=100_000).map(|count| count as usize))]
     pub batch_events: usize,
+
+    /// Under which name the lease is held; one of its own if left out. A projector takes a lease of its own name at once,
+    /// so this is only for one that is the only one on its database.
+    #[arg(long, env = "LEASE_OWNER", value_name = "NAME")]
+    pub lease_owner: Option<String>,
 }
 
 /// The addresses may carry passwords, so they are not shown.

@@ -30,6 +30,7 @@ impl Running {
             event_store_url: store.url(),
             database_url: database_url.to_owned(),
             batch_events: 500,
+            lease_owner: None,
         };
         let (checked, stop) = (health.clone(), shutdown.clone());
         let task = tokio::spawn(async move { projector::run(settings, &checked, stop).await });
