@@ -42,7 +42,7 @@ pub fn around(service: &'static str, routes: Router, health: &Health, auth: &Aut
         .route("/metrics", shown)
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::no_such_route() });
-    auth.around(routes)
+    auth.around(service, routes)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(fault))
         .layer(middleware::from_fn(move |request, next| bounded_and_told(service, request, next)))

@@ -72,15 +72,12 @@ enum Refusal {
 }
 
 impl Auth {
-    /// As configured. Without an issuer nobody is asked, and the log says so.
+    /// As configured. Without an issuer nobody is asked.
     ///
     /// # Errors
     /// When no HTTP client can be set up to ask the issuer with.
     pub fn new(settings: &AuthSettings) -> anyhow::Result<Self> {
-        let Some(issuer) = settings.issuer.clone() else {
-            tracing::warn!("no AUTH_ISSUER is configured: whoever reaches this service may do anything");
-            return Ok(Self::open());
-        };
+        let Some(issuer) = settings.issuer.clone() else { return Ok(Self::open()) };
         let guard = Guard {
             issuer: issuer.to_string(),
             audience: settings.audience.clone(),
@@ -102,9 +99,12 @@ impl Auth {
         if self.0.is_some() { Exposure::Guarded } else { Exposure::unguarded(insecure) }
     }
 
-    /// Puts the guard around `routes`. What a route finds in its request's extensions is the [`Caller`], unless everything is open.
-    pub fn around(&self, routes: Router) -> Router {
-        let Some(guard) = &self.0 else { return routes };
+    /// Puts the guard around the `routes` of `service`; if there is none, the log says so. What a route finds in its request's extensions is the [`Caller`], unless everything is open.
+    pub fn around(&self, service: &'static str, routes: Router) -> Router {
+        let Some(guard) = &self.0 else {
+            tracing::warn!(service, "no AUTH_ISSUER is configured: whoever reaches it may do anything");
+            return routes;
+        };
         let description = Json(guard.description());
         let tell = get(move || std::future::ready(description.clone()));
         routes
