@@ -83,6 +83,34 @@ need_haproxy() {
     has openssl || missing_packages+=(openssl)
 }
 
+# They make system calls fail, clocks step and disks small, for the tests of what the event store survives.
+need_fault_tools() {
+    has strace || missing_packages+=(strace)
+    compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || missing_packages+=(libfaketime)
+    has unshare || missing_packages+=(util-linux)
+}
+
+need_pip() {
+    python3 -m pip --version >/dev/null 2>&1 || missing_packages+=(python3 python3-pip)
+}
+
+# Other people's clients of the event store, beside the build, in the versions that the tests were written against.
+need_other_clients() {
+    local clients
+    clients=$(target_directory)/clients
+    if [[ ! -e $clients/python/kurrentdbclient-1.3.5.dist-info ]]; then
+        say "installing the Python client kurrentdbclient"
+        rm -rf "$clients/python"
+        python3 -m pip install --quiet --root-user-action=ignore --disable-pip-version-check \
+            --target "$clients/python" kurrentdbclient==1.3.5
+    fi
+    if [[ ! -e $clients/node/node_modules/@kurrent/kurrentdb-client/package.json ]]; then
+        say "installing the Node client @kurrent/kurrentdb-client"
+        mkdir -p "$clients/node"
+        npm install --silent --no-audit --no-fund --prefix "$clients/node" @kurrent/kurrentdb-client@1.3.1
+    fi
+}
+
 need_cargo_deny() {
     if cargo deny --version 2>/dev/null; then
         return

@@ -1,6 +1,9 @@
 //! What can be set.
 
-use std::path::PathBuf;
+use crate::tls::Tls;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a server is set up.
@@ -13,13 +16,42 @@ pub struct Config {
     /// Acknowledge what clients send at once (Linux only). Clients that leave Nagle's algorithm on, as the crate
     /// `eventstore` does, otherwise wait 40 ms in each append.
     pub quickack: bool,
+    /// The file with the users that may call. `None`: whoever reaches the server may.
+    pub users: Option<PathBuf>,
+    /// The certificate to speak TLS with. `None`: connections are plain.
+    pub tls: Option<Tls>,
+    /// Whether a commit waits for the disk. Only tests can do without.
+    pub durable: bool,
+    /// A directory that is removed when the server ends.
+    pub temporary: Option<Arc<tempfile::TempDir>>,
 }
 
 impl Config {
     /// The defaults, with the events in `data_dir`.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), limits: Limits::default(), quickack: true }
+        Self {
+            data_dir: data_dir.into(),
+            limits: Limits::default(),
+            quickack: true,
+            users: None,
+            tls: None,
+            durable: true,
+            temporary: None,
+        }
+    }
+
+    /// The defaults, with the events in memory: in a directory that is gone when the server ends, on the file system that
+    /// Linux keeps in memory, if there is one.
+    ///
+    /// # Errors
+    /// When no directory can be made.
+    pub fn in_memory() -> io::Result<Self> {
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let dir = tempfile::Builder::new().prefix("event-store-").tempdir_in(place)?;
+        let data_dir = dir.path().to_owned();
+        Ok(Self { durable: false, temporary: Some(Arc::new(dir)), ..Self::new(data_dir) })
     }
 }
 

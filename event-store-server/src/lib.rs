@@ -8,12 +8,18 @@
 
 mod config;
 mod connection;
+mod http;
 mod log;
+pub mod maintenance;
 mod protocol;
 mod request_body;
 mod rpc;
 mod server;
+mod tls;
+mod users;
 
 pub use config::{Config, Limits};
 pub use log::OpenError;
 pub use server::{EventStoreServer, ServeError};
+pub use tls::{Tls, TlsError};
+pub use users::{UsersError, hash_password};

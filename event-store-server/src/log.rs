@@ -4,14 +4,18 @@
 //! last committed event, tells those who wait for more.
 
 mod change;
+mod check;
+mod copy;
 pub(crate) mod decide;
 pub(crate) mod event;
+mod figures;
 pub(crate) mod filter;
 mod link;
 mod read_all;
 mod read_stream;
 mod reader;
 mod row;
+mod scavenge;
 mod schema;
 mod staged;
 mod stream_metadata;
@@ -19,15 +23,22 @@ mod two_generations;
 mod writer;
 
 pub(crate) use change::{Change, Changed, What};
+pub(crate) use check::check;
+pub use check::{CheckReport, MaintenanceError};
+pub(crate) use copy::{backup, restore};
 pub(crate) use decide::ExpectedRevision;
 pub(crate) use event::{Position, ProposedEvent, RecordedEvent, Revision};
+pub(crate) use figures::{Figures, Stats};
 pub(crate) use filter::Filter;
 pub(crate) use link::{Links, Resolved};
 pub(crate) use read_all::{AllFrom, AllPage};
 pub(crate) use read_stream::{StreamFrom, StreamPage};
 pub(crate) use reader::{Limit, ReadError};
+pub use scavenge::Scavenged;
+pub(crate) use scavenge::scavenge;
 pub(crate) use writer::ChangeError;
 
+use crate::{TlsError, UsersError};
 use reader::Readers;
 use std::fs::{File, TryLockError};
 use std::io;
@@ -39,6 +50,9 @@ use writer::{Order, Writer};
 
 /// How many appends may wait for the writer; further ones wait to be accepted.
 const WAITING_APPENDS: usize = 1024;
+
+/// The database's name in its directory.
+const DATABASE: &str = "events.sqlite";
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +78,18 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// The database does not agree with itself.
+    #[error("the database file is damaged: {0}; restore the store from a backup")]
+    Damaged(String),
     /// The database cannot be used.
     #[error("the database of the event store cannot be opened: {0}")]
     Database(#[from] rusqlite::Error),
+    /// TLS cannot be spoken as configured.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The users cannot be read.
+    #[error(transparent)]
+    Users(#[from] UsersError),
     /// No thread could be started for the writer.
     #[error("the event store's writer cannot be started: {0}")]
     Thread(io::Error),
@@ -83,28 +106,33 @@ struct Shared {
     id: Uuid,
     orders: mpsc::Sender<Order>,
     committed: watch::Receiver<Position>,
+    stopped: watch::Receiver<Option<Arc<str>>>,
+    figures: Figures,
     readers: Readers,
 }
 
 impl Log {
     /// Opens the log in `dir`, making both if there are none, and locks it against every other process.
-    pub(crate) fn open(dir: &Path, max_store_bytes: Option<u64>) -> Result<Self, OpenError> {
+    pub(crate) fn open(dir: &Path, max_store_bytes: Option<u64>, durable: bool) -> Result<Self, OpenError> {
         let lock = lock(dir)?;
-        let path = dir.join("events.sqlite");
+        let path = dir.join(DATABASE);
         let conn = schema::open_writer(&path, max_store_bytes)?;
+        if !durable {
+            conn.execute_batch("PRAGMA synchronous = OFF")?;
+        }
         let id = schema::store_id(&conn)?;
         let (committed, watched) = watch::channel(0);
-        let writer = Writer::new(conn, committed)?;
+        let (stop, stopped) = watch::channel(None);
+        let figures = Figures::new(&path);
+        let writer = Writer::new(conn, committed, stop, figures.clone())?;
         let readers = Readers::open(&path)?;
         let (orders, inbox) = mpsc::channel(WAITING_APPENDS);
         std::thread::Builder::new()
             .name("event-log-writer".into())
-            .spawn(move || {
-                writer.run(inbox);
-                drop(lock);
-            })
+            .spawn(move || writer.run(inbox, lock))
             .map_err(OpenError::Thread)?;
-        Ok(Self { shared: Arc::new(Shared { id, orders, committed: watched, readers }) })
+        let shared = Shared { id, orders, committed: watched, stopped, figures, readers };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The identity of this store, given when it was made.
@@ -124,6 +152,21 @@ impl Log {
     /// The position of the last committed event (0: none), to read and to wait for.
     pub(crate) fn committed(&self) -> watch::Receiver<Position> {
         self.shared.committed.clone()
+    }
+
+    /// Why nothing is accepted any more, if that is so: to read and to wait for.
+    pub(crate) fn stopped(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.shared.stopped.clone()
+    }
+
+    /// What is counted.
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.shared.figures
+    }
+
+    /// What was counted until now.
+    pub(crate) fn stats(&self) -> Stats {
+        self.shared.figures.now()
     }
 
     /// A page of `$all`.

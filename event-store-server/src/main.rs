@@ -1,11 +1,14 @@
 //! The event store server as a program of its own.
 #![forbid(unsafe_code)]
 
+mod commands;
+mod settings;
+
 use anyhow::Context as _;
 use clap::Parser;
-use event_store_server::{Config, EventStoreServer, Limits};
+use event_store_server::EventStoreServer;
 use service_kit::listen::Exposure;
-use std::net::SocketAddr;
+use settings::{Serving, Settings};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -14,26 +17,15 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Where the events are kept; made if it is missing.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
 
-    /// Where to listen; port 0 takes any free one.
-    #[arg(long, value_name = "ADDR", env = "EVENT_STORE_LISTEN", default_value = "127.0.0.1:2113")]
-    listen: SocketAddr,
+    /// A TOML file with settings: the keys are the names of the flags, with `_` for `-`.
+    #[arg(long, value_name = "FILE", env = "EVENT_STORE_CONFIG")]
+    config: Option<PathBuf>,
 
-    /// Listen on an address that other machines can reach, though nothing asks who they are.
-    #[arg(long)]
-    insecure: bool,
-
-    /// The size that the database may grow to, in bytes; appends beyond it are refused as on a full disk.
-    #[arg(long, value_name = "BYTES")]
-    max_store_bytes: Option<u64>,
-
-    /// Do not acknowledge what clients send at once: each append then takes 40 ms for a client without TCP_NODELAY, as
-    /// it does with other servers. For testing clients.
-    #[arg(long)]
-    no_quickack: bool,
+    #[command(subcommand)]
+    command: Option<commands::Command>,
 }
 
 #[tokio::main]
@@ -42,17 +34,20 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Args { data, listen, insecure, max_store_bytes, no_quickack } = args;
-    let limits = Limits { max_store_bytes, ..Limits::default() };
-    let config = Config { limits, quickack: !no_quickack, ..Config::new(data) };
+    let Args { settings, config, command } = args;
+    let settings = settings.or_from(config.as_deref())?;
+    match command {
+        Some(command) => tokio::task::spawn_blocking(move || command.run(&settings)).await?,
+        None => serve(settings.serving()?, shutdown).await,
+    }
+}
+
+async fn serve(serving: Serving, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let Serving { config, listen, insecure } = serving;
+    let exposure = if config.users.is_some() { Exposure::Guarded } else { Exposure::unguarded(insecure) };
     let server = EventStoreServer::open(config)?;
-    let listener = service_kit::listen::bind(
-        "event-store-server",
-        "--listen or EVENT_STORE_LISTEN",
-        listen,
-        Exposure::unguarded(insecure),
-    )
-    .await?;
+    let setting = "--listen or EVENT_STORE_LISTEN";
+    let listener = service_kit::listen::bind("event-store-server", setting, listen, exposure).await?;
     let addr = listener.local_addr().context("the address listened on is not known")?;
     service_kit::program::announce("event-store-server", addr)?;
     server.serve(listener, shutdown).await?;

@@ -5,6 +5,7 @@ mod batch_append;
 mod delete;
 mod expected_revision;
 mod gossip;
+mod guard;
 mod identifiers;
 mod proposal;
 mod read;
@@ -16,12 +17,15 @@ mod status;
 mod subscribe;
 mod unsupported;
 
+pub(crate) use server_features::COMPATIBLE_WITH;
+
 use crate::config::Limits;
 use crate::log::Log;
 use crate::protocol::gossip::gossip_server::GossipServer;
 use crate::protocol::server_features::server_features_server::ServerFeaturesServer;
 use crate::protocol::streams as wire;
 use crate::protocol::streams::streams_server::{self, StreamsServer};
+use crate::users::Users;
 use responses::Responses;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -33,8 +37,14 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 /// The largest message that is decoded, in bytes.
 const MESSAGE_BYTES: usize = 16 << 20;
 
-/// Every service of this server, and a clear answer for every other one.
-pub(crate) fn routes(log: Log, limits: Limits, shutdown: CancellationToken) -> Routes {
+/// Every service of this server, and a clear answer for every other one. What is no call goes to `http`.
+pub(crate) fn routes(
+    log: Log,
+    limits: Limits,
+    http: axum::Router,
+    users: Option<Users>,
+    shutdown: CancellationToken,
+) -> Routes {
     let id = log.id();
     let pending = Arc::new(Semaphore::new(limits.max_pending_bytes.min(Semaphore::MAX_PERMITS)));
     let streams = Streams { log, limits: limits.into(), pending, shutdown, subscriptions: Arc::default() };
@@ -47,7 +57,11 @@ pub(crate) fn routes(log: Log, limits: Limits, shutdown: CancellationToken) -> R
     let router = routes.axum_router_mut();
     *router = std::mem::take(router)
         .route(unsupported::LIST, axum::routing::post(unsupported::empty_list))
-        .fallback(unsupported::service);
+        .fallback(move |request| unsupported::call(request, http.clone()));
+    if let Some(users) = users {
+        let guard = axum::middleware::from_fn_with_state(users, guard::guard);
+        *router = std::mem::take(router).layer(guard);
+    }
     routes.prepare()
 }
 

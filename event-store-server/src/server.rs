@@ -3,9 +3,15 @@
 use crate::config::{Config, Limits};
 use crate::connection;
 use crate::log::{Log, OpenError};
-use crate::{request_body, rpc};
+use crate::users::Users;
+use crate::{http, request_body, rpc};
+use service_kit::Health;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tower::util::MapRequestLayer;
@@ -22,11 +28,19 @@ const CUT: Duration = Duration::from_secs(1);
 pub struct ServeError(#[from] tonic::transport::Error);
 
 /// An event store: a data directory that this process has to itself, ready to be served.
-#[derive(Debug)]
 pub struct EventStoreServer {
     log: Log,
     limits: Limits,
     quickack: bool,
+    tls: Option<TlsAcceptor>,
+    users: Option<Users>,
+    temporary: Option<Arc<TempDir>>,
+}
+
+impl fmt::Debug for EventStoreServer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("EventStoreServer").field("log", &self.log).finish_non_exhaustive()
+    }
 }
 
 impl EventStoreServer {
@@ -35,10 +49,17 @@ impl EventStoreServer {
     /// # Errors
     /// When another server has the directory, or it was written by a newer version, or it cannot be used.
     pub fn open(config: Config) -> Result<Self, OpenError> {
-        let Config { data_dir, limits, quickack } = config;
-        let log = Log::open(&data_dir, limits.max_store_bytes)?;
+        let Config { data_dir, limits, quickack, users, tls, durable, temporary } = config;
+        let tls = tls.map(|tls| tls.acceptor()).transpose()?;
+        let users = users.map(|path| Users::read(&path)).transpose()?;
+        let log = Log::open(&data_dir, limits.max_store_bytes, durable)?;
         tracing::info!(data_dir = %data_dir.display(), position = *log.committed().borrow(), "event store opened");
-        Ok(Self { log, limits, quickack })
+        Ok(Self { log, limits, quickack, tls, users, temporary })
+    }
+
+    /// Closes the data directory again, without having served.
+    pub async fn close(self) {
+        self.log.close().await;
     }
 
     /// Answers calls on `listener` until `shutdown`: then it stops accepting, ends subscriptions and reads with
@@ -48,15 +69,20 @@ impl EventStoreServer {
     /// # Errors
     /// When accepting connections fails for good; the data directory is closed then too.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
-        let Self { log, limits, quickack } = self;
+        let Self { log, limits, quickack, tls, users, temporary } = self;
         let (cut, grace) = (CancellationToken::new(), limits.shutdown_grace);
-        let incoming = connection::incoming(listener, quickack, cut.clone());
+        let incoming = connection::incoming(listener, quickack, tls, cut.clone(), shutdown.clone());
+        let health = Health::default();
+        let watched = http::watch(log.clone(), health.check("log"), shutdown.clone());
+        let watching = tokio::spawn(watched);
         let mut server = Server::builder()
+            .accept_http1(true)
             .max_concurrent_streams(limits.max_concurrent_streams)
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
             .layer(MapRequestLayer::new(request_body::fail_when_broken_off));
-        let routes = rpc::routes(log.clone(), limits, shutdown.clone());
+        let http = http::routes(log.clone(), &health, if users.is_some() { "basic" } else { "insecure" });
+        let routes = rpc::routes(log.clone(), limits, http, users, shutdown.clone());
         let serving = server
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
@@ -71,7 +97,9 @@ impl EventStoreServer {
             served = serving => served,
             () = overdue => Ok(()),
         };
+        watching.abort();
         log.close().await;
+        drop(temporary);
         tracing::info!("event store closed");
         Ok(served?)
     }

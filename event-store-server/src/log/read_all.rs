@@ -1,5 +1,6 @@
 //! A page of `$all`: every event, in the order of the log.
 
+use super::check::is_scavenged;
 use super::event::Position;
 use super::filter::Filter;
 use super::link::{self, Links, Resolved};
@@ -68,6 +69,7 @@ pub(super) fn page(
             break;
         }
         let fields = row::fields(row)?;
+        follows(conn, page.next, fields.position)?;
         page.considered += 1;
         page.next = match from {
             AllFrom::After(_) => AllFrom::After(fields.position),
@@ -80,4 +82,23 @@ pub(super) fn page(
         }
     }
     Ok(page)
+}
+
+/// Whether there is no event between where the reader is and `position`: none may be skipped silently.
+fn follows(conn: &Connection, reader: AllFrom, position: Position) -> Result<(), ReadError> {
+    // A reader may come from beyond the end of the log; there is nothing to be missed.
+    let (low, high) = match reader {
+        AllFrom::After(before) => (before.saturating_add(1).max(1), position - 1),
+        AllFrom::Before(after) if after == Position::MAX => return Ok(()),
+        AllFrom::Before(after) => (position + 1, after - 1),
+    };
+    if low > high || is_scavenged(conn, low, high)? {
+        return Ok(());
+    }
+    let committed: Position =
+        conn.prepare_cached("SELECT max(position) FROM events")?.query_row((), |row| row.get(0))?;
+    if matches!(reader, AllFrom::Before(_)) && committed < high {
+        return Ok(());
+    }
+    Err(ReadError::MissingFromLog { first: low, last: high })
 }

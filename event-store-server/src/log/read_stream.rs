@@ -233,3 +233,12 @@ fn event<T>(
     let Some(row) = rows.next()? else { return Ok(None) };
     Ok(Some(take(&row::fields(row)?)))
 }
+
+/// The first revision of a stream that scavenging leaves; nothing where the stream has no events.
+pub(super) fn first_kept(conn: &Connection, stream: &str) -> Result<Option<Revision>, ReadError> {
+    Ok(match visible(conn, stream)? {
+        Visible::Range(Range { first, last, .. }) => Some(first.min(last)),
+        // Of a deleted stream its last event stays; of one that is deleted for ever, that is the tombstone.
+        Visible::Missing | Visible::Tombstoned(_) => head(conn, stream)?.map(|(_, last)| last),
+    })
+}

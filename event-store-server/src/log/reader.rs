@@ -22,6 +22,10 @@ pub(crate) enum ReadError {
         "Events of stream '{stream}' next to revision {revision} are missing: the database file is damaged. Restore the store from a backup."
     )]
     Missing { stream: String, revision: Revision },
+    #[error(
+        "The events at positions {first} to {last} are missing: the database file is damaged. Restore the store from a backup."
+    )]
+    MissingFromLog { first: Position, last: Position },
     #[error("The database file is damaged: {0}. Restore the store from a backup.")]
     CorruptFile(rusqlite::Error),
     #[error("The event store is shutting down.")]

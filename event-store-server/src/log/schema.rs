@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// The layout that this program writes, in SQLite's `user_version`.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// How long a connection waits for a lock that another program took (a backup, someone's shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,10 +38,26 @@ const TABLES: &str = "
     ) STRICT;
 ";
 
+/// What came with layout 2: which positions have no event any more, because they were scavenged. So a reader can tell
+/// them from events that are lost.
+const GAPS: &str = "
+    CREATE TABLE gaps (
+        first INTEGER PRIMARY KEY,
+        last INTEGER NOT NULL
+    ) STRICT;
+";
+
+/// Up to this size, in bytes, the whole database is checked whenever it is opened: that takes well under a second.
+const CHECKED_AT_OPEN: u64 = 32 << 20;
+
 /// Opens the database for the one writer; creates it if there is none.
 pub(super) fn open_writer(path: &Path, max_store_bytes: Option<u64>) -> Result<Connection, OpenError> {
     let conn = Connection::open(path)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
+    let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if bytes <= CHECKED_AT_OPEN {
+        verify(&conn)?;
+    }
     // A commit is on the disk when it returns. Checkpoints are made by the writer itself, which sees their errors;
     // SQLite's automatic ones would swallow a failed fsync.
     conn.execute_batch(
@@ -51,16 +67,21 @@ pub(super) fn open_writer(path: &Path, max_store_bytes: Option<u64>) -> Result<C
          PRAGMA checkpoint_fullfsync = ON;
          PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = 67108864;
+         PRAGMA cell_size_check = ON;
          PRAGMA cache_size = -16384;",
     )?;
     conn.set_prepared_statement_cache_capacity(32);
     match version(&conn)? {
         0 => create(&conn)?,
+        1 => migrate(&conn)?,
         VERSION => {}
         found => {
             return Err(OpenError::Version { path: path.to_owned(), found, supported: VERSION });
         }
     }
+    // After a failed fsync the system may show what the disk does not hold. What was recovered from the write-ahead log is
+    // written again, and synced, before anybody builds on it.
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
     if let Some(bytes) = max_store_bytes {
         let page_bytes: u64 =
             conn.query_row("PRAGMA page_size", (), |row| row.get::<_, i64>(0))?.cast_unsigned();
@@ -74,7 +95,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
-    conn.execute_batch("PRAGMA cache_size = -4096;")?;
+    conn.execute_batch("PRAGMA cache_size = -4096; PRAGMA cell_size_check = ON;")?;
     conn.set_prepared_statement_cache_capacity(32);
     Ok(conn)
 }
@@ -94,10 +115,27 @@ fn create(conn: &Connection) -> Result<(), OpenError> {
     let id = Uuid::new_v4();
     let tx = conn.unchecked_transaction()?;
     tx.execute_batch(TABLES)?;
+    tx.execute_batch(GAPS)?;
     tx.execute("INSERT INTO store (id) VALUES (?1)", [id.as_bytes()])?;
     tx.pragma_update(None, "user_version", VERSION)?;
     tx.commit()?;
     Ok(())
+}
+
+fn migrate(conn: &Connection) -> Result<(), OpenError> {
+    let tx = conn.unchecked_transaction()?;
+    tx.execute_batch(GAPS)?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()?;
+    tracing::info!(layout = VERSION, "the database was brought to the layout of this version");
+    Ok(())
+}
+
+/// Whether the database is in itself as SQLite left it: pages, tables, and indexes that agree with them.
+pub(super) fn verify(conn: &Connection) -> Result<(), OpenError> {
+    let mut statement = conn.prepare("PRAGMA integrity_check(1)")?;
+    let found: String = statement.query_row((), |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(OpenError::Damaged(found)) }
 }
 
 #[cfg(test)]
@@ -115,5 +153,28 @@ mod tests {
         conn.pragma_update(None, "user_version", VERSION + 1).unwrap();
         let error = open_writer(&path, None).unwrap_err();
         assert!(error.to_string().contains("newer"), "{error}");
+    }
+
+    #[test]
+    fn a_store_of_the_first_layout_is_opened_with_all_that_is_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(TABLES).unwrap();
+        old.execute_batch(
+            "INSERT INTO store (id) VALUES (x'00112233445566778899aabbccddeeff');
+             INSERT INTO streams (name) VALUES ('a');
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        drop(old);
+        for _ in 0..2 {
+            let conn = open_writer(&path, None).unwrap();
+            assert_eq!(version(&conn).unwrap(), VERSION);
+            let name: String = conn.query_row("SELECT name FROM streams", (), |row| row.get(0)).unwrap();
+            assert_eq!(name, "a");
+            let gaps: i64 = conn.query_row("SELECT count(*) FROM gaps", (), |row| row.get(0)).unwrap();
+            assert_eq!(gaps, 0);
+        }
     }
 }

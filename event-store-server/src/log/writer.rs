@@ -4,11 +4,14 @@
 use super::change::{Change, Changed, place};
 use super::decide::Place;
 use super::event::Position;
+use super::figures::Figures;
 use super::reader::ReadError;
 use super::staged::{Memory, Staged};
 use super::two_generations::TwoGenerations;
 use rusqlite::{Connection, ErrorCode};
+use std::fs::File;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
@@ -61,12 +64,19 @@ pub(super) struct Writer {
     memory: Memory,
     committed: watch::Sender<Position>,
     unfolded_bytes: usize,
-    stopped: Option<Arc<str>>,
+    figures: Figures,
+    /// Why nothing is accepted any more, if that is so.
+    stopped: watch::Sender<Option<Arc<str>>>,
 }
 
 impl Writer {
     /// Takes up the log where it ends. Recent ids are read back, so that a repeat is recognised across a restart.
-    pub(super) fn new(conn: Connection, committed: watch::Sender<Position>) -> rusqlite::Result<Self> {
+    pub(super) fn new(
+        conn: Connection,
+        committed: watch::Sender<Position>,
+        stopped: watch::Sender<Option<Arc<str>>>,
+        figures: Figures,
+    ) -> rusqlite::Result<Self> {
         let last: Option<Position> =
             conn.query_row("SELECT max(position) FROM events", (), |row| row.get(0))?;
         let last = last.unwrap_or(0);
@@ -85,11 +95,11 @@ impl Writer {
         }
         drop(rows);
         drop(statement);
-        Ok(Self { conn, memory, committed, unfolded_bytes: 0, stopped: None })
+        Ok(Self { conn, memory, committed, unfolded_bytes: 0, figures, stopped })
     }
 
-    /// Works until it is told to close, or nobody is left to tell it.
-    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
+    /// Works until it is told to close, or nobody is left to tell it; then it lets go of the directory.
+    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Order>, lock: File) {
         let mut closing = None;
         let mut batch = Vec::new();
         while let Some(order) = inbox.blocking_recv() {
@@ -116,6 +126,7 @@ impl Writer {
         }
         self.fold();
         drop(self);
+        drop(lock);
         if let Some(done) = closing {
             // An error means that nobody waits for the end any more.
             let _ = done.send(());
@@ -126,30 +137,34 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        let outcome = match &self.stopped {
-            Some(reason) => Err(ChangeError::Stopped(reason.clone())),
+        let stopped = self.stopped.borrow().clone();
+        let outcome = match stopped {
+            Some(reason) => Err(ChangeError::Stopped(reason)),
             None => self.commit(batch).map_err(|error| self.judge(&error)),
         };
         // A caller that went away in the meantime does not want its answer: not an error of ours.
         match outcome {
             Ok(answers) => {
+                self.count(&answers);
                 for ((_, reply), answer) in batch.drain(..).zip(answers) {
                     let _ = reply.send(answer);
                 }
             }
             Err(error) => {
+                self.figures.answered("failed", batch.len() as u64);
                 for (_, reply) in batch.drain(..) {
                     let _ = reply.send(Err(error.clone()));
                 }
             }
         }
-        if self.unfolded_bytes >= CHECKPOINT_BYTES && self.stopped.is_none() {
+        if self.unfolded_bytes >= CHECKPOINT_BYTES && self.stopped.borrow().is_none() {
             self.fold();
         }
     }
 
     /// Decides and writes a batch as one transaction. On an error nothing of it has happened, here or in the file.
     fn commit(&mut self, batch: &[(Change, Reply)]) -> rusqlite::Result<Vec<Outcome>> {
+        let started = Instant::now();
         let tx = rusqlite::Transaction::new_unchecked(&self.conn, rusqlite::TransactionBehavior::Immediate)?;
         let last_position = *self.committed.borrow();
         let created = service_kit::clock::unix_micros().saturating_mul(10);
@@ -169,8 +184,19 @@ impl Writer {
             staged.keep();
             self.unfolded_bytes += bytes + COMMIT_BYTES;
             self.committed.send_replace(position);
+            let events = (position - last_position).cast_unsigned();
+            self.figures.committed(batch.len(), events, started.elapsed(), position);
         }
         Ok(answers)
+    }
+
+    fn count(&self, answers: &[Outcome]) {
+        let count = |of: fn(&Outcome) -> bool| answers.iter().filter(|answer| of(answer)).count() as u64;
+        self.figures.answered("durable", count(|answer| matches!(answer, Ok(Changed::Durable { .. }))));
+        let wrong = count(|answer| matches!(answer, Ok(Changed::WrongExpectedRevision { .. })));
+        self.figures.answered("wrong-expected-revision", wrong);
+        self.figures.answered("stream-deleted", count(|answer| matches!(answer, Ok(Changed::StreamDeleted))));
+        self.figures.answered("failed", count(|answer| answer.is_err()));
     }
 
     /// Folds the write-ahead log into the database. After a failed fsync nobody knows what is on the disk, and a
@@ -196,7 +222,7 @@ impl Writer {
             _ => {
                 tracing::error!(%error, "a write failed: no event is accepted until the server is restarted");
                 let reason: Arc<str> = error.to_string().into();
-                self.stopped = Some(reason.clone());
+                self.stopped.send_replace(Some(reason.clone()));
                 ChangeError::Stopped(reason)
             }
         }

@@ -5,7 +5,7 @@ use crate::protocol::shared::Empty;
 use tonic::{Request, Response, Status, async_trait};
 
 /// The version of EventStoreDB whose behaviour this server has, for what it supports.
-const COMPATIBLE_WITH: &str = "24.10.0";
+pub(crate) const COMPATIBLE_WITH: &str = "24.10.0";
 
 /// Service, method, features; in lower case, as clients compare them.
 const METHODS: [(&str, &str, &[&str]); 8] = [

@@ -117,7 +117,10 @@ impl From<ReadError> for Status {
     fn from(error: ReadError) -> Self {
         let text = error.to_string();
         match error {
-            ReadError::Corrupt { .. } | ReadError::Missing { .. } | ReadError::CorruptFile(_) => {
+            ReadError::Corrupt { .. }
+            | ReadError::Missing { .. }
+            | ReadError::MissingFromLog { .. }
+            | ReadError::CorruptFile(_) => {
                 tracing::error!(%text, "damaged data was found by a read");
                 Self::data_loss(text)
             }

@@ -25,7 +25,9 @@ pub(super) fn subscribe(streams: &Streams, source: Source, form: Form) -> Respon
     let number = subscriptions.fetch_add(1, Ordering::Relaxed);
     let seed = format!("{number} {}", service_kit::clock::unix_micros());
     let subscription_id = Uuid::new_v5(&log.id(), seed.as_bytes()).to_string();
+    let under_way = log.figures().subscription();
     respond(shutdown, move |pages| async move {
+        let _under_way = under_way;
         let confirmation = Content::Confirmation(SubscriptionConfirmation { subscription_id });
         match source {
             Source::Stream { identifier, from, direction: _ } => {

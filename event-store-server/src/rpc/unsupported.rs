@@ -5,8 +5,9 @@ use futures_util::stream;
 use http_body::Frame;
 use http_body_util::StreamBody;
 use std::convert::Infallible;
-use tonic::codegen::http::{HeaderMap, HeaderValue, Response, Uri, header};
+use tonic::codegen::http::{HeaderMap, HeaderValue, Request, Response, header};
 use tonic::{Status, body::Body};
+use tower::ServiceExt as _;
 
 /// There are no persistent subscriptions, so their list is empty.
 pub(super) const LIST: &str = "/event_store.client.persistent_subscriptions.PersistentSubscriptions/List";
@@ -14,11 +15,19 @@ pub(super) const LIST: &str = "/event_store.client.persistent_subscriptions.Pers
 /// A message without a field: not compressed, no bytes.
 const EMPTY_MESSAGE: &[u8] = &[0; 5];
 
-/// The answer to a call of a service that is not here.
-pub(super) async fn service(uri: Uri) -> Response<Body> {
+/// The answer to a call of a service that is not here; what is no call is asked of `http`.
+pub(super) async fn call(
+    request: Request<axum::body::Body>,
+    http: axum::Router,
+) -> Response<axum::body::Body> {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    if !content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+        let Ok(response) = http.oneshot(request).await;
+        return response;
+    }
     Status::unimplemented(format!(
         "The call {} is not supported by this event store server; KurrentDB supports it.",
-        uri.path()
+        request.uri().path()
     ))
     .into_http()
 }

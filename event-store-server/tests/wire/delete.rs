@@ -6,7 +6,7 @@ use streams::{DeleteReq, TombstoneReq, delete_req, tombstone_req};
 use tonic::{Code, Status};
 
 /// The position of the deletion.
-async fn delete(client: &mut Client, stream: &str, expected: Option<u64>) -> Result<u64, Status> {
+pub(crate) async fn delete(client: &mut Client, stream: &str, expected: Option<u64>) -> Result<u64, Status> {
     use delete_req::options::ExpectedStreamRevision;
     use streams::delete_resp::PositionOption;
     let expected = expected.map_or(ExpectedStreamRevision::Any(Empty {}), ExpectedStreamRevision::Revision);
@@ -21,7 +21,11 @@ async fn delete(client: &mut Client, stream: &str, expected: Option<u64>) -> Res
     }
 }
 
-async fn tombstone(client: &mut Client, stream: &str, expected: Option<u64>) -> Result<u64, Status> {
+pub(crate) async fn tombstone(
+    client: &mut Client,
+    stream: &str,
+    expected: Option<u64>,
+) -> Result<u64, Status> {
     use streams::tombstone_resp::PositionOption;
     use tombstone_req::options::ExpectedStreamRevision;
     let expected = expected.map_or(ExpectedStreamRevision::Any(Empty {}), ExpectedStreamRevision::Revision);

@@ -7,13 +7,18 @@
     reason = "clippy.toml allows them in tests, not in what tests share"
 )]
 
+mod access;
 mod append;
 mod bad_input;
 mod batch_append;
+mod clients;
 mod delete;
+mod http;
 mod lifecycle;
 mod links;
 mod metadata;
+mod operations;
+#[allow(dead_code, reason = "it is there for both test programs")]
 mod process;
 mod program;
 mod read_all;

@@ -249,6 +249,14 @@ pub(crate) fn all_options() -> streams::read_req::Options {
     }
 }
 
+/// The same backwards, from the last event on.
+pub(crate) fn backwards_from_the_end() -> streams::read_req::Options {
+    use streams::read_req::options::all_options::AllOption;
+    use streams::read_req::options::{AllOptions, StreamOption};
+    let stream_option = StreamOption::All(AllOptions { all_option: Some(AllOption::End(Empty {})) });
+    streams::read_req::Options { stream_option: Some(stream_option), read_direction: 1, ..all_options() }
+}
+
 /// The same as a subscription.
 pub(crate) fn subscription(options: streams::read_req::Options) -> streams::read_req::Options {
     use streams::read_req::options::{CountOption, SubscriptionOptions};

@@ -1,0 +1,63 @@
+//! Backup and restore: a store is one file, so its backup is one too.
+
+use super::check::{self, MaintenanceError};
+use super::{DATABASE, lock, schema};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Copies the store in one reading transaction, so that a server may go on meanwhile.
+pub(crate) fn backup(data_dir: &Path, to: &Path) -> Result<u64, MaintenanceError> {
+    let source = check::database_in(data_dir)?;
+    if to.exists() {
+        return Err(MaintenanceError::Exists(to.to_owned()));
+    }
+    let part = with_suffix(to, ".part");
+    remove_if_there(&part)?;
+    let conn = schema::open_reader(&source)?;
+    conn.execute("VACUUM INTO ?1", [part.to_str().ok_or_else(|| MaintenanceError::Name(part.clone()))?])?;
+    drop(conn);
+    let events = check::verified(&part)?;
+    put(&part, to)?;
+    Ok(events)
+}
+
+/// Copies a backup to where a server will find it.
+pub(crate) fn restore(from: &Path, data_dir: &Path) -> Result<u64, MaintenanceError> {
+    let events = check::verified(from)?;
+    let _lock = lock(data_dir)?;
+    let to = data_dir.join(DATABASE);
+    if to.exists() {
+        return Err(MaintenanceError::Exists(to));
+    }
+    let part = with_suffix(&to, ".part");
+    std::fs::copy(from, &part).map_err(|source| MaintenanceError::File { path: part.clone(), source })?;
+    put(&part, &to)?;
+    Ok(events)
+}
+
+/// Gives a complete file its name, on the disk too.
+fn put(part: &Path, to: &Path) -> Result<(), MaintenanceError> {
+    let synced = || {
+        File::open(part)?.sync_all()?;
+        std::fs::rename(part, to)?;
+        let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()
+    };
+    synced().map_err(|source| MaintenanceError::File { path: to.to_owned(), source })
+}
+
+/// What an earlier attempt may have left.
+fn remove_if_there(path: &Path) -> Result<(), MaintenanceError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(MaintenanceError::File { path: path.to_owned(), source })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,107 @@
+//! What the log counts: for `/metrics`, where all that runs in one process adds up, and for `/stats`.
+
+use service_kit::metrics::{Counter, Gauge, Histogram};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+static CHANGES: Counter<1> = Counter::new(
+    "event_store_changes_total",
+    "Appends and deletions that were decided, by outcome: durable, wrong-expected-revision, stream-deleted, failed.",
+    ["outcome"],
+);
+static EVENTS: Counter<0> = Counter::new("event_store_events_total", "Events that were committed.", []);
+static COMMIT: Histogram<0> =
+    Histogram::new("event_store_commit_duration_seconds", "How long a commit took, with its fsync.", []);
+static GROUP: Histogram<0> =
+    Histogram::new("event_store_commit_changes", "How many changes were committed together.", []);
+static POSITION: Gauge<0> = Gauge::new("event_store_position", "The position of the last event.", []);
+static SUBSCRIPTIONS: Gauge<0> =
+    Gauge::new("event_store_subscriptions", "Subscriptions that are under way.", []);
+
+/// The figures of one log. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Figures(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    database: PathBuf,
+    appends: AtomicU64,
+    events: AtomicU64,
+    commits: AtomicU64,
+    subscriptions: AtomicI64,
+}
+
+/// The figures at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stats {
+    pub(crate) appends: u64,
+    pub(crate) events: u64,
+    pub(crate) commits: u64,
+    pub(crate) subscriptions: i64,
+    pub(crate) database_bytes: u64,
+    pub(crate) write_ahead_log_bytes: u64,
+}
+
+impl Figures {
+    pub(super) fn new(database: &Path) -> Self {
+        let (appends, events, commits) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let subscriptions = AtomicI64::new(0);
+        Self(Arc::new(Counted { database: database.to_owned(), appends, events, commits, subscriptions }))
+    }
+
+    /// Changes were answered with this outcome.
+    pub(super) fn answered(&self, outcome: &'static str, changes: u64) {
+        if changes > 0 {
+            CHANGES.of([outcome.into()]).increment(changes);
+            self.0.appends.fetch_add(changes, Ordering::Relaxed);
+        }
+    }
+
+    /// A commit of so many changes and events came to an end.
+    pub(super) fn committed(&self, changes: usize, events: u64, took: Duration, position: i64) {
+        self.0.commits.fetch_add(1, Ordering::Relaxed);
+        self.0.events.fetch_add(events, Ordering::Relaxed);
+        EVENTS.of([]).increment(events);
+        COMMIT.of([]).record(took);
+        #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 a gauge may round")]
+        {
+            GROUP.of([]).record(changes as f64);
+            POSITION.of([]).set(position as f64);
+        }
+    }
+
+    /// A subscription begins; it ends when what this gives is dropped.
+    pub(crate) fn subscription(&self) -> Subscription {
+        SUBSCRIPTIONS.of([]).increment(1.0);
+        self.0.subscriptions.fetch_add(1, Ordering::Relaxed);
+        Subscription(self.clone())
+    }
+
+    pub(super) fn now(&self) -> Stats {
+        let Counted { database, appends, events, commits, subscriptions } = &*self.0;
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let mut log = database.clone().into_os_string();
+        log.push("-wal");
+        Stats {
+            appends: appends.load(Ordering::Relaxed),
+            events: events.load(Ordering::Relaxed),
+            commits: commits.load(Ordering::Relaxed),
+            subscriptions: subscriptions.load(Ordering::Relaxed),
+            database_bytes: bytes(database),
+            write_ahead_log_bytes: bytes(Path::new(&log)),
+        }
+    }
+}
+
+/// A subscription under way.
+#[derive(Debug)]
+pub(crate) struct Subscription(Figures);
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        SUBSCRIPTIONS.of([]).decrement(1.0);
+        self.0.0.subscriptions.fetch_sub(1, Ordering::Relaxed);
+    }
+}

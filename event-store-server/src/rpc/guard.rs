@@ -1,0 +1,30 @@
+//! Who may call, where users are configured: every call but the two that clients make before they show who they are.
+
+use crate::users::Users;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use tonic::Status;
+use tonic::codegen::http::header;
+
+/// Calls that tell nothing secret, and that clients make without credentials.
+const OPEN: [&str; 2] = ["/event_store.client.server_features.", "/event_store.client.gossip."];
+
+pub(super) async fn guard(State(users): State<Users>, request: Request, next: Next) -> Response {
+    let is_call = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    let path = request.uri().path();
+    if !is_call || OPEN.iter().any(|open| path.starts_with(open)) {
+        return next.run(request).await;
+    }
+    match request.headers().get(header::AUTHORIZATION) {
+        Some(header) if users.know(header.as_bytes()).await => next.run(request).await,
+        Some(_) => Status::unauthenticated("The user's name or password is wrong.").into_http(),
+        None => Status::unauthenticated(
+            "This event store asks who calls: put a user's name and password into the connection string, as in esdb://NAME:PASSWORD@HOST.",
+        )
+        .into_http(),
+    }
+}

@@ -1,0 +1,78 @@
+//! An fsync fails (strace injects EIO): nothing is acknowledged after it, and a restart finds all that was.
+
+use super::process::{PROGRAM, Process};
+use super::support::*;
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Instant;
+
+/// A test that waits longer than this for a server to say that it is not ready has found that it does not say so. The
+/// goal is a second; a loaded machine may take longer.
+const SOON: std::time::Duration = std::time::Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failed_fsync_nothing_is_acknowledged_until_a_restart() {
+    for run in campaign::runs("D3", 20) {
+        let dir = tempfile::tempdir().unwrap();
+        // A store that is there already, so that the failure comes to an append and not to the making of the file.
+        let mut acknowledged = BTreeMap::new();
+        let process = Process::start(dir.path());
+        append_until_refused(&process, 1, 3, &mut acknowledged).await;
+        drop(process);
+
+        let nth = 1 + run.seed % 20;
+        let mut strace = Command::new("strace");
+        strace
+            .args(["--daemonize", "--follow-forks", "--seccomp-bpf", "--quiet=all", "--output=/dev/null"])
+            .arg("--trace=fsync,fdatasync")
+            .arg(format!("--inject=fsync,fdatasync:error=EIO:when={nth}+"))
+            .arg(PROGRAM);
+        // It may already fail to open; then it says so, and nothing was acknowledged.
+        let Ok(process) = Process::try_start_by(&mut strace, dir.path()) else { continue };
+        let failed = append_until_refused(&process, 1_000, u64::MAX, &mut acknowledged).await;
+        assert_eq!(failed.expect("it fails in the end").code(), tonic::Code::Unavailable);
+        let since = Instant::now();
+        let mut client = client(process.addr).await;
+        for id in 100_000..100_020 {
+            let refused = append(&mut client, "a", any(), events([id])).await.unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused}");
+            assert!(refused.message().contains("restarted"), "{refused}");
+        }
+        while process.http("/readyz").await.0 != 503 {
+            assert!(since.elapsed() < SOON, "it says that it is not ready");
+        }
+        assert_eq!(process.http("/livez").await.0, 200);
+        let read = ids(&read(&mut client, read_options("a")).await.unwrap());
+        assert!(read.len() >= acknowledged.len(), "reads go on");
+        drop(process);
+        assert_all_there(dir.path(), &acknowledged).await;
+    }
+}
+
+/// Appends one after the other; gives the status of the first that is refused.
+async fn append_until_refused(
+    process: &Process,
+    first: u128,
+    count: u64,
+    acknowledged: &mut BTreeMap<u64, u128>,
+) -> Option<tonic::Status> {
+    let mut client = client(process.addr).await;
+    for id in (first..).take(usize::try_from(count).unwrap_or(usize::MAX)) {
+        match append(&mut client, "a", any(), events([id])).await {
+            Ok(answer) => assert_eq!(acknowledged.insert(answer.position(), id), None),
+            Err(status) => return Some(status),
+        }
+    }
+    None
+}
+
+async fn assert_all_there(dir: &std::path::Path, acknowledged: &BTreeMap<u64, u128>) {
+    let process = Process::start(dir);
+    let mut client = client(process.addr).await;
+    let found = ids(&read(&mut client, all_options()).await.unwrap());
+    for (position, id) in acknowledged {
+        let index = usize::try_from(*position).unwrap() - 1;
+        assert_eq!(found.get(index), Some(id), "acknowledged at position {position}");
+    }
+    append(&mut client, "a", any(), events([999_999])).await.expect("it accepts again");
+}
