@@ -69,6 +69,23 @@ async fn while_postgresql_is_stopped_commands_go_on_and_the_views_catch_up_after
 }
 
 #[tokio::test]
+async fn with_all_else_gone_books_and_lists_are_still_shown_and_said_to_be_old() {
+    let mut topology = Topology::start().await;
+    let (desk, queries) = (topology.command_apis[0].site(), topology.queries());
+    views_catch_up(&desk, &queries, 1, 5).await;
+    // What needs the database was seen last; it goes first.
+    topology.postgres.stop().await;
+    for service in topology.projectors.iter_mut().chain(&mut topology.command_apis) {
+        service.kill();
+    }
+    topology.event_store.kill();
+    queries_go_on(&queries).await;
+    let csv = queries.send(reqwest::Method::GET, "/books", &[("accept", "text/csv")], Vec::new()).await;
+    assert!(csv.text.contains("\n1,,5,1.0,0,"), "{}", csv.text);
+    assert_eq!(queries.get("/books/1?minPosition=0").await.json(200)["stock"], 5);
+}
+
+#[tokio::test]
 async fn while_postgresql_is_frozen_commands_go_on_and_the_views_catch_up_after() {
     let topology = Topology::start().await;
     let (desk, queries) = (topology.command_apis[0].site(), topology.queries());

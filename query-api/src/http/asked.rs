@@ -82,8 +82,12 @@ fn walk(token: &str, sort: &[(Column, Order)]) -> Result<Place, Problem> {
 
 fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
     let words = parameters.text("q")?;
-    if words.is_some_and(|words| words.len() > MAX_WORDS) {
-        let reason = text!(en: "no book has so long a name", ko: "그렇게 긴 이름의 도서는 없습니다");
+    // PostgreSQL takes no NUL in a text, and names have no control characters at all.
+    if words.is_some_and(|words| words.len() > MAX_WORDS || words.contains(char::is_control)) {
+        let reason = text!(
+            en: "no name is longer than 500 characters, or has control characters in it",
+            ko: "이름은 500자를 넘지 않고 제어 문자가 들어 있지 않습니다"
+        );
         return Err(problem::invalid_parameter("q", &reason));
     }
     let words = words.and_then(Words::typed);
@@ -203,7 +207,15 @@ mod tests {
         assert_eq!(since("changedSince=42").unwrap(), Since::Position(42));
         let time = since("changedSince=2026-11-24T17:05:00%2B09:00").unwrap();
         assert_eq!(time, Since::Time("2026-11-24T08:05:00Z".parse().unwrap()));
-        for query in ["version=1.234", "version=", "changedSince=", "changedSince=yesterday", "minStock=-1"] {
+        for query in [
+            "q=%00",
+            "q=a%0Ab",
+            "version=1.234",
+            "version=",
+            "changedSince=",
+            "changedSince=yesterday",
+            "minStock=-1",
+        ] {
             assert_eq!(asked(query).unwrap_err().name(), "invalid-parameter", "{query}");
         }
     }

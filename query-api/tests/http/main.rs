@@ -11,9 +11,12 @@
 mod cluster;
 mod support;
 
+mod attacks;
 mod bad_input;
 mod caching;
+mod changes;
 mod consistency;
+mod lists;
 mod outage;
 mod paging;
 mod permission;

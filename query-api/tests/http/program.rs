@@ -5,7 +5,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_query-api"));
     command.env_remove("DATABASE_URL").env_remove("READ_DATABASE_URL").envs([
         ("QUERY_API_LISTEN", "127.0.0.1:0"),
@@ -36,7 +36,8 @@ async fn it_answers_on_both_addresses_and_stops_when_asked() {
 }
 
 fn fails_with(code: i32, command: &mut Command) -> String {
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    // What it says itself, and not what it logs.
+    let Output { status, stdout, stderr } = command.env("RUST_LOG", "error").output().unwrap();
     assert_eq!((status.code(), stdout.as_slice()), (Some(code), &b""[..]));
     String::from_utf8(stderr).unwrap()
 }

@@ -1,0 +1,104 @@
+//! What attackers try: everything they send is data, and stays that.
+
+use crate::support::{Library, client};
+use std::io::Read as _;
+
+/// SQL, paths, markup, format strings, and what breaks lines.
+const CORPUS: [&str; 16] = [
+    "' OR '1'='1",
+    "'; DROP TABLE rm_1.book_stock; --",
+    "1; SELECT pg_sleep(10)",
+    "1) UNION SELECT usename, passwd FROM pg_shadow --",
+    "$1",
+    "%' OR true --",
+    "\\'; DELETE FROM rm_1.admin_list; --",
+    "stock; COPY rm_1.book_stock TO PROGRAM 'id'",
+    "../../../../etc/passwd",
+    "..%2f..%2fetc%2fpasswd",
+    "<script>alert(1)</script>",
+    "{{7*7}}${7*7}%n%s",
+    "a\r\nset-cookie: stolen=1",
+    "\u{0}",
+    "\u{202e}\u{feff}\u{1f4da}",
+    "{\"level\":\"ERROR\"}\n{\"forged\":true}",
+];
+
+/// Everything outside letters and digits as `%XX`.
+fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(
+            |byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            },
+        )
+        .collect()
+}
+
+#[tokio::test]
+async fn what_attackers_send_is_refused_or_looked_for_and_changes_nothing() {
+    let library = Library::empty("attacks").await;
+    library.put(42, &["1, '책', 1.0, 5"]).await;
+    let held_by_none = crate::support::QueryApi::start_with(&library.database_url, 0).await;
+    held_by_none.stands_at(42).await;
+    for attack in CORPUS {
+        let attack = escaped(attack);
+        for api in [&library.query_api, &held_by_none] {
+            let found = api.get(&format!("/books?q={attack}"), &[]).await;
+            let nothing_or_refused = found.status == 400 || found.json()["page"]["totalElements"] == 0;
+            assert!(nothing_or_refused, "{attack}: {}", found.text);
+            for parameter in
+                ["sort", "cursor", "version", "changedSince", "minStock", "page", "size", "minPosition"]
+            {
+                let refused = api.get(&format!("/admins?{parameter}={attack}"), &[]).await;
+                assert_eq!(refused.outcome(), (400, "invalid-parameter".to_owned()), "{parameter}={attack}");
+            }
+            let refused = api.get(&format!("/books?{attack}=1"), &[]).await;
+            assert_eq!(refused.outcome().0, 400, "{attack}");
+            assert!(!refused.headers.contains_key("set-cookie"));
+            for path in ["/books/", "/admins/", "/profile/", "/"] {
+                let missing = api.get(&format!("{path}{attack}"), &[]).await;
+                assert_eq!(missing.outcome().0, 404, "{path}{attack}");
+            }
+        }
+    }
+    for (path, list) in [("/books", "books"), ("/admins", "admins")] {
+        let page = library.get(&format!("{path}?minPosition=42")).await.json();
+        assert_eq!(page["_embedded"][list].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_log_line_cannot_be_forged() {
+    use std::io::BufRead as _;
+    let library = Library::empty("attacks_log").await;
+    let mut child = crate::program::program()
+        .env("DATABASE_URL", &library.database_url)
+        .env("RUST_LOG", "debug")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It is read to the end of the test: a program that cannot say where it listens stops.
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    let base = line.strip_prefix("query-api listening on ").unwrap().to_owned();
+    for attack in CORPUS {
+        for place in ["/", "/books?q=", "/books/"] {
+            let url = format!("{base}{place}{}", escaped(attack));
+            client().get(url).header("x-request-id", "{\"forged\":true}").send().await.unwrap();
+        }
+    }
+    child.kill().unwrap();
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.lines().count() > CORPUS.len(), "{log}");
+    for line in log.lines() {
+        let entry: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("no entry: {line}"));
+        assert!(entry["forged"].is_null() && entry["level"].is_string(), "{line}");
+    }
+}
