@@ -1,8 +1,8 @@
 //! `bookstock receive`: books a receiving list, a CSV file of what was delivered, as warehousing commands.
 //!
 //! All of the file is checked before anything is sent. Each row has a key of its own (delivery and line), so that
-//! sending a list again, whole or after a crash in its middle, books nothing twice, as long as no book had 1,000 other
-//! events in between: so far back is a key recognised.
+//! sending a list again, whole or after a crash in its middle, books nothing twice, as long as no book had 1,000 events of
+//! others in between: so far back is a key recognised, beyond the rows of the list itself.
 
 mod delivery;
 mod list;
@@ -13,17 +13,19 @@ mod summary;
 
 use anyhow::Context as _;
 pub use delivery::{Delivery, NotADelivery};
-use futures_util::{StreamExt as _, stream};
 pub use list::{BadRow, ListError, ReceivingList, Row};
 use progress::Progress;
 pub use send::{Answer, SendError, Sender};
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use summary::Summary;
+
+/// The most rows in one request, as the command API takes them; and so many at least, if there are more.
+const ROWS_OF_A_REQUEST: usize = 100_000;
+const ENOUGH_ROWS: usize = 10_000;
 
 /// Book a receiving list: a CSV file with the columns bookId and qty, and name and version if it has them.
 #[derive(Clone, Debug, clap::Args)]
@@ -41,11 +43,7 @@ pub struct Receive {
     #[arg(long, value_name = "NAME")]
     delivery: Option<Delivery>,
 
-    /// How many rows are sent at once. Rows of one book always go one after the other.
-    #[arg(long, value_name = "N", default_value = "16")]
-    in_flight: NonZeroUsize,
-
-    /// How long a row is sent again while the system is out, in seconds.
+    /// How long rows are sent again while the system is out, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     patience: u64,
 }
@@ -55,7 +53,7 @@ pub struct Receive {
 /// # Errors
 /// When the file cannot be read or has a bad row (then nothing was sent), or the rejected rows cannot be written.
 pub async fn run(args: Receive) -> anyhow::Result<ExitCode> {
-    let Receive { file, url, delivery, in_flight, patience } = args;
+    let Receive { file, url, delivery, patience } = args;
     let content = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     let list = ReceivingList::parse(&content)
         .with_context(|| format!("{} cannot be received, and nothing was sent", file.display()))?;
@@ -69,9 +67,11 @@ pub async fn run(args: Receive) -> anyhow::Result<ExitCode> {
     let sender = Sender::new(url, delivery, Duration::from_secs(patience))?;
     let started = Instant::now();
     let mut summary = Summary::of(list.rows.len());
-    let failure = send_all(&list, &sender, in_flight.get(), &mut summary).await.err();
-    let rejected = rejected::write(&file, &list, &summary.refused, failure.is_none())?;
+    let failure = send_all(&list, &sender, &mut summary).await.err();
+    let all_answered = failure.is_none() && summary.unreadable.is_empty();
+    let rejected = rejected::write(&file, &list, &summary.refused, all_answered)?;
     summary.print(&mut out, rejected.as_deref(), started.elapsed())?;
+    summary.name_the_unreadable(&mut std::io::stderr(), &list)?;
     match failure {
         None if summary.is_complete() => Ok(ExitCode::SUCCESS),
         None => Ok(ExitCode::FAILURE),
@@ -81,23 +81,32 @@ pub async fn run(args: Receive) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn send_all(
-    list: &ReceivingList,
-    sender: &Sender,
-    in_flight: usize,
-    summary: &mut Summary,
-) -> Result<(), SendError> {
+async fn send_all(list: &ReceivingList, sender: &Sender, summary: &mut Summary) -> Result<(), SendError> {
     let progress = Progress::start(list.rows.len());
-    let send_in_order = |rows: Vec<usize>| {
-        let answers = stream::iter(rows).then(|row| async move { (row, sender.send(&list.rows[row]).await) });
-        answers.boxed_local()
-    };
-    let mut answers = stream::iter(by_book(&list.rows)).map(send_in_order).flatten_unordered(in_flight);
-    while let Some((row, answer)) = answers.next().await {
-        summary.add(row, answer?);
-        progress.row_done();
+    for request in requests(&list.rows) {
+        let rows: Vec<&Row> = request.iter().filter_map(|index| list.rows.get(*index)).collect();
+        let answered = |place: usize, answer| {
+            if let Some(index) = request.get(place) {
+                summary.add(*index, answer);
+                progress.row_done();
+            }
+        };
+        sender.send(&rows, answered).await?;
     }
     Ok(())
+}
+
+/// The rows of each request, by index: all rows of a book go in one, in the order of the file.
+fn requests(rows: &[Row]) -> Vec<Vec<usize>> {
+    let mut requests: Vec<Vec<usize>> = Vec::new();
+    for book in by_book(rows) {
+        match requests.last_mut() {
+            Some(request) if request.len() + book.len() <= ENOUGH_ROWS => request.extend(book),
+            _ => requests.push(book),
+        }
+    }
+    requests.iter_mut().for_each(|request| request.sort_unstable());
+    requests
 }
 
 /// The rows of each book, in the order of the file.
@@ -122,5 +131,22 @@ mod tests {
     fn the_rows_of_a_book_stay_in_the_order_of_the_file() {
         let list = ReceivingList::parse(b"bookId,qty\n7,1\n9,2\n7,3\n8,4\n9,5\n").unwrap();
         assert_eq!(by_book(&list.rows), [vec![0, 2], vec![1, 4], vec![3]]);
+        assert_eq!(requests(&list.rows), [[0, 1, 2, 3, 4]]);
+    }
+
+    #[test]
+    fn all_rows_of_a_book_go_in_one_request() {
+        let text: String = (0..30_000).map(|row| format!("{},1\n", row % 7 + 1)).collect();
+        let list = ReceivingList::parse(format!("bookId,qty\n{text}").as_bytes()).unwrap();
+        let requests = requests(&list.rows);
+        assert_eq!(requests.iter().map(Vec::len).sum::<usize>(), 30_000);
+        assert!(requests.len() > 1 && requests.iter().all(|request| request.is_sorted()));
+        let requests_of = |book: u64| {
+            requests
+                .iter()
+                .filter(|request| request.iter().any(|row| list.rows[*row].book_id.get() == book))
+                .count()
+        };
+        assert!((1..=7).all(|book| requests_of(book) == 1));
     }
 }

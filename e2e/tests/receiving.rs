@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 use e2e::{Ended, Place, Process, ReceivingList, System, command, eventually};
+use event_store::{EventStore as _, Expected, Kurrent, NewEvent, Options};
 use std::fs;
 use std::path::Path;
 
@@ -104,6 +105,27 @@ async fn rows_that_the_library_refuses_are_written_to_a_file_of_their_own() {
     for (book, stock) in [(1, 5), (2, 100), (3, 7)] {
         assert_eq!(gateway.get(&format!("/libraries/{book}")).await.json(200)["stock"], stock, "book {book}");
     }
+}
+
+#[tokio::test]
+async fn a_book_that_cannot_be_read_ends_nothing_and_its_row_is_told_apart() {
+    let system = System::start().await;
+    let store = Kurrent::connect(system.address("eventStore"), Options::default()).unwrap();
+    let event = NewEvent {
+        id: uuid::Uuid::from_u128(1),
+        event_type: "Lost".to_owned(),
+        data: "{}".into(),
+        metadata: "{}".into(),
+    };
+    store.append("book-2", Expected::NoStream, vec![event]).await.unwrap();
+    let rows = "bookId,qty\n1,5\n2,6\n3,7\n2,8\n";
+    let received = receive(&system, &list(&system.place, "delivery.csv", rows), &[]).await;
+    assert_eq!(received.code, Some(1), "{received:?}");
+    let counts = ["booked", "refused", "may be booked"].map(|what| received.count(what));
+    assert_eq!(counts, [2, 0, 2], "{received:?}");
+    assert!(received.err.contains("line 3: it may be booked or not"), "{received:?}");
+    assert!(!system.place.path().join("delivery.rejected.csv").exists());
+    assert_eq!(system.gateway().get("/libraries/3").await.json(200)["stock"], 7);
 }
 
 #[tokio::test]

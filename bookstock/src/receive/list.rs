@@ -10,9 +10,9 @@ use std::str::FromStr;
 /// How many bad rows are named; the rest is counted.
 const NAMED_AT_MOST: usize = 20;
 
-/// How many rows of one book a list may have. A row that is sent again is recognised among the last 1,000 events of
-/// its book; with more rows than that, sending the list again would book the first ones twice.
-const ROWS_OF_A_BOOK: usize = 1_000;
+/// How many rows of one book a list may have: they have to go in one request, so that all of them are recognised when
+/// the list is sent again.
+const ROWS_OF_A_BOOK: usize = super::ROWS_OF_A_REQUEST;
 
 /// What spreadsheet programs put before UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -30,12 +30,12 @@ pub struct ReceivingList {
 
 /// One row: copies of a book that came in.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Row {
     /// The line of the file that it begins on, from 1.
     #[serde(skip)]
     pub line: u64,
     /// Which book.
-    #[serde(skip)]
     pub book_id: BookId,
     /// How many copies.
     pub qty: Quantity,
@@ -245,7 +245,10 @@ mod tests {
         let list = ReceivingList::parse(text.as_bytes()).unwrap();
         assert_eq!(list.ignored, ["isbn"]);
         let json: Vec<_> = list.rows.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
-        assert_eq!(json, [r#"{"qty":3,"name":"해리 포터, 1","version":1.5}"#, r#"{"qty":4}"#]);
+        assert_eq!(
+            json,
+            [r#"{"bookId":7,"qty":3,"name":"해리 포터, 1","version":1.5}"#, r#"{"bookId":8,"qty":4}"#]
+        );
         assert_eq!(list.rows.iter().map(|row| row.book_id.get()).collect::<Vec<_>>(), [7, 8]);
     }
 
@@ -281,10 +284,10 @@ mod tests {
     #[test]
     fn more_rows_of_one_book_than_can_be_sent_again_safely_are_refused() {
         let rows = |count: usize| format!("bookId,qty\n8,1\n{}", "7,1\n".repeat(count));
-        assert_eq!(ReceivingList::parse(rows(1_000).as_bytes()).unwrap().rows.len(), 1_001);
-        let bad = bad_rows(&rows(1_001));
+        assert_eq!(ReceivingList::parse(rows(100_000).as_bytes()).unwrap().rows.len(), 100_001);
+        let bad = bad_rows(&rows(100_001));
         assert_eq!(bad.len(), 1);
-        assert!(bad[0].starts_with("line 1003: book 7 has 1000 rows before this one"), "{bad:?}");
+        assert!(bad[0].starts_with("line 100003: book 7 has 100000 rows before this one"), "{bad:?}");
     }
 
     #[test]

@@ -1,19 +1,21 @@
-//! Sends one row until it has an answer.
+//! Sends rows, many in a request, until each has an answer.
 
 use super::delivery::Delivery;
 use super::list::Row;
 use anyhow::Context as _;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
-/// The header of an answer that was given before.
-const REPLAYED: &str = "idempotency-replayed";
+/// The problem of a book whose history cannot be read: an operator has to look at it, so it does not help to wait.
+const UNREADABLE: &str = "urn:bookstock:problem:stream-unreadable";
 
-/// How long one request may take; the command side answers within a second or so, whatever happens.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long connecting may take, and how long nothing may come; each row is answered within a second or so.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The first pause before a row is sent again; each next is twice as long, up to the longest.
+/// The first pause before rows are sent again; each next is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -26,6 +28,8 @@ pub enum Answer {
     AlreadyBooked,
     /// A rule refused it, for this reason.
     Refused(String),
+    /// The history of its book cannot be read, for this reason, so nobody can tell whether it was booked before.
+    Unreadable(String),
 }
 
 /// Why sending came to an end before its time.
@@ -41,7 +45,7 @@ pub enum SendError {
         /// What happened at last.
         reason: String,
     },
-    /// What answers is no command API, or not one that lets us in; every other row would fare the same.
+    /// What answers is no command API, or not one that lets us in.
     #[error("{url} does not take warehousings: {reason}; check --url")]
     NotTaken {
         /// Who answered.
@@ -69,21 +73,57 @@ pub(super) fn base_url(text: &str) -> Result<String, String> {
     }
 }
 
-/// What one try came to.
-enum Try {
-    Answered(Answer),
+/// What ended a request before every row had its answer.
+enum Broken {
+    /// It can be sent again.
     Again { reason: String, after: Option<Duration> },
+    /// Every other request would fare the same.
     Never(String),
 }
 
+/// A row as it is sent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sent<'a> {
+    #[serde(flatten)]
+    row: &'a Row,
+    idempotency_key: String,
+}
+
+/// A row's result, as far as it matters here.
+#[derive(Deserialize)]
+struct Told {
+    row: usize,
+    status: u16,
+    #[serde(default)]
+    replayed: bool,
+    #[serde(default)]
+    problem: Problem,
+}
+
+#[derive(Default, Deserialize)]
+struct Problem {
+    #[serde(rename = "type", default)]
+    kind: String,
+    title: Option<String>,
+    detail: Option<String>,
+}
+
+impl Problem {
+    fn reason(self, status: impl ToString) -> String {
+        self.detail.or(self.title).unwrap_or_else(|| status.to_string())
+    }
+}
+
 impl Sender {
-    /// A sender to the system at `url` that tries each row for as long as `patience`.
+    /// A sender to the system at `url` that goes on for `patience` while no row gets an answer.
     ///
     /// # Errors
     /// When no HTTP client can be set up.
     pub fn new(url: String, delivery: Delivery, patience: Duration) -> anyhow::Result<Self> {
         let http = Client::builder()
-            .timeout(REQUEST_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
@@ -91,65 +131,139 @@ impl Sender {
         Ok(Self { http, url, delivery, patience })
     }
 
-    /// Sends `row`, again and with the same key as long as the system is out, and tells what became of it.
+    /// Sends `rows`, which are all rows of their books, and tells what became of each by its place among them. Rows that
+    /// are not answered are sent again with the same keys as long as the system is out.
     ///
     /// # Errors
     /// [`SendError`].
-    pub async fn send(&self, row: &Row) -> Result<Answer, SendError> {
-        let started = Instant::now();
-        let mut pause = FIRST_PAUSE;
+    pub async fn send(
+        &self,
+        rows: &[&Row],
+        mut answered: impl FnMut(usize, Answer),
+    ) -> Result<(), SendError> {
+        let mut open: Vec<usize> = (0..rows.len()).collect();
+        let (mut since, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
-            let (reason, after) = match self.try_once(row).await {
-                Try::Answered(answer) => return Ok(answer),
-                Try::Never(reason) => return Err(SendError::NotTaken { url: self.url.clone(), reason }),
-                Try::Again { reason, after } => (reason, after.unwrap_or_default().max(pause)),
+            let before = open.len();
+            let (reason, after) = match self.request(rows, &mut open, &mut answered).await {
+                _ if open.is_empty() => return Ok(()),
+                Ok(reason) => (reason, None),
+                Err(Broken::Again { reason, after }) => (reason, after),
+                Err(Broken::Never(reason)) => {
+                    return Err(SendError::NotTaken { url: self.url.clone(), reason });
+                }
             };
-            let waited = started.elapsed();
+            if open.len() < before {
+                (since, pause) = (Instant::now(), FIRST_PAUSE);
+            }
+            let (waited, after) = (since.elapsed(), after.unwrap_or_default().max(pause));
             if waited + after > self.patience {
-                return Err(SendError::GaveUp { line: row.line, waited_secs: waited.as_secs(), reason });
+                let line = open.first().and_then(|place| rows.get(*place)).map_or(0, |row| row.line);
+                return Err(SendError::GaveUp { line, waited_secs: waited.as_secs(), reason });
             }
             tokio::time::sleep(after).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    async fn try_once(&self, row: &Row) -> Try {
-        let request = self
-            .http
-            .post(format!("{}/books/{}/warehousings", self.url, row.book_id))
-            .header("idempotency-key", self.delivery.key(row.line))
-            .json(row);
-        match request.send().await {
-            Ok(response) => judge(response).await,
-            Err(error) => Try::Again { reason: with_causes(&error), after: None },
+    /// Sends the open rows once, and takes those that are answered out of them. Answers why the last of the others is
+    /// still open.
+    async fn request(
+        &self,
+        rows: &[&Row],
+        open: &mut Vec<usize>,
+        answered: &mut impl FnMut(usize, Answer),
+    ) -> Result<String, Broken> {
+        let again = |error: reqwest::Error| Broken::Again { reason: with_causes(&error), after: None };
+        let sent = self.http.post(format!("{}/warehousings?atomic=check", self.url));
+        let sent = sent.header(CONTENT_TYPE, "application/x-ndjson").body(self.body(rows, open)?);
+        let response = sent.send().await.map_err(again)?;
+        if response.status() != StatusCode::OK || !has_results(response.headers()) {
+            return Err(judge(response).await);
+        }
+        let sent_rows = std::mem::take(open);
+        let mut results = Results { response, buffer: Vec::new() };
+        let (mut reason, mut next) = ("not all rows were answered".to_owned(), 0);
+        let ended = loop {
+            let Told { row, status, replayed, problem } = match results.next().await {
+                Ok(Some(told)) => told,
+                Ok(None) => break Ok(()),
+                Err(broken) => break Err(broken),
+            };
+            // Results come in the order of the rows; anything else is no result of ours.
+            let Some(place) = sent_rows.get(next).filter(|_| row == next + 1) else {
+                break Err(Broken::Never(format!(
+                    "it answered for row {row} where row {} was next",
+                    next + 1
+                )));
+            };
+            next += 1;
+            match status {
+                201 if replayed => answered(*place, Answer::AlreadyBooked),
+                201 => answered(*place, Answer::Booked),
+                400..500 => answered(*place, Answer::Refused(problem.reason(status))),
+                _ if problem.kind == UNREADABLE => {
+                    answered(*place, Answer::Unreadable(problem.reason(status)));
+                }
+                _ => {
+                    reason = problem.reason(status);
+                    open.push(*place);
+                }
+            }
+        };
+        open.extend(sent_rows.get(next..).unwrap_or_default());
+        ended.map(|()| reason)
+    }
+
+    fn body(&self, rows: &[&Row], open: &[usize]) -> Result<Vec<u8>, Broken> {
+        let mut body = Vec::new();
+        for row in open.iter().filter_map(|place| rows.get(*place)) {
+            let sent = Sent { row, idempotency_key: self.delivery.key(row.line) };
+            serde_json::to_writer(&mut body, &sent).map_err(|error| Broken::Never(error.to_string()))?;
+            body.push(b'\n');
+        }
+        Ok(body)
+    }
+}
+
+/// The results as they come.
+struct Results {
+    response: Response,
+    buffer: Vec<u8>,
+}
+
+impl Results {
+    async fn next(&mut self) -> Result<Option<Told>, Broken> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return serde_json::from_slice(&line)
+                    .map(Some)
+                    .map_err(|error| Broken::Never(format!("its result cannot be read: {error}")));
+            }
+            match self.response.chunk().await {
+                Ok(Some(piece)) => self.buffer.extend_from_slice(&piece),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(Broken::Again { reason: with_causes(&error), after: None }),
+            }
         }
     }
 }
 
-async fn judge(response: Response) -> Try {
-    let (status, replayed) =
-        (response.status(), response.headers().get(REPLAYED).is_some_and(|value| value == "true"));
-    let after = retry_after(response.headers());
+fn has_results(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/x-ndjson"))
+}
+
+/// What an answer means that has no results.
+async fn judge(response: Response) -> Broken {
+    let (status, after) = (response.status(), retry_after(response.headers()));
+    let problem: Problem = response.json().await.unwrap_or_default();
+    let reason = problem.reason(status);
     match status {
-        StatusCode::CREATED if replayed => Try::Answered(Answer::AlreadyBooked),
-        StatusCode::CREATED => Try::Answered(Answer::Booked),
-        StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
-            Try::Answered(Answer::Refused(reason(response).await))
-        }
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-            Try::Again { reason: reason(response).await, after }
-        }
-        _ if status.is_server_error() => Try::Again { reason: reason(response).await, after },
-        _ => Try::Never(reason(response).await),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Broken::Again { reason, after },
+        _ if status.is_server_error() => Broken::Again { reason, after },
+        _ => Broken::Never(reason),
     }
-}
-
-/// What a problem document says, or the bare status if there is none.
-async fn reason(response: Response) -> String {
-    let status = response.status();
-    let problem: serde_json::Value = response.json().await.unwrap_or_default();
-    let text = |member: &str| problem.get(member).and_then(serde_json::Value::as_str);
-    text("detail").or_else(|| text("title")).map_or_else(|| status.to_string(), str::to_owned)
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -172,70 +286,94 @@ mod tests {
     use super::*;
     use crate::receive::ReceivingList;
     use axum::Router;
-    use axum::http::HeaderMap;
     use axum::response::IntoResponse;
     use axum::routing::post;
     use std::sync::{Arc, Mutex};
 
-    /// Sends one row to a server that gives these answers one after the other, and tells the keys that it was sent
-    /// under.
-    async fn send<A>(answers: Vec<A>, patience: Duration) -> (Result<Answer, SendError>, Vec<String>)
+    const RESULTS: [(&str, &str); 1] = [("content-type", "application/x-ndjson")];
+
+    /// Sends three rows to a server that gives these answers one after the other, and tells what became of them, and
+    /// the keys of each request.
+    async fn send<A>(
+        answers: Vec<A>,
+        patience: Duration,
+    ) -> (Result<(), SendError>, Vec<(usize, Answer)>, Vec<String>)
     where
         A: IntoResponse + Send + 'static,
     {
-        let (answers, keys) = (Arc::new(Mutex::new(answers.into_iter())), Arc::new(Mutex::new(Vec::new())));
-        let seen = Arc::clone(&keys);
-        let route = post(move |headers: HeaderMap, body: String| {
-            assert_eq!(body, r#"{"qty":2}"#);
-            seen.lock().unwrap().push(headers["idempotency-key"].to_str().unwrap().to_owned());
+        let (answers, bodies) = (Arc::new(Mutex::new(answers.into_iter())), Arc::new(Mutex::new(Vec::new())));
+        let seen = Arc::clone(&bodies);
+        let route = post(move |body: String| {
+            let keys = body.lines().map(|line| {
+                let row: serde_json::Value = serde_json::from_str(line).unwrap();
+                row["idempotencyKey"].as_str().unwrap().to_owned()
+            });
+            seen.lock().unwrap().push(keys.collect::<Vec<_>>().join(" "));
             let answer = answers.lock().unwrap().next().unwrap();
             async move { answer }
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = axum::serve(listener, Router::new().route("/books/1/warehousings", route));
+        let server = axum::serve(listener, Router::new().route("/warehousings", route));
         let server = tokio::spawn(server.into_future());
         let sender = Sender::new(url, "truck".parse().unwrap(), patience).unwrap();
-        let answer = sender.send(&ReceivingList::parse(b"bookId,qty\n1,2\n").unwrap().rows[0]).await;
+        let list = ReceivingList::parse(b"bookId,qty\n1,2\n2,2\n3,2\n").unwrap();
+        let mut answered = Vec::new();
+        let rows: Vec<&Row> = list.rows.iter().collect();
+        let outcome = sender.send(&rows, |place, answer| answered.push((place, answer))).await;
         server.abort();
-        let keys = keys.lock().unwrap().clone();
-        (answer, keys)
+        let bodies = bodies.lock().unwrap().clone();
+        (outcome, answered, bodies)
+    }
+
+    fn results(lines: &str) -> axum::response::Response {
+        (RESULTS, lines.to_owned()).into_response()
     }
 
     #[tokio::test]
-    async fn a_row_is_sent_again_with_the_same_key_until_it_is_answered() {
-        let (created, out) = (StatusCode::CREATED, StatusCode::SERVICE_UNAVAILABLE);
-        let (answer, keys) = send(vec![out, StatusCode::BAD_GATEWAY, created], Duration::from_secs(20)).await;
-        assert_eq!(answer, Ok(Answer::Booked));
-        assert_eq!(keys, ["truck:2", "truck:2", "truck:2"]);
+    async fn open_rows_and_no_others_are_sent_again_with_their_keys() {
+        let out = StatusCode::SERVICE_UNAVAILABLE.into_response();
+        let first = results("{\"row\":1,\"status\":201}\n{\"row\":2,\"status\":503,\"problem\":{}}\n");
+        let second = results("{\"row\":1,\"status\":201,\"replayed\":true}\n{\"row\":2,\"status\":201}\n");
+        let (outcome, answered, keys) = send(vec![out, first, second], Duration::from_secs(20)).await;
+        assert_eq!(outcome, Ok(()));
+        assert_eq!(answered, [(0, Answer::Booked), (1, Answer::AlreadyBooked), (2, Answer::Booked)]);
+        assert_eq!(keys, ["truck:2 truck:3 truck:4", "truck:2 truck:3 truck:4", "truck:3 truck:4"]);
     }
 
     #[tokio::test]
-    async fn a_replayed_answer_means_that_it_was_booked_before() {
-        let replayed = (StatusCode::CREATED, [("Idempotency-Replayed", "true")]);
-        assert_eq!(send(vec![replayed], Duration::ZERO).await.0, Ok(Answer::AlreadyBooked));
-    }
-
-    #[tokio::test]
-    async fn a_refusal_is_told_in_the_words_of_the_problem() {
-        let problem = (StatusCode::CONFLICT, r#"{"title":"Another edition","detail":"It is 2.0."}"#);
-        assert_eq!(send(vec![problem], Duration::ZERO).await.0, Ok(Answer::Refused("It is 2.0.".to_owned())));
+    async fn a_refused_row_and_one_that_nobody_can_tell_of_end_nothing() {
+        let lines = format!(
+            "{}\n{}\n{}\n",
+            r#"{"row":1,"status":409,"problem":{"title":"Another edition","detail":"It is 2.0."}}"#,
+            r#"{"row":2,"status":503,"problem":{"type":"urn:bookstock:problem:stream-unreadable","title":"No"}}"#,
+            r#"{"row":3,"status":201,"answer":{"stock":2}}"#
+        );
+        let (outcome, answered, _) = send(vec![results(&lines)], Duration::ZERO).await;
+        assert_eq!(outcome, Ok(()));
+        let expected =
+            [Answer::Refused("It is 2.0.".to_owned()), Answer::Unreadable("No".to_owned()), Answer::Booked];
+        assert_eq!(answered.into_iter().map(|(_, answer)| answer).collect::<Vec<_>>(), expected);
     }
 
     #[tokio::test]
     async fn a_server_that_wants_a_longer_pause_than_there_is_patience_is_given_up() {
         let out = (StatusCode::SERVICE_UNAVAILABLE, [("Retry-After", "60")]);
-        let (answer, keys) = send(vec![out], Duration::from_secs(20)).await;
-        assert!(matches!(answer, Err(SendError::GaveUp { line: 2, .. })), "{answer:?}");
+        let (outcome, _, keys) = send(vec![out], Duration::from_secs(20)).await;
+        assert!(matches!(outcome, Err(SendError::GaveUp { line: 2, .. })), "{outcome:?}");
         assert_eq!(keys.len(), 1);
     }
 
     #[tokio::test]
     async fn what_is_no_command_api_ends_the_sending() {
         for status in [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::FOUND, StatusCode::UNAUTHORIZED] {
-            let (answer, _) = send(vec![status], Duration::from_secs(20)).await;
-            assert!(matches!(answer, Err(SendError::NotTaken { .. })), "{status}: {answer:?}");
+            let (outcome, _, _) = send(vec![status], Duration::from_secs(20)).await;
+            assert!(matches!(outcome, Err(SendError::NotTaken { .. })), "{status}: {outcome:?}");
         }
+        let (outcome, answered, _) =
+            send(vec![results("{\"row\":2,\"status\":201}\n")], Duration::ZERO).await;
+        assert!(matches!(outcome, Err(SendError::NotTaken { .. })), "{outcome:?}");
+        assert_eq!(answered, []);
     }
 
     #[tokio::test]
@@ -244,10 +382,11 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
         let sender = Sender::new(url, "truck".parse().unwrap(), Duration::ZERO).unwrap();
-        let answer = sender.send(&ReceivingList::parse(b"bookId,qty\n1,2\n").unwrap().rows[0]).await;
+        let list = ReceivingList::parse(b"bookId,qty\n1,2\n").unwrap();
+        let outcome = sender.send(&[&list.rows[0]], |_, _| {}).await;
         assert!(
-            matches!(&answer, Err(SendError::GaveUp { reason, .. }) if reason.contains("refused")),
-            "{answer:?}"
+            matches!(&outcome, Err(SendError::GaveUp { reason, .. }) if reason.contains("refused")),
+            "{outcome:?}"
         );
     }
 
