@@ -1,0 +1,62 @@
+# shellcheck shell=bash
+# Checks of what is deployed: compose, the images, the manifests of Kubernetes, the gateway's configuration, the alert rules.
+
+deploy_tools() { printf '%s/deploy-tools' "$(target_directory)"; }
+
+# Programs from PyPI, in the versions and (where they are programs, not Python) with the contents that are pinned.
+need_deploy_tools() {
+    local tools pins=bin/lib/deploy-tools
+    tools=$(deploy_tools)
+    if cat "$pins"/*.txt | cmp --silent - "$tools/installed"; then
+        return
+    fi
+    say "installing the checkers of deploy/ into $tools"
+    python3 -m venv --clear "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$pins/programs.txt"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$pins/checkers.txt"
+    cat "$pins"/*.txt >"$tools/installed"
+}
+
+# The compose file as Docker's own program reads it, with the passwords that `prepare` makes, and no secret in it.
+compose_is_valid() {
+    local tools place
+    tools=$(deploy_tools)/bin
+    place=$(mktemp -d)
+    deploy/compose/prepare "$place" 2>/dev/null
+    "$tools/docker-compose" --file docker-compose.yml --env-file "$place/.env" config --quiet
+    if "$tools/docker-compose" --file docker-compose.yml --env-file /dev/null config --quiet 2>/dev/null; then
+        say "docker-compose.yml takes an installation without passwords"
+        return 1
+    fi
+    rm -rf "$place"
+    "$tools/hadolint" deploy/Dockerfile
+}
+
+# The base and the overlays, rendered, against the schemas of Kubernetes, and looked through for what is unsafe.
+kubernetes_is_valid() {
+    local tools place folder rendered
+    tools=$(deploy_tools)/bin
+    place=$(mktemp -d)
+    for folder in deploy/k8s/base deploy/k8s/overlays/*; do
+        rendered=$place/${folder//\//-}.yaml
+        "$tools/kubectl" kustomize "$folder" >"$rendered"
+        "$tools/kubernetes-validate" --strict --version 1.32 "$rendered"
+    done
+    "$tools/checkov" --config-file deploy/k8s/.checkov.yaml --directory "$place"
+    rm -rf "$place"
+}
+
+gateway_is_valid() {
+    local haproxy=/usr/sbin/haproxy
+    [[ -x $haproxy ]] || haproxy=haproxy
+    GATEWAY_LISTEN=127.0.0.1:8088 COMMAND_API=localhost:8085 QUERY_API=localhost:8083 "$haproxy" -c -q -f deploy/gateway/haproxy.cfg
+}
+
+alerts_are_valid() {
+    promtool check rules deploy/prometheus/rules/*.yml
+    promtool test rules deploy/prometheus/tests/*.yml
+}
+
+deploy_is_valid() {
+    need_deploy_tools && compose_is_valid && kubernetes_is_valid && gateway_is_valid && alerts_are_valid
+}
