@@ -1,7 +1,8 @@
 //! What the end-to-end tests stand on: real processes on free ports in a directory of each test's own, and short words
 //! for what tests do with them.
 //!
-//! [`System`] is `bookstock up`; [`Topology`] is every part as a process of its own. Whatever a test starts is gone when
+//! [`System`] is `bookstock up`; [`Topology`] is every part as a process of its own, and
+//! [`PlainTopology`] all of production. Whatever a test starts is gone when
 //! it ends, and a test that fails shows the end of every log. Absent on purpose: any way past what a user, an operator
 //! or a power cut could do.
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ mod gateway;
 mod identity;
 mod librarians;
 mod place;
+mod plain_topology;
 mod postgres;
 mod process;
 mod receiving;
@@ -34,6 +36,7 @@ pub use gateway::{Gateway, free_address};
 pub use identity::Identity;
 pub use librarians::{Acknowledged, Librarians, assert_booked_once};
 pub use place::Place;
+pub use plain_topology::PlainTopology;
 pub use postgres::{Postgres, connect};
 pub use process::{Ended, Process};
 pub use receiving::ReceivingList;

@@ -48,6 +48,12 @@ const RULES: &[(&str, &str, Allowed, &str)] = &[
     ("campaigns-know-nothing", "campaign", Only(&[]), "what is repeated is none of its business"),
     ("checks-stand-apart", "xtask", Only(&[]), "a check is not part of what it checks"),
     ("launcher-sees-all", "bookstock", Anything, "it runs every service in one process"),
+    (
+        "topology-starts-programs",
+        "topology",
+        Only(&["bookstock", "service-kit"]),
+        "it runs the services as programs; of the launcher it takes the private PostgreSQL",
+    ),
     ("black-box-tests-see-all", "e2e", Anything, "they run the whole system"),
     ("benchmarks-see-all", "bench", Anything, "they measure any part"),
 ];

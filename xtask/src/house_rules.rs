@@ -10,7 +10,7 @@ const MAX_LINES: usize = 400;
 const MAY_BE_UNSAFE: &str = "event-store";
 
 /// Folders that hold nothing of ours.
-const NOT_OURS: [&str; 3] = [".git", ".bookstock", "target"];
+const NOT_OURS: [&str; 4] = [".git", ".bookstock", ".topology", "target"];
 
 /// The broken rules of all files under `root`, one line each.
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {

@@ -6,6 +6,7 @@ mod campaign;
 mod dependency_rules;
 mod house_rules;
 mod metrics_page;
+mod topology;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -20,6 +21,8 @@ enum Task {
     HouseRules,
     /// Tries a fault many times; without an id, lists the faults.
     Campaign(campaign::Campaign),
+    /// The production topology on one machine: builds the programs and starts it; `--help` tells more.
+    Topology(topology::Topology),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,7 @@ fn run(task: &Task) -> anyhow::Result<bool> {
         Task::DependencyRules => dependency_rules::check(&dependency_rules::arrows(&metadata)),
         Task::HouseRules => [house_rules::check(root)?, metrics_page::check(root)?].concat(),
         Task::Campaign(campaign) => return campaign::run(campaign, &metadata),
+        Task::Topology(topology) => return topology::run(topology, &metadata),
     };
     for rule in &broken {
         eprintln!("{rule}");

@@ -1,0 +1,113 @@
+//! `topology up`: the production topology from plain processes, as `cargo xtask topology` starts it.
+
+use crate::{Ended, Place, Process, Site, command, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::fs;
+use std::sync::Arc;
+
+/// Where in its place it keeps its data.
+const DATA: &str = "topology";
+
+/// A running topology on free ports.
+#[derive(Debug)]
+pub struct PlainTopology {
+    place: Arc<Place>,
+    supervisor: Process,
+}
+
+impl PlainTopology {
+    /// Starts one, and waits until all its parts are ready.
+    pub async fn start() -> Self {
+        let place = Arc::new(Place::new());
+        let supervisor = spawn(&place).await;
+        Self { place, supervisor }
+    }
+
+    /// Kills what watches the parts, and nothing else, as a power cut would.
+    pub fn kill(&mut self) {
+        self.supervisor.kill();
+    }
+
+    /// Starts it again on the same data.
+    pub async fn start_again(&mut self) {
+        let _ = fs::remove_file(self.place.path().join(DATA).join("topology.json"));
+        self.supervisor = spawn(&self.place).await;
+    }
+
+    /// Tells it to stop, and waits until it has ended.
+    pub async fn stop(&mut self) -> Ended {
+        self.supervisor.signal(Signal::INT);
+        self.supervisor.ended().await
+    }
+
+    /// What is known of a part: its `address`, `pid` and `state`.
+    ///
+    /// # Panics
+    /// When there is no such part.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Value {
+        let part = book(&self.place).unwrap()[name].clone();
+        assert!(part.is_object(), "there is no {name}");
+        part
+    }
+
+    /// A part, for HTTP.
+    ///
+    /// # Panics
+    /// When there is no such part.
+    #[must_use]
+    pub fn site(&self, name: &str) -> Site {
+        Site::new(self.part(name)["address"].as_str().unwrap())
+    }
+
+    /// Sends a part's process a signal.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn signal(&self, name: &str, signal: Signal) {
+        let pid = self.part(name)["pid"].as_i64().unwrap();
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+    }
+
+    /// Waits until another process than `pid` is that part, and ready.
+    pub async fn another(&self, name: &str, pid: &Value) {
+        eventually(&format!("another {name} is ready"), async || {
+            let part = book(&self.place)?[name].clone();
+            if part["pid"] != *pid && part["state"] == "ready" { Ok(()) } else { Err(part.to_string()) }
+        })
+        .await;
+    }
+
+    /// Restarts every service, as `topology roll` does it, and tells how that ended.
+    pub async fn roll(&self, more: &[&str]) -> Ended {
+        let mut roll = command("topology");
+        roll.args(["roll", "--data-dir", DATA]).args(more);
+        Process::start(&self.place, "roll", &mut roll).ended().await
+    }
+
+    /// The directory of the test.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+async fn spawn(place: &Place) -> Process {
+    let mut up = command("topology");
+    // The socket of PostgreSQL goes away with the place, too.
+    up.env("TMPDIR", place.path()).args(["up", "--free-ports", "--data-dir", DATA]);
+    let mut supervisor = Process::start(place, "topology", &mut up);
+    eventually("every part of the topology is ready", async || {
+        let said = supervisor.said();
+        assert!(supervisor.is_running(), "`topology up` ended at its start: {said}");
+        if said.contains("All parts are ready") { Ok(()) } else { Err(said) }
+    })
+    .await;
+    supervisor
+}
+
+fn book(place: &Place) -> Result<Value, String> {
+    let text = fs::read(place.path().join(DATA).join("topology.json")).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,62 @@
+//! One part: how it is started, and how one sees that it is well.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// How one sees that a part is well.
+#[derive(Clone, Debug)]
+pub(crate) enum Signs {
+    /// It answers these two paths: the first as long as it lives, the second when it is ready.
+    Http { alive: &'static str, ready: &'static str },
+    /// It can be connected to.
+    Door,
+}
+
+/// One program, and what it is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// What it is called.
+    pub(crate) name: String,
+    /// Where it is asked how it is.
+    pub(crate) addr: SocketAddr,
+    /// How one sees that it is well.
+    pub(crate) signs: Signs,
+    program: PathBuf,
+    arguments: Vec<String>,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Part {
+    /// A part that runs `program`.
+    pub(crate) fn new(name: &str, program: PathBuf, addr: SocketAddr, signs: Signs) -> Self {
+        Self { name: name.to_owned(), addr, signs, program, arguments: Vec::new(), environment: Vec::new() }
+    }
+
+    /// With this argument as well.
+    pub(crate) fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// With this variable as well.
+    pub(crate) fn env(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.environment.push((name, value.to_string()));
+        self
+    }
+
+    /// The command that starts it. The system ends it if the thread that starts it should end.
+    pub(crate) fn command(&self, dir: &Path) -> std::io::Result<Command> {
+        let log = dir.join("logs").join(format!("{}.log", self.name));
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program).args(&self.arguments);
+        // What configures a service comes from here alone, except for how much it logs.
+        command.env_clear();
+        let kept = ["PATH", "HOME", "TMPDIR", "RUST_LOG", "NAME"];
+        command.envs(kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.current_dir(dir).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(command)
+    }
+}

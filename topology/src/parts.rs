@@ -1,0 +1,133 @@
+//! The parts of the topology, in the order in which they need each other.
+
+use crate::part::{Part, Signs};
+use anyhow::Context as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+/// How long a service goes on after it was told to stop: the gateway takes a second to notice.
+const SHUTDOWN_DELAY_MS: u64 = 2_000;
+
+const SERVICE: Signs = Signs::Http { alive: "/livez", ready: "/readyz" };
+
+/// The services that may be restarted one by one, in that order.
+pub(crate) const REPLICAS: [&str; 6] =
+    ["command-api-1", "command-api-2", "query-api-1", "query-api-2", "projector-1", "projector-2"];
+
+/// What the parts need to know.
+pub(crate) struct Setting<'a> {
+    /// Where everything is kept.
+    pub(crate) dir: &'a Path,
+    /// The database of the read models, for those who write and for those who read.
+    pub(crate) database_url: String,
+    pub(crate) read_database_url: String,
+    /// Take any ports instead of those in the documents.
+    pub(crate) free_ports: bool,
+}
+
+/// All parts but PostgreSQL, which they need first.
+pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
+    let addr = |port: u16| address(port, setting.free_ports);
+    let store = addr(2113)?;
+    let commands = [addr(8085)?, addr(18085)?];
+    let queries = [addr(8083)?, addr(18083)?];
+    let projectors = [addr(8087)?, addr(18087)?];
+    let (gateway, gateway_metrics, prometheus) = (addr(8088)?, addr(8404)?, addr(9090)?);
+    let store_url = format!("esdb://{store}?tls=false");
+
+    let service = |name: &str, program: &str, at: SocketAddr| -> anyhow::Result<Part> {
+        let part = Part::new(name, ours(program)?, at, SERVICE);
+        Ok(part.env("LOG_FORMAT", "json").env("SHUTDOWN_DELAY_MS", SHUTDOWN_DELAY_MS))
+    };
+    let event_store = Part::new("event-store", ours("event-store-server")?, store, Signs::Door)
+        .env("LOG_FORMAT", "json")
+        .arg("--data")
+        .arg(setting.dir.join("events").display().to_string())
+        .arg("--listen")
+        .arg(store.to_string());
+    let mut parts = vec![event_store];
+    for (number, at) in (1..).zip(projectors) {
+        let part = service(&format!("projector-{number}"), "projector", at)?;
+        let part = part.env("PROJECTOR_LISTEN", at).env("EVENT_STORE_URL", &store_url);
+        parts.push(part.env("DATABASE_URL", &setting.database_url));
+    }
+    for (number, at) in (1..).zip(commands) {
+        let part = service(&format!("command-api-{number}"), "command-api", at)?;
+        parts.push(part.env("COMMAND_API_LISTEN", at).env("EVENT_STORE_URL", &store_url));
+    }
+    for (number, at, admin) in [(1, queries[0], addr(8086)?), (2, queries[1], addr(18086)?)] {
+        let part = service(&format!("query-api-{number}"), "query-api", at)?;
+        let part = part.env("QUERY_API_LISTEN", at).env("ADMIN_LISTEN", admin);
+        parts.push(part.env("DATABASE_URL", &setting.read_database_url));
+    }
+    let haproxy = Part::new("gateway", installed("haproxy")?, gateway, SERVICE)
+        .arg("-db")
+        .arg("-f")
+        .arg(deploy("gateway/haproxy.cfg"))
+        .env("GATEWAY_LISTEN", gateway)
+        .env("GATEWAY_METRICS_LISTEN", gateway_metrics)
+        .env("COMMAND_API_1", commands[0])
+        .env("COMMAND_API_2", commands[1])
+        .env("QUERY_API_1", queries[0])
+        .env("QUERY_API_2", queries[1]);
+    parts.push(haproxy);
+
+    let services = [projectors, commands, queries].concat();
+    let config = setting.dir.join("prometheus/prometheus.yml");
+    std::fs::write(&config, prometheus_config(&services, gateway_metrics))
+        .with_context(|| format!("writing {}", config.display()))?;
+    let signs = Signs::Http { alive: "/-/healthy", ready: "/-/ready" };
+    let data = setting.dir.join("prometheus/data");
+    let part = Part::new("prometheus", installed("prometheus")?, prometheus, signs)
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.tsdb.path={}", data.display()))
+        .arg(format!("--web.listen-address={prometheus}"));
+    parts.push(part);
+    Ok(parts)
+}
+
+/// What Prometheus asks, and the rules that are shipped.
+fn prometheus_config(services: &[SocketAddr], gateway: SocketAddr) -> String {
+    let targets: Vec<_> = services.iter().map(|addr| format!("\"{addr}\"")).collect();
+    format!(
+        "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
+         rule_files: [\"{rules}\"]\n\
+         scrape_configs:\n\
+         - job_name: bookstock\n  static_configs: [{{targets: [{targets}]}}]\n\
+         - job_name: gateway\n  static_configs: [{{targets: [\"{gateway}\"]}}]\n",
+        rules = deploy("prometheus/rules/*.yml"),
+        targets = targets.join(", "),
+    )
+}
+
+/// Loopback, on that port or on any.
+fn address(port: u16, free: bool) -> anyhow::Result<SocketAddr> {
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, if free { 0 } else { port }));
+    let listener = TcpListener::bind(addr).with_context(|| {
+        format!("{addr} is taken; stop whoever has it (`bin/up`, another topology), or pass --free-ports")
+    })?;
+    listener.local_addr().context("the address is not known")
+}
+
+/// A file of the checkout that this was built from.
+fn deploy(name: &str) -> String {
+    format!("{}/../deploy/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// One of our programs, built together with this one.
+fn ours(name: &str) -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("where this program is")?;
+    let path = this.with_file_name(name);
+    anyhow::ensure!(path.exists(), "{} is missing; build it: cargo build --release --bins", path.display());
+    Ok(path)
+}
+
+/// A program of the system's. Debian keeps some out of the PATH.
+fn installed(name: &str) -> anyhow::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    places
+        .map(|place| place.join(name))
+        .find(|program| program.is_file())
+        .with_context(|| format!("{name} is not installed; as root: apt-get install {name}"))
+}
