@@ -111,6 +111,13 @@ need_other_clients() {
     fi
 }
 
+# What the topology and the checks of deploy/ run: `promtool` comes with Prometheus, pip with venv.
+need_deploy_packages() {
+    has prometheus || missing_packages+=(prometheus)
+    has siege || missing_packages+=(siege)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing_packages+=(python3-venv)
+}
+
 need_cargo_deny() {
     if cargo deny --version 2>/dev/null; then
         return

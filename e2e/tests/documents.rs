@@ -79,7 +79,21 @@ fn both_readmes_show_the_same_commands() {
 
 #[test]
 fn what_the_documents_link_to_is_there() {
-    for name in ["README.md", "README.ko.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/GLOSSARY.md"] {
+    for name in [
+        "README.md",
+        "README.ko.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/GLOSSARY.md",
+        "SECURITY.md",
+        "docs/threat-model.md",
+        "docs/checkpoints.md",
+        "docs/design/README.md",
+        "docs/design/README.ko.md",
+        "docs/runbooks/README.md",
+        "deploy/gateway/README.md",
+        "deploy/k8s/README.md",
+    ] {
         let document = fs::read_to_string(checkout().join(name)).unwrap();
         let folder = checkout().join(name).parent().unwrap().to_owned();
         for link in document.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link)
@@ -87,6 +101,39 @@ fn what_the_documents_link_to_is_there() {
             let path = link.split('#').next().unwrap();
             let local = !path.is_empty() && !path.contains("://");
             assert!(!local || folder.join(path).exists(), "{name} links to {link}");
+        }
+    }
+}
+
+/// The places that a document names in backticks: a path with a slash and an ending, and perhaps an item in it.
+fn places(document: &str) -> Vec<(&str, Option<&str>)> {
+    let quoted = document.split('`').skip(1).step_by(2);
+    let place =
+        |text: &'_ str| text.contains('/') && text.contains('.') && !text.contains([' ', '<', '*', '{', ':']);
+    quoted
+        .filter_map(|text| match text.split_once("::") {
+            Some((path, item)) => place(path).then_some((path, Some(item))),
+            None => place(text).then_some((text, None)),
+        })
+        .collect()
+}
+
+#[test]
+fn every_place_that_the_check_points_and_the_threats_name_is_there() {
+    for name in ["docs/checkpoints.md", "docs/threat-model.md", "SECURITY.md", "docs/design/README.md"] {
+        let document = fs::read_to_string(checkout().join(name)).unwrap();
+        let named = places(&document);
+        assert!(!named.is_empty(), "{name} names no place");
+        for (path, item) in named {
+            if path.starts_with('/') || path.starts_with("..") {
+                continue;
+            }
+            assert!(checkout().join(path).exists(), "{name} names {path}, which is not there");
+            let Some(item) = item else { continue };
+            let text = fs::read_to_string(checkout().join(path)).unwrap();
+            let is_there =
+                [format!("fn {item}("), format!("pub {item}:")].iter().any(|way| text.contains(way));
+            assert!(is_there, "{name} names {item}, which is not in {path}");
         }
     }
 }
