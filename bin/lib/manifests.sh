@@ -40,7 +40,7 @@ kubernetes_is_valid() {
     for folder in deploy/k8s/base deploy/k8s/overlays/*; do
         rendered=$place/${folder//\//-}.yaml
         "$tools/kubectl" kustomize "$folder" >"$rendered"
-        "$tools/kubernetes-validate" --strict --version 1.32 "$rendered"
+        "$tools/kubernetes-validate" --strict --quiet --kubernetes-version 1.32 "$rendered"
     done
     "$tools/checkov" --config-file deploy/k8s/.checkov.yaml --directory "$place"
     rm -rf "$place"
@@ -57,6 +57,11 @@ alerts_are_valid() {
     promtool test rules deploy/prometheus/tests/*.yml
 }
 
+# Each on a line of its own: in a chain of && a failure inside of one would go unnoticed.
 deploy_is_valid() {
-    need_deploy_tools && compose_is_valid && kubernetes_is_valid && gateway_is_valid && alerts_are_valid
+    need_deploy_tools
+    compose_is_valid
+    kubernetes_is_valid
+    gateway_is_valid
+    alerts_are_valid
 }
