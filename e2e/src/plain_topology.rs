@@ -95,6 +95,8 @@ impl PlainTopology {
 
 async fn spawn(place: &Place) -> Process {
     let mut up = command("topology");
+    // On a machine with too much to do a store may be slow; that is not what is tested here.
+    up.env("STORE_TIMEOUT_MS", "20000");
     // The socket of PostgreSQL goes away with the place, too.
     up.env("TMPDIR", place.path()).args(["up", "--free-ports", "--data-dir", DATA]);
     let mut supervisor = Process::start(place, "topology", &mut up);

@@ -1,6 +1,7 @@
 //! One part: how it is started, and how one sees that it is well.
 
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -51,9 +52,11 @@ impl Part {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program).args(&self.arguments);
-        // What configures a service comes from here alone, except for how much it logs.
+        // Ctrl-C on a terminal is for us alone: we tell the parts, in order.
+        command.process_group(0);
+        // What configures a service comes from here alone, except for what people may want to try.
         command.env_clear();
-        let kept = ["PATH", "HOME", "TMPDIR", "RUST_LOG", "NAME"];
+        let kept = ["PATH", "HOME", "TMPDIR", "RUST_LOG", "NAME", "STORE_TIMEOUT_MS"];
         command.envs(kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(dir).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
