@@ -143,8 +143,9 @@ async fn start_and_watch(
         ("query-api", query.clone()),
         ("projector", projection),
     ]);
+    let all = commands.clone().merge(queries.clone()).merge(query_api::page());
     let listeners = [
-        (sockets.gateway, edge::around("gateway", commands.clone().merge(queries.clone()), &health, &auth)),
+        (sockets.gateway, edge::around("gateway", all, &health, &auth)),
         (sockets.command_api, edge::around("command-api", commands, &command, &auth)),
         (sockets.query_api, edge::around("query-api", queries.clone(), &query, &auth)),
         (sockets.admin, edge::around("query-api", queries, &query, &auth)),

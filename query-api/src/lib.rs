@@ -6,11 +6,13 @@
 
 mod headers;
 mod http;
+mod page;
 mod problem;
 mod settings;
 
 use anyhow::Context as _;
 use axum::Router;
+pub use page::page;
 use read_model::{Reader, ReaderOptions};
 use service_kit::Health;
 pub use settings::Settings;

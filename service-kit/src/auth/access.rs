@@ -35,11 +35,12 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What answers without a token: probes, the description of the interface, and where tokens come from.
-const OPEN: [&str; 4] = ["/livez", "/readyz", "/openapi.json", super::guard::METADATA_PATH];
+/// What answers without a token: the page, which is empty without one, probes, the description of the interface, and where
+/// tokens come from.
+const OPEN: [&str; 5] = ["/", "/livez", "/readyz", "/openapi.json", super::guard::METADATA_PATH];
 
 /// As [`OPEN`], with all that is below.
-const OPEN_BELOW: [&str; 1] = ["/docs"];
+const OPEN_BELOW: [&str; 2] = ["/docs", "/web"];
 
 /// What shows the machinery.
 const OPS: [&str; 2] = ["/metrics", "/status"];
@@ -71,6 +72,8 @@ mod tests {
             (Method::GET, "/livez", None),
             (Method::HEAD, "/readyz", None),
             (Method::POST, "/livez", Some(Scope::Write)),
+            (Method::GET, "/", None),
+            (Method::GET, "/web/main.js", None),
             (Method::GET, "/docs", None),
             (Method::GET, "/docs/index.css", None),
             (Method::GET, "/docsx", Some(Scope::Read)),

@@ -1,0 +1,75 @@
+// Talking to the server: one way to ask, and one shape for everything that can go wrong.
+import { authorization } from "./token.js";
+import { language, t } from "./words.js";
+
+/** How long an answer may take, unless its asker waits longer. */
+const PATIENCE_MS = 12_000;
+
+/** A problem document (RFC 9457) of the server, or what keeps it from sending one. */
+export class Problem extends Error {
+  constructor({ status = 0, name, title, detail = "", field = null, retryAfter = null, body = null }) {
+    super(title);
+    Object.assign(this, { status, name, title, detail, field, retryAfter, body });
+  }
+
+  /** Whether asking once more can help. */
+  get passes() { return this.status === 0 || this.status === 429 || this.status >= 500; }
+
+  /** Whether a command may have been booked all the same. Another 503 of ours says that nothing was. */
+  get isUncertain() { return this.status === 0 || (this.status >= 500 && !["event-store-unavailable", "stream-unreadable"].includes(this.name)); }
+}
+
+const listeners = new Set();
+
+/** Tells `listener(path, answer | problem)` how every request ended. */
+export function overhear(listener) { listeners.add(listener); }
+
+/** Asks, and returns `{status, body, headers}`; throws a Problem. An abort by the asker is thrown as it is. */
+export async function ask(path, { method = "GET", body, headers = {}, signal, patience = PATIENCE_MS, quietly = false } = {}) {
+  const late = AbortSignal.timeout(patience);
+  const outcome = (result) => {
+    if (!quietly) for (const listener of listeners) listener(path, result);
+    return result;
+  };
+  try {
+    const response = await fetch(path, {
+      method,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: { Accept: "application/hal+json, application/json, application/problem+json", "Accept-Language": language(), ...authorization(), ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
+      signal: signal ? AbortSignal.any([signal, late]) : late,
+      cache: "no-store",
+    });
+    const text = await response.text();
+    if (!response.ok) throw problem(response, text);
+    return outcome({ status: response.status, body: parsed(text), headers: response.headers });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw outcome(error instanceof Problem ? error : unreachable());
+  }
+}
+
+/** A problem document, also of an answer that has none, such as a gateway's own. */
+export function problem(response, text) {
+  const document = parsed(text) ?? {};
+  return new Problem({
+    status: response.status,
+    name: String(document.type ?? "").split(":").pop(),
+    title: document.title ?? t("oddAnswer", { status: String(response.status) }),
+    detail: document.detail,
+    field: document.field ?? document.parameter ?? null,
+    retryAfter: Number(response.headers.get("Retry-After")) || null,
+    body: document,
+  });
+}
+
+export const unreachable = () => new Problem({ name: "unreachable", title: t("unreachable"), detail: t("unreachableText") });
+
+function parsed(text) {
+  try { return JSON.parse(text); } catch { return null; }
+}
+
+/** A key that names one intention, however often it is sent. */
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `page-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}

@@ -1,0 +1,190 @@
+// One book: what there is, the events that made it so, and what there was at any time before.
+import { ask } from "./api.js";
+import { book as bookOf, watch } from "./books.js";
+import { act } from "./commands.js";
+import { curve } from "./curve.js";
+import { h, pulse, settled } from "./dom.js";
+import { explain } from "./why.js";
+import { historyTable } from "./history.js";
+import { lastList } from "./list.js";
+import { lookAt } from "./live.js";
+import { edition, moment, number, t, titleOf } from "./words.js";
+
+const SIZE = 500;
+const POLL_MS = 4_000;
+
+/** The page of book `id` at `#/books/<id>?at=<position>`; returns what has to be done when another view comes. */
+export function bookPage(root, parameters, id) {
+  let movements = [];
+  let older = null;
+  let at = parameters.get("at");
+  let closed = false;
+  const closing = new AbortController();
+  const { signal } = closing;
+
+  const name = h("h1");
+  const copies = h("b.number");
+  const unit = h("span.quiet");
+  const copiesBox = h("p.copies", { "aria-live": "polite" }, copies, unit);
+  const facts = h("p.facts");
+  const mark = h("span.mark", { hidden: true });
+  const acts = h("div.acts", {}, ["warehouse", "renew", "correct"].map((kind) => h(`button.button${kind === "warehouse" ? ".main" : ""}`, { type: "button", "data-act": kind, onclick: () => act(kind, bookOf(id)) }, t(kind))));
+  const title = h("header.title", { hidden: true }, h("div", {}, name, facts), copiesBox, acts);
+  const body = h("div", { "aria-busy": "true" });
+  const problemBox = h("div.nothing", { hidden: true });
+  root.classList.add("book");
+  root.append(h("a.back", { href: lastList() }, `← ${t("backToList")}`), title, problemBox, body);
+  root.addEventListener("keydown", onKey);
+
+  const unwatch = watch((ids, isNews) => {
+    if (!ids.includes(id)) return;
+    show();
+    if (isNews) {
+      pulse(copiesBox);
+      again();
+    }
+  });
+  const again = settled(loadNewest, 150);
+  const timer = setInterval(() => { if (!document.hidden) lookAt(id).catch(() => {}); }, POLL_MS);
+  begin();
+
+  async function begin() {
+    if (bookOf(id)) show();
+    try {
+      await lookAt(id);
+      problemBox.hidden = true;
+      show();
+    } catch (problem) {
+      if (closed) return;
+      if (!bookOf(id)) fail(problem);
+      if (problem.passes) setTimeout(() => { if (!closed) begin(); }, 1000 * (problem.retryAfter ?? 2));
+      if (!bookOf(id)) return;
+    }
+    loadNewest();
+  }
+
+  function fail(problem) {
+    const isUnknown = problem.status === 404;
+    const warehouse = h("button.button.main", { type: "button", onclick: () => act("warehouse", null) }, t("newBook"));
+    problemBox.hidden = false;
+    problemBox.replaceChildren(h("h2", {}, isUnknown ? t("noSuchBook") : t("cannotShow")), h("p", {}, isUnknown ? t("noSuchBookText", { id: String(id) }) : `${problem.title}. ${problem.detail}`), isUnknown ? warehouse : h("p.small", {}, t("trying")));
+  }
+
+  function show() {
+    const book = bookOf(id);
+    if (!book || closed) return;
+    problemBox.hidden = true;
+    title.hidden = false;
+    document.title = `${titleOf(book)} · bookstock`;
+    name.textContent = titleOf(book);
+    copies.textContent = number(book.stock);
+    unit.textContent = t("copies", { n: book.stock });
+    copiesBox.classList.toggle("pending", book.state !== undefined);
+    mark.hidden = book.stock > 10;
+    mark.textContent = book.stock === 0 ? t("none") : t("low");
+    facts.replaceChildren(h("span.number", {}, `${t("no")} ${book.bookId}`), h("span", {}, t("edition", { v: edition(book.version) })), mark);
+  }
+
+  /** The newest part of the history; what was loaded before it stays. */
+  async function loadNewest() {
+    try {
+      const page = await load("");
+      const known = new Set(page.movements.map((movement) => movement.revision));
+      const overlap = movements.length === 0 || movements.some((movement) => known.has(movement.revision));
+      if (movements.length === 0 || !overlap) older = page.older;
+      movements = [...(overlap ? movements.filter((movement) => !known.has(movement.revision)) : []), ...page.movements].sort((a, b) => a.revision - b.revision);
+      draw();
+    } catch (problem) {
+      if (!closed && movements.length === 0) body.replaceChildren(h("section.card", {}, h("h2", {}, t("historyAway")), h("p.quiet", {}, `${problem.title}. ${problem.detail}`)));
+    }
+    body.setAttribute("aria-busy", "false");
+  }
+
+  async function load(cursor) {
+    const address = cursor || `/books/${id}/history?size=${SIZE}&order=desc&cursor=`;
+    const { body: page } = await ask(address, { signal });
+    const next = page._links?.next?.href;
+    return { movements: page._embedded?.movements ?? [], older: next ? relative(next) : null };
+  }
+
+  async function loadOlder() {
+    const page = await load(older);
+    older = page.older;
+    movements = [...page.movements, ...movements].sort((a, b) => a.revision - b.revision);
+    draw();
+  }
+
+  function draw() {
+    if (closed || movements.length === 0) return;
+    let chosen = at === null ? movements.length - 1 : movements.findLastIndex((movement) => Number(movement.position) <= Number(at));
+    if (chosen < 0) chosen = 0;
+    const plot = curve(movements);
+    const slider = h("input", { type: "range", min: 0, max: movements.length - 1, step: 1, "aria-label": t("slider"), oninput: () => choose(Number(slider.value)) });
+    slider.value = chosen;
+    const note = h("div.then-note", { role: "status", hidden: true });
+    const why = h("section.card.why", { "aria-labelledby": "why-title" });
+    const table = historyTable(movements, { choose, older: older && loadOlder });
+    body.replaceChildren(
+      h("section.card", { "aria-labelledby": "curve-title" }, h("header", {}, h("h2", { id: "curve-title" }, t("curve"))), plot.element,
+        h("div.slider", {}, h("span.quiet.small", {}, moment(movements[0].occurredAt)), slider, h("span.quiet.small", {}, t("now"))), note),
+      why, table.element);
+    mind(chosen, false);
+
+    function choose(index) {
+      at = index === movements.length - 1 ? null : movements[index].position;
+      history.replaceState(null, "", `#/books/${id}${at === null ? "" : `?at=${at}`}`);
+      slider.value = index;
+      mind(index, true);
+    }
+
+    function mind(index, isMove) {
+      const movement = movements[index];
+      const isNow = at === null;
+      plot.choose(index, isNow);
+      table.choose(index, isNow);
+      why.replaceChildren(...explain(movements, index, older !== null, choose));
+      slider.setAttribute("aria-valuetext", `${moment(movement.occurredAt)}, ${number(movement.stock)}`);
+      note.hidden = isNow;
+      if (!isNow) askThen(movement, note, isMove);
+    }
+  }
+
+  /** What the server says of the book as it was: the same fold, asked by position. */
+  const askThen = settled(async (movement, note) => {
+    try {
+      const { body: then, headers } = await ask(`/books/${id}?asOf=${movement.position}`, { signal });
+      if (at !== movement.position) return;
+      const stock = `${number(then.stock)} ${t("copies", { n: then.stock })}`;
+      note.replaceChildren(h("span", {}, t("then", { when: exactly(movement), stock, v: edition(then.version) })), h("span.quiet.small", {}, t("atPosition", { p: headers.get("Bookstock-Position") ?? movement.position })),
+        h("button.button", { type: "button", onclick: backToNow }, t("backToNow")));
+    } catch (problem) {
+      if (!closed) note.replaceChildren(h("span", {}, `${problem.title}. ${problem.detail}`), h("button.button", { type: "button", onclick: backToNow }, t("backToNow")));
+    }
+  }, 60);
+
+  function backToNow() {
+    at = null;
+    history.replaceState(null, "", `#/books/${id}`);
+    draw();
+    root.querySelector("input[type=range]")?.focus();
+  }
+
+  function onKey(event) {
+    if (event.key === "Escape" && !document.querySelector("dialog[open]")) location.hash = lastList();
+  }
+
+  return () => {
+    closed = true;
+    clearInterval(timer);
+    closing.abort();
+    unwatch();
+  };
+}
+
+const exactly = (movement) => moment(movement.occurredAt);
+
+/** A link of the server as a path of this origin: behind a gateway its host may be another name of the same place. */
+export function relative(href) {
+  const url = new URL(href, location.href);
+  return url.pathname + url.search;
+}

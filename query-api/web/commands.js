@@ -1,0 +1,186 @@
+// Warehousing, renewal, correction: one dialog, three small forms. A form is one intention with one key: however often
+// it is sent, it is booked once.
+import { ask, newKey } from "./api.js";
+import { book as bookOf, booked, intend, learn, withdraw } from "./books.js";
+import { h, toast } from "./dom.js";
+import { edition, number, signed, t, titleOf } from "./words.js";
+
+const MAX_QTY = 1_000_000;
+const MAX_ID = 2 ** 53 - 1;
+
+/** Each kind of command: its fields, what it would lead to, its body and what is said when it is booked. */
+const KINDS = {
+  warehouse: {
+    path: "warehousings",
+    fields: (book) => [
+      !book && { name: "bookId", label: "bookId", numeric: true, check: (text) => wholeBetween(text, 1, MAX_ID) },
+      { name: "qty", label: "qty", numeric: true, check: (text) => wholeBetween(text, 1, MAX_QTY) },
+      { name: "name", label: "newName", optional: true, hint: book?.name ? t("keepsName") : "", placeholder: book?.name ?? "", maxlength: 500 },
+    ],
+    body: ({ qty, name }) => ({ qty: Number(qty), ...(name ? { name } : {}) }),
+    becomes: (book, { qty, name }) => ({ version: book?.version ?? 1, name: name || (book?.name ?? null), stock: (book?.stock ?? 0) + Number(qty) }),
+    said: (answer, { qty }) => t("bookedWarehouse", { name: titleOf(answer), qty: Number(qty), stock: answer.stock }),
+  },
+  renew: {
+    path: "renewals",
+    fields: (book) => [{ name: "version", label: "newVersion", numeric: true, optional: true, placeholder: edition(nextEdition(book)), hint: t("versionHint", { v: edition(book.version), next: edition(nextEdition(book)) }), check: (text) => (/^\d{1,10}(\.\d{1,2})?$/.test(text) ? "" : t("editionForm")) }],
+    body: ({ version }) => (version ? { version } : {}),
+    becomes: (book, { version }) => ({ name: book.name, version: Number(version || nextEdition(book)), stock: 100 }),
+    said: (answer) => t("bookedRenew", { name: titleOf(answer), v: edition(answer.version), stock: answer.stock }),
+  },
+  correct: {
+    path: "corrections",
+    fields: (book) => [
+      { name: "qtyDelta", label: "delta", signed: true, hint: t("deltaHint"), check: (text) => deltaOf(text, book) },
+      { name: "reason", label: "reason", maxlength: 500, choices: t("reasons").split(",") },
+    ],
+    body: ({ qtyDelta, reason }) => ({ qtyDelta: Number(qtyDelta), reason }),
+    becomes: (book, { qtyDelta }) => ({ name: book.name, version: book.version, stock: book.stock + Number(qtyDelta) }),
+    said: (answer, { qtyDelta }) => t("bookedCorrect", { name: titleOf(answer), qty: signed(Number(qtyDelta)), stock: answer.stock }),
+  },
+};
+
+const nextEdition = (book) => Math.floor(book.version) + 1;
+
+function wholeBetween(text, min, max) {
+  const value = Number(text);
+  return /^\d+$/.test(text) && value >= min && value <= max ? "" : t("whole", { min, max });
+}
+
+function deltaOf(text, book) {
+  const delta = Number(text);
+  if (!/^[+-]?\d+$/.test(text) || delta === 0 || Math.abs(delta) > 1e9) return t("notZero");
+  return book.stock + delta < 0 ? t("belowZero", { n: book.stock + delta, stock: book.stock }) : "";
+}
+
+/** What people type for digits and a minus, as the server reads it. */
+const typed = (text) => text.trim().normalize("NFKC").replace(/[−–]/g, "-").replace(/(?<=\d),(?=\d{3}\b)/g, "");
+
+/** Opens the form for one command on `book`; without one, for a book whose number is asked for. */
+export function act(name, book) {
+  const kind = KINDS[name];
+  const fields = kind.fields(book).filter(Boolean);
+  const wrong = h("div.form-wrong", { role: "alert", hidden: true });
+  const outcome = h("output.outcome", { hidden: true });
+  const sendButton = h("button.button.main", { type: "submit" }, t(name));
+  const cancelButton = h("button.button.plain", { type: "button", onclick: () => dialog.close() }, t("cancel"));
+  const inputs = Object.fromEntries(fields.map((field) => [field.name, inputOf(field)]));
+  const form = h("form", { novalidate: true, onsubmit: submit, oninput: preview },
+    h("header", {}, h("h2", { id: "command-title" }, t(`${name}Title`)), book ? h("p", {}, `${titleOf(book)} · ${t("edition", { v: edition(book.version) })}`) : null),
+    wrong, fields.map((field) => fieldOf(field, inputs[field.name])), outcome, h("div.decide", {}, cancelButton, sendButton));
+  const dialog = h("dialog", { "aria-labelledby": "command-title", "data-command": name, oncancel: (event) => { if (isSending) event.preventDefault(); }, onclose: () => dialog.remove() }, form);
+  let key = newKey();
+  let isSending = false;
+  let isUncertain = false;
+  document.body.append(dialog);
+  dialog.showModal();
+  Object.values(inputs)[0].focus();
+  preview();
+
+  function values() {
+    return Object.fromEntries(Object.entries(inputs).map(([field, input]) => [field, field === "name" || field === "reason" ? input.value.trim() : typed(input.value)]));
+  }
+
+  function subject() {
+    return book ? bookOf(book.bookId) ?? book : bookOf(Number(typed(inputs.bookId.value)));
+  }
+
+  /** What is wrong with each field, as far as that can be known here. */
+  function faults() {
+    const given = values();
+    const entries = fields.map((field) => [field.name, given[field.name] === "" ? (field.optional ? "" : t("needed")) : field.check?.(given[field.name]) ?? ""]);
+    return entries.filter(([, fault]) => fault !== "");
+  }
+
+  function preview() {
+    for (const input of Object.values(inputs)) if (input.getAttribute("aria-invalid") === "true") tellField(input, "");
+    const from = subject();
+    const to = faults().length === 0 ? kind.becomes(from, values()).stock : null;
+    outcome.hidden = !from && to === null;
+    outcome.replaceChildren(h("span.quiet", {}, t("inStock")), h("span.number", {}, number(from?.stock ?? 0)), h("span.arrow", { "aria-hidden": "true" }, "→"), h("b.number", {}, to === null ? "…" : number(to)));
+  }
+
+  function tellField(input, text) {
+    const place = document.getElementById(`${input.id}-wrong`);
+    place.textContent = text;
+    input.setAttribute("aria-invalid", String(text !== ""));
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    if (isSending) return;
+    wrong.hidden = true;
+    const found = faults();
+    for (const [field, fault] of found) tellField(inputs[field], fault);
+    if (found.length > 0) {
+      inputs[found[0][0]].focus();
+      return;
+    }
+    const given = values();
+    const id = book?.bookId ?? Number(given.bookId);
+    setSending(true);
+    if (!isUncertain) intend(id, { ...kind.becomes(subject(), given), state: "sending" });
+    try {
+      const { body } = await ask(`/books/${id}/${kind.path}`, { method: "POST", body: kind.body(given), headers: { "Idempotency-Key": key } });
+      dialog.close();
+      toast(kind.said(body, given));
+      await booked(body);
+    } catch (problem) {
+      refused(problem, id);
+    }
+  }
+
+  function refused(problem, id) {
+    setSending(false);
+    isUncertain = problem.isUncertain ?? false;
+    const input = inputs[problem.field] ?? null;
+    // What is not known to be booked is not shown as booked; what was, shows up by itself.
+    withdraw(id);
+    if (isUncertain) {
+      // The intention stays the same one: same fields, same key.
+      for (const each of Object.values(inputs)) each.readOnly = true;
+      wrong.replaceChildren(h("b", {}, t("unknownTitle")), t("unknownText"));
+      sendButton.textContent = t("sendAgain");
+      cancelButton.textContent = t("close");
+      sendButton.focus();
+    } else {
+      for (const each of Object.values(inputs)) each.readOnly = false;
+      // Nothing was booked; what is sent next is another intention.
+      if (!problem.passes) key = newKey();
+      sendButton.textContent = problem.passes ? t("sendAgain") : t(name);
+      wrong.replaceChildren(h("b", {}, problem.title ?? String(problem)), problem.detail ?? "");
+      if (input) {
+        tellField(input, problem.detail);
+        input.focus();
+      }
+    }
+    wrong.hidden = input !== null && !isUncertain;
+    if (problem.status === 409 || problem.status === 422) refresh(id);
+  }
+
+  /** A refusal often means that the book is not what was shown here. */
+  async function refresh(id) {
+    try { learn([(await ask(`/books/${id}`)).body]); } catch { /* the list says so */ }
+    preview();
+  }
+
+  function setSending(value) {
+    isSending = value;
+    sendButton.disabled = value;
+    cancelButton.disabled = value;
+    form.setAttribute("aria-busy", String(value));
+    if (value) sendButton.textContent = t("sending");
+  }
+}
+
+function inputOf({ name, numeric, signed: mayBeNegative, placeholder = "", maxlength = 24, optional }) {
+  return h("input", { id: `field-${name}`, name, type: "text", inputmode: numeric ? "decimal" : mayBeNegative ? "text" : null, autocomplete: "off", placeholder, maxlength, "aria-required": String(!optional), "aria-invalid": "false", "aria-describedby": `field-${name}-wrong field-${name}-hint` });
+}
+
+function fieldOf({ name, label, optional, hint, choices }, input) {
+  const choose = (text) => () => { input.value = text; input.dispatchEvent(new Event("input", { bubbles: true })); input.focus(); };
+  return h("div.field", {},
+    h("label", { for: input.id }, t(label), optional ? h("span", {}, ` (${t("optional")})`) : null), input,
+    choices ? h("div.chips", {}, choices.map((text) => h("button.button", { type: "button", onclick: choose(text) }, text))) : null,
+    h("p.hint", { id: `field-${name}-hint` }, hint ?? ""), h("p.wrong", { id: `field-${name}-wrong`, role: "alert" }));
+}

@@ -1,0 +1,62 @@
+// The status corner and the notice: what works, how fresh the page is, and one sentence when something is missing.
+import { complaint, health, onHealth } from "./health.js";
+import { h } from "./dom.js";
+import { clock, number, t } from "./words.js";
+
+/** The corner's button with its panel, and the notice above the views. */
+export function statusCorner() {
+  const lamp = h("span.lamp");
+  const word = h("span");
+  const button = h("button.button.plain", { type: "button", popovertarget: "status", "aria-label": t("status"), "data-status": true }, lamp, word);
+  const panel = h("section.status", { id: "status", popover: "auto", "aria-label": t("status") });
+  const sentence = h("p");
+  const noticeLamp = h("span.lamp");
+  const notice = h("div.notice", { role: "alert", hidden: true }, noticeLamp, sentence);
+
+  function show() {
+    const missing = complaint();
+    const isAway = missing === "n_away" || missing === "n_both";
+    const [text, shape] = summary(missing);
+    lamp.className = `lamp ${shape}`;
+    word.textContent = text;
+    button.dataset.state = missing ?? health.live;
+    button.setAttribute("aria-label", `${t("status")}: ${text}`);
+    notice.hidden = missing === null;
+    notice.classList.toggle("bad", isAway);
+    noticeLamp.className = `lamp ${isAway ? "bad" : "low"}`;
+    const told = missing === null ? "" : t(missing, { when: clock(health.staleSince ?? health.since ?? Date.now()) });
+    if (sentence.textContent !== told) sentence.textContent = told;
+    fill(panel);
+  }
+  onHealth(show);
+  show();
+  return { button, panel, notice };
+}
+
+function summary(missing) {
+  if (missing === "n_away") return [t("s_away"), "bad"];
+  if (health.staleSince !== null) return [t("s_stale", { when: clock(health.staleSince) }), "low"];
+  if (missing !== null) return [t("s_part"), "low"];
+  return { live: [t("s_live"), ""], polling: [t("s_polling"), ""], starting: [t("s_starting"), "off"] }[health.live] ?? [t("s_away"), "bad"];
+}
+
+function fill(panel) {
+  const { status, services, reachable, position, ageMs } = health;
+  const seconds = Math.round((status?.ageMs ?? ageMs ?? 0) / 1000);
+  const facts = [
+    [t("updates"), health.live === "away" ? t("s_away") : t({ live: "s_live", polling: "s_polling" }[health.live] ?? "s_starting")],
+    [t("age"), health.staleSince !== null ? t("s_stale", { when: clock(health.staleSince) }) : seconds < 2 ? t("ageNow") : t("ageOf", { s: seconds })],
+    [t("position"), position ?? "–"],
+    typeof status?.lag === "number" ? [t("lag"), number(status.lag)] : null,
+    status?.parked ? [t("parked"), number(Number(status.parked.count ?? status.parked))] : null,
+  ].filter(Boolean);
+  const names = ["query-api", "command-api", "projector", ...Object.keys(services).filter((name) => !["query-api", "command-api", "projector"].includes(name))];
+  panel.replaceChildren(
+    h("h2", {}, t("status")), h("h3", {}, t("views")), h("dl", {}, facts.flatMap(([term, text]) => [h("dt", {}, term), h("dd.number", {}, text)])),
+    h("h3", {}, t("services")), h("ul", {}, names.map((name) => standing(name, reachable ? services[name] : undefined))));
+}
+
+function standing(name, isUp) {
+  const [word, shape] = isUp === undefined ? ["unknownState", ".off"] : isUp ? ["up", ""] : ["down", ".bad"];
+  return h("li", { "data-service": name, "data-up": String(isUp) }, h(`span.lamp${shape}`), h("span", {}, t(name)), h("span.quiet", {}, t(word)));
+}

@@ -1,0 +1,50 @@
+// The history of a book as a table; each row opens to the whole event.
+import { h } from "./dom.js";
+import { edition, exactly, moment, number, t } from "./words.js";
+import { changeText } from "./why.js";
+
+/** The newest row is the first. `choose(index)` is called for the row that is looked at. */
+export function historyTable(movements, { choose, older }) {
+  const rows = movements.map((movement, index) => row(movement, movements[index - 1], () => choose(index)));
+  const head = ["when", "what", "change", "after"].map((key) => h(`th${key === "change" || key === "after" ? ".end" : ""}`, { scope: "col" }, t(key)));
+  const body = h("tbody", {}, rows.toReversed());
+  const more = older ? h("button.button", { type: "button", onclick: () => { more.disabled = true; older(); } }, t("olderOnes")) : null;
+  const element = h("section.card", { "aria-labelledby": "history-title" }, h("header", {}, h("h2", { id: "history-title" }, t("history")), h("span.quiet", {}, number(movements.at(-1).revision + 1))),
+    h("div.scrolls", {}, h("table.history", {}, h("thead", {}, h("tr", {}, head, h("th.wide", { scope: "col" }, t("reason")), h("th", {}, h("span.for-readers", {}, t("more"))))), body)), more);
+  return {
+    element,
+    choose(index, isNow) {
+      rows.forEach((each, at) => {
+        each.classList.toggle("chosen", at === index && !isNow);
+        each.classList.toggle("later", at > index);
+        each.toggleAttribute("aria-current", at === index && !isNow);
+      });
+    },
+  };
+}
+
+function row(movement, before, onclick) {
+  const what = movement.type === "Renewed" ? ` ${t("edition", { v: edition(movement.version) })}` : "";
+  const note = movement.reason ?? (movement.name && movement.name !== before?.name && movement.type === "Warehoused" ? movement.name : "");
+  const more = h("button.more", { type: "button", "aria-expanded": "false", "aria-label": t("more"), onclick: (event) => { event.stopPropagation(); open(); } }, "⋯");
+  const element = h(`tr.${movement.type}`, { "data-revision": movement.revision, onclick },
+    h("td.number", {}, moment(movement.occurredAt)), h("td.kind", {}, t(movement.type) + what), h("td.end.number", {}, movement.type === "Renewed" ? `→ ${number(movement.stock)}` : changeText(movement, before)),
+    h("td.end.number", {}, h("b", {}, number(movement.stock))), h("td.wide", {}, note), h("td.end", {}, more));
+  return element;
+
+  function open() {
+    const isOpen = more.getAttribute("aria-expanded") === "true";
+    more.setAttribute("aria-expanded", String(!isOpen));
+    if (isOpen) element.nextElementSibling.remove();
+    else element.after(h("tr.event", {}, h("td", { colspan: "6" }, h("dl", {}, facts(movement).flatMap(([term, text]) => [h("dt", {}, term), h("dd.number", {}, text)])))));
+  }
+}
+
+function facts(movement) {
+  const { type, revision, position, occurredAt, qty, version, name, stock, reason, actor, correlationId } = movement;
+  return [
+    [t("what"), type], [t("when"), `${exactly(occurredAt)} · ${occurredAt}`], [t("revision"), number(revision)], [t("position"), String(position)],
+    qty === undefined || qty === null ? null : [t("change"), String(qty)], [t("after"), number(stock)], [t("version"), edition(version)], name ? [t("name"), name] : null,
+    reason ? [t("reason"), reason] : null, actor ? [t("actor"), actor] : null, correlationId ? [t("correlationId"), correlationId] : null,
+  ].filter(Boolean);
+}

@@ -1,0 +1,256 @@
+// The list of books: search, order, low stock, and what can be done with a book without leaving the list.
+import { watch, book as bookOf } from "./books.js";
+import { act } from "./commands.js";
+import { h, icon, pulse, remembered, settled } from "./dom.js";
+import { followFrom, heard } from "./live.js";
+import { Pages } from "./pages.js";
+import { Rows } from "./rows.js";
+import { openThen } from "./then.js";
+import { edition, number, t, titleOf } from "./words.js";
+
+/** At how many copies a book is low, unless it was chosen here otherwise. */
+export const lowAt = () => Number(remembered.get("lowAt") ?? 10);
+
+const COLUMNS = [["bookId", "no", ""], ["name", "name", ""], ["version", "version", ""], ["stock", "stock", "end"]];
+
+/** Where the list was left, so that the way back from a book leads there. */
+const left = { address: "#/", scroll: 0, here: 0 };
+export const lastList = () => left.address;
+
+/** The list at `#/?q=&sort=&low=&at=`; returns what has to be done when another view comes. */
+export function list(root, parameters) {
+  if (parameters.has("at")) return openThen(root, parameters);
+  const query = { q: parameters.get("q") ?? "", sort: parameters.get("sort") ?? "bookId", maxStock: parameters.has("low") ? lowAt() : null };
+  let pages = new Pages(query, changed);
+  let shownPages = pages;
+  let here = 0;
+  let moved = 0;
+
+  const rows = new Rows({ label: t("books"), make: makeRow, draw, seen: (first, last) => pages.need(first, last) });
+  const search = h("input", { type: "search", placeholder: t("searchHint"), "aria-label": t("search"), autocomplete: "off", spellcheck: "false", maxlength: "200", oninput: settled(searchFor, 150), onkeydown: leaveSearch });
+  search.value = query.q;
+  const lowOnly = h("button.button.toggle", { type: "button", "aria-pressed": String(query.maxStock !== null), onclick: toggleLow }, t("lowOnly", { n: lowAt() }));
+  const head = h("div.head", { role: "row" }, COLUMNS.map(([field, key, place]) => h(`div${place && `.${place}`}`, { role: "columnheader", "data-field": field }, h("button", { type: "button", onclick: () => sortBy(field) }, t(key)))), h("div.acts", { role: "columnheader" }, h("span.for-readers", {}, t("actions"))));
+  const grid = h("div", { role: "grid", "aria-label": t("books"), "aria-readonly": "true" });
+  grid.style.display = "contents";
+  const count = h("span", { role: "status", "aria-live": "polite" });
+  const reorder = h("button.button", { type: "button", hidden: true, onclick: sortAgain }, t("reorder"));
+  const nothing = h("div.nothing", { hidden: true });
+
+  grid.append(head, rows.element);
+  rows.element.append(nothing);
+  rows.element.addEventListener("keydown", onKey);
+  rows.element.addEventListener("click", onClick);
+  root.classList.add("books");
+  root.append(
+    h("div.tools", {}, h("div.search", {}, icon("search"), search, h("kbd", { "aria-hidden": "true" }, "/")), lowOnly,
+      h("a.button.toggle", { href: `#/?at=${encodeURIComponent(new Date().toISOString())}`, title: t("asOfList"), "data-then": true }, icon16("clock"), t("asOf")),
+      h("button.button.main", { type: "button", "data-new": true, onclick: () => act("warehouse", null) }, t("newBook"))),
+    grid,
+    h("div.foot", {}, count, reorder, h("span.keys", {}, t("keysHint"))),
+  );
+  const unwatch = watch(onNews);
+  const unhear = heard(onUnknown);
+  sortMarks();
+  if (left.address === location.hash || (left.address === "#/" && location.hash === "")) {
+    here = left.here;
+    queueMicrotask(() => { rows.element.scrollTop = left.scroll; });
+  }
+  pages.need(0, 0);
+
+  /** The query has changed: the old rows stay until the new ones are here. */
+  function ask() {
+    history.replaceState(null, "", addressOf(query));
+    if (pages !== shownPages) pages.close();
+    pages = new Pages({ ...query }, changed);
+    pages.need(0, 0);
+  }
+
+  function changed() {
+    if (pages !== shownPages && (pages.total !== null || pages.problem)) {
+      if (pages.problem?.passes && pages.total === null && shownPages.total) return;
+      shownPages.close();
+      shownPages = pages;
+      here = 0;
+      moved = 0;
+      rows.element.scrollTop = 0;
+    }
+    const { total, problem } = shownPages;
+    rows.count = total ?? 0;
+    rows.all();
+    followFrom(shownPages.position);
+    grid.setAttribute("aria-rowcount", (total ?? 0) + 1);
+    reorder.hidden = moved === 0;
+    count.textContent = total === null ? (problem ? "" : t("loading")) : `${t(shownPages.isPlain ? "count" : "countFound", { n: total })}${rows.reachable < total ? ` · ${t("tooMany", { n: rows.reachable })}` : ""}`;
+    showNothing(total, problem);
+    mark();
+  }
+
+  function showNothing(total, problem) {
+    const failed = total === null && problem;
+    nothing.hidden = !(failed || total === 0);
+    if (nothing.hidden) return;
+    const again = h("button.button", { type: "button", onclick: () => shownPages.retry() }, t("again"));
+    const clear = h("button.button", { type: "button", onclick: () => { query.q = search.value = ""; query.maxStock = null; lowOnly.setAttribute("aria-pressed", "false"); ask(); } }, t("clear"));
+    const texts = failed ? [t("cannotShow"), `${problem.title}. ${problem.detail}`, problem.passes ? h("p.small", {}, t("trying")) : "", again]
+      : shownPages.query.q ? [t("noneFound"), t("noneFoundText", { q: shownPages.query.q }), clear]
+        : shownPages.query.maxStock !== null ? [t("noneFound"), t("noneLow", { n: lowAt() }), clear]
+          : [t("emptyTitle"), t("emptyText"), h("button.button.main", { type: "button", onclick: () => act("warehouse", null) }, t("newBook"))];
+    nothing.replaceChildren(h("h2", {}, texts[0]), h("p", {}, texts[1]), ...texts.slice(2));
+    nothing.setAttribute("role", failed ? "alert" : "status");
+  }
+
+  function makeRow() {
+    const button = (kind) => h("button.button", { type: "button", tabindex: "-1", "data-act": kind }, t(kind));
+    return h("div.row", { role: "row" },
+      h("div.no.number", { role: "gridcell" }), h("div.name", { role: "gridcell" }, h("a", { tabindex: "-1" })), h("div.edition.number", { role: "gridcell" }),
+      h("div.stock.number", { role: "gridcell" }, h("span.mark", { hidden: true }), h("b")), h("div.acts", { role: "gridcell" }, button("warehouse"), button("renew"), button("correct")));
+  }
+
+  function draw(row, index) {
+    const found = shownPages.at(index);
+    const [no, name, version, stock] = row.children;
+    const [link] = name.children;
+    const [low, copies] = stock.children;
+    row.id = `row-${index}`;
+    row.dataset.index = index;
+    row.dataset.book = found?.bookId ?? "";
+    row.classList.toggle("blank", found === undefined);
+    row.classList.toggle("here", index === here);
+    row.classList.toggle("pending", found?.state !== undefined);
+    row.classList.toggle("booked", found?.state === "booked");
+    row.setAttribute("aria-busy", String(found === undefined || found.state !== undefined));
+    no.textContent = found ? String(found.bookId) : "";
+    link.textContent = found ? titleOf(found) : "";
+    link.classList.toggle("nameless", found !== undefined && found.name === null);
+    if (found) link.href = `#/books/${found.bookId}`;
+    version.textContent = no.dataset.edition = found ? t("edition", { v: edition(found.version) }) : "";
+    copies.textContent = found ? number(found.stock) : "";
+    low.hidden = !found || found.stock > lowAt();
+    low.textContent = found?.stock === 0 ? t("none") : t("low");
+  }
+
+  function onNews(ids, isNews) {
+    const changedIds = new Set(ids);
+    for (const [index, row] of rows.shown) {
+      const found = shownPages.at(index);
+      if (!found || !changedIds.has(found.bookId)) continue;
+      draw(row, index);
+      if (isNews) pulse(row);
+    }
+    if (isNews && !shownPages.inOrderOfIds) {
+      moved += ids.length;
+      reorder.hidden = false;
+    }
+  }
+
+  // A book that nobody has looked at yet may be a new one: the count, and what is shown, are asked for again.
+  const lookAgain = settled(() => shownPages.refresh(), 400);
+  function onUnknown() {
+    if (shownPages.inOrderOfIds || shownPages.total === 0) lookAgain();
+    else {
+      moved += 1;
+      reorder.hidden = false;
+    }
+  }
+
+  function sortAgain() {
+    moved = 0;
+    reorder.hidden = true;
+    shownPages.refresh();
+    rows.element.focus();
+  }
+
+  function sortBy(field) {
+    const [current, way] = query.sort.split(",");
+    query.sort = current === field && way !== "desc" ? `${field},desc` : field;
+    sortMarks();
+    ask();
+  }
+
+  function sortMarks() {
+    const [current, way] = query.sort.split(",");
+    for (const cell of head.querySelectorAll("[data-field]")) {
+      cell.setAttribute("aria-sort", cell.dataset.field !== current ? "none" : way === "desc" ? "descending" : "ascending");
+    }
+  }
+
+  function searchFor() {
+    const q = search.value.trim();
+    if (q === query.q) return;
+    query.q = q;
+    ask();
+  }
+
+  function toggleLow() {
+    query.maxStock = query.maxStock === null ? lowAt() : null;
+    lowOnly.setAttribute("aria-pressed", String(query.maxStock !== null));
+    ask();
+  }
+
+  function leaveSearch(event) {
+    if (event.key === "Escape" && search.value !== "") {
+      search.value = "";
+      searchFor();
+    } else if (event.key === "Escape" || event.key === "ArrowDown" || (event.key === "Enter" && !event.isComposing)) rows.element.focus();
+    else return;
+    event.preventDefault();
+  }
+
+  function mark() {
+    for (const [index, row] of rows.shown) row.classList.toggle("here", index === here);
+    if (rows.count > 0) rows.element.setAttribute("aria-activedescendant", `row-${here}`);
+    else rows.element.removeAttribute("aria-activedescendant");
+  }
+
+  function onKey(event) {
+    if (event.target !== rows.element || event.ctrlKey || event.metaKey || event.altKey || rows.count === 0) return;
+    const screen = Math.max(1, Math.floor(rows.element.clientHeight / rows.height) - 1);
+    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: screen, PageUp: -screen, Home: -Infinity, End: Infinity };
+    const found = shownPages.at(here);
+    // By the place of the key: with a Korean keyboard it gives another letter.
+    const kind = { KeyW: "warehouse", KeyR: "renew", KeyC: "correct" }[event.code];
+    if (event.key in steps) {
+      here = Math.min(rows.reachable - 1, Math.max(0, here + steps[event.key]));
+      rows.reveal(here);
+      mark();
+    } else if (event.key === "Enter" && found) location.hash = `#/books/${found.bookId}`;
+    else if (kind && found) act(kind, bookOf(found.bookId));
+    else return;
+    event.preventDefault();
+  }
+
+  function onClick(event) {
+    const row = event.target.closest(".row");
+    if (!row) return;
+    here = Number(row.dataset.index);
+    mark();
+    const kind = event.target.closest("[data-act]")?.dataset.act;
+    const found = shownPages.at(here);
+    if (kind && found) act(kind, bookOf(found.bookId));
+  }
+
+  return () => {
+    Object.assign(left, { address: addressOf(query), scroll: rows.element.scrollTop, here });
+    unwatch();
+    unhear();
+    pages.close();
+    shownPages.close();
+    rows.close();
+  };
+}
+
+function addressOf({ q, sort, maxStock }) {
+  const hash = new URLSearchParams();
+  if (q) hash.set("q", q);
+  if (sort !== "bookId") hash.set("sort", sort);
+  if (maxStock !== null) hash.set("low", "");
+  return `#/${hash.size > 0 ? `?${hash}` : ""}`;
+}
+
+function icon16(name) {
+  const drawing = icon(name);
+  drawing.setAttribute("width", "16");
+  drawing.setAttribute("height", "16");
+  return drawing;
+}

@@ -1,0 +1,111 @@
+// What changes while one looks: server-sent events, read with fetch so that a refusal can be told from an outage.
+// Where the server has none, the list is looked at again every few seconds.
+import { ask, overhear } from "./api.js";
+import { isKnown, learn } from "./books.js";
+import { sleep } from "./dom.js";
+import { authorization } from "./token.js";
+
+/** Longer than any pause between two heartbeats. */
+const SILENCE_MS = 45_000;
+const POLL_MS = 3_000;
+
+const strangers = new Set();
+const onlookers = new Set();
+let position = null;
+let state = "starting";
+let following = false;
+
+/** Calls `listener` when a book changed that is not known here. */
+export function heard(listener) {
+  strangers.add(listener);
+  return () => strangers.delete(listener);
+}
+
+/** Calls `listener(state)` with `live`, `polling` or `away`. */
+export function onLive(listener) { onlookers.add(listener); }
+
+function become(next) {
+  if (state === next) return;
+  state = next;
+  for (const listener of onlookers) listener(next);
+}
+
+/** Begins to follow, from the position of what is shown. */
+export function followFrom(shown) {
+  if (following || shown === null) return;
+  following = true;
+  position = shown;
+  follow();
+}
+
+async function follow() {
+  for (let failures = 0; ; ) {
+    const silence = new AbortController();
+    try {
+      const headers = { Accept: "text/event-stream", "Last-Event-ID": position, ...authorization() };
+      const response = await fetch("/books/changes", { headers, signal: silence.signal, cache: "no-store" });
+      if (response.ok && response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
+        failures = 0;
+        become("live");
+        await read(response.body, silence);
+      } else if (response.status === 404 || response.status === 406) {
+        become("polling");
+        for (const listener of strangers) listener();
+        await sleep(POLL_MS);
+        while (document.hidden) await sleep(POLL_MS);
+        continue;
+      }
+    } catch { /* it ended; the next one resumes where it did */ }
+    silence.abort();
+    failures += 1;
+    if (failures > 1) become("away");
+    await sleep(Math.min(8_000, 400 * 2 ** failures));
+  }
+}
+
+async function read(body, silence) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  let timer;
+  try {
+    for (;;) {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), SILENCE_MS);
+      const { value, done } = await reader.read();
+      if (done) return;
+      const events = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
+      rest = events.pop();
+      events.forEach(take);
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** One event: its `id` is where to resume, its `data` the latest state of the books that changed. */
+function take(text) {
+  const lines = text.split("\n").map((line) => /^(\w+): ?(.*)$/.exec(line)).filter(Boolean);
+  const data = lines.filter(([, field]) => field === "data").map(([, , value]) => value).join("\n");
+  const id = lines.findLast(([, field]) => field === "id")?.[2];
+  const isReset = lines.some(([, field, value]) => field === "event" && value === "reset");
+  if (data !== "") {
+    let books = [];
+    try { books = JSON.parse(data).books ?? []; } catch { /* not one of ours */ }
+    const isNew = isReset || books.some((row) => !isKnown(row.bookId));
+    learn(books.filter((row) => isKnown(row.bookId)));
+    if (isNew) for (const listener of strangers) listener();
+  }
+  if (id !== undefined) position = id;
+}
+
+/** Looks at one book again, for who shows a single one while there are no events. */
+export async function lookAt(id) {
+  const { body, headers } = await ask(`/books/${id}`);
+  learn([body]);
+  followFrom(headers.get("Bookstock-Position"));
+  return body;
+}
+
+overhear((path, result) => {
+  if (result instanceof Error && result.name === "unreachable" && path.startsWith("/books")) become("away");
+});

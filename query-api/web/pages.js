@@ -1,0 +1,108 @@
+// The rows of one query, fetched page by page where one looks, kept when the server is away.
+import { ask } from "./api.js";
+import { book, learn } from "./books.js";
+
+const SIZE = 100;
+const KEPT = "bookstock.lastRows";
+
+/** A list: `query` is `{q, sort, maxStock}`. `changed()` is called when there is more, or other, to show. */
+export class Pages {
+  constructor(query, changed) {
+    this.query = query;
+    this.changed = changed;
+    this.total = null;
+    this.position = null;
+    this.problem = null;
+    this.pages = new Map();
+    this.stale = new Set();
+    this.asked = new Set();
+    this.closed = new AbortController();
+  }
+
+  get isPlain() { return !this.query.q && this.query.maxStock === null; }
+  get inOrderOfIds() { return this.query.sort === "bookId"; }
+
+  /** The book at `index`, if its page is here. */
+  at(index) {
+    const id = this.pages.get(Math.floor(index / SIZE))?.[index % SIZE];
+    return id === undefined ? undefined : book(id);
+  }
+
+  /** Sees to it that the rows from `first` to `last` are here or under way. */
+  need(first, last) {
+    const end = Math.floor(Math.min(last, Math.max(0, (this.total ?? 1) - 1)) / SIZE);
+    for (let page = Math.floor(first / SIZE); page <= end; page += 1) {
+      if ((!this.pages.has(page) || this.stale.has(page)) && !this.asked.has(page)) this.load(page);
+    }
+  }
+
+  /** What is here may have changed its place: it is shown until the new has come. */
+  refresh() {
+    this.stale = new Set(this.pages.keys());
+    this.changed();
+  }
+
+  async load(page) {
+    this.asked.add(page);
+    try {
+      const { body, headers } = await ask(this.address(page), { signal: this.closed.signal });
+      const rows = body._embedded?.books ?? [];
+      learn(rows);
+      const total = body.page?.totalElements ?? rows.length;
+      if (this.total !== null && total !== this.total) this.stale = new Set(this.pages.keys());
+      this.total = total;
+      this.pages.set(page, rows.map((row) => row.bookId));
+      this.stale.delete(page);
+      this.position = headers.get("Bookstock-Position");
+      this.problem = null;
+      if (page === 0 && this.isPlain) keep(rows, total);
+    } catch (problem) {
+      if (this.closed.signal.aborted) return;
+      this.problem = problem;
+      if (this.total === null && this.isPlain) this.recall();
+      if (problem.passes) setTimeout(() => this.changed(), 1000 * (problem.retryAfter ?? 2));
+    } finally {
+      // A failed page is asked for again by the next look, not before its pause is over.
+      if (this.problem?.passes) setTimeout(() => this.asked.delete(page), 900 * (this.problem.retryAfter ?? 2));
+      else if (!this.problem) this.asked.delete(page);
+    }
+    this.changed();
+  }
+
+  /** Forgets that it failed, and asks at once. */
+  retry() {
+    this.asked.clear();
+    this.problem = null;
+    this.changed();
+  }
+
+  address(page) {
+    const parameters = new URLSearchParams({ page, size: SIZE });
+    const { q, sort, maxStock } = this.query;
+    if (sort !== "bookId") {
+      parameters.append("sort", sort);
+      parameters.append("sort", "bookId");
+    }
+    if (q) parameters.set("q", q);
+    if (maxStock !== null) parameters.set("maxStock", maxStock);
+    return `/books?${parameters}`;
+  }
+
+  /** The rows that this tab saw last, for a start while the server is away. */
+  recall() {
+    try {
+      const { rows, total } = JSON.parse(sessionStorage.getItem(KEPT));
+      learn(rows);
+      this.total = total;
+      this.pages.set(0, rows.map((row) => row.bookId));
+      this.stale.add(0);
+    } catch { /* nothing was seen */ }
+  }
+
+  close() { this.closed.abort(); }
+}
+
+function keep(rows, total) {
+  const plain = rows.map(({ bookId, name, stock, version, revision }) => ({ bookId, name, stock, version, revision }));
+  try { sessionStorage.setItem(KEPT, JSON.stringify({ rows: plain, total })); } catch { /* no room */ }
+}

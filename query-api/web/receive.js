@@ -1,0 +1,138 @@
+// A receiving list on the page: looked at before anything is booked, then sent with the result of each row beside it.
+import { MOST_BYTES, NotAList, csvLine, readList } from "./csv.js";
+import { h, icon } from "./dom.js";
+import { Rows } from "./rows.js";
+import { sendRows } from "./send.js";
+import { edition, number, t } from "./words.js";
+
+/** The list that is here, also while one looks at something else. */
+let delivery = null;
+let complaint = null;
+let showing = () => {};
+
+/** Takes a file that was dropped or chosen. */
+export async function offerFile(file) {
+  if (!file || delivery?.run) return;
+  complaint = null;
+  delivery = null;
+  try {
+    if (file.size > MOST_BYTES) throw new NotAList(t("tooLarge", { n: MOST_BYTES / 1024 / 1024 }));
+    const list = readList(new Uint8Array(await file.arrayBuffer()));
+    for (const row of list.rows) Object.assign(row, row.fault ? { state: "wrong", note: row.fault } : { state: "ready", note: "" });
+    delivery = { ...list, file: file.name, filter: list.rows.some((row) => row.fault) ? "bad" : "all", run: null, waiting: null };
+  } catch (error) {
+    complaint = error instanceof NotAList ? error.message : t("notCsv");
+  }
+  showing();
+}
+
+const isBad = (row) => row.state === "wrong" || row.state === "refused";
+const isBooked = (row) => row.state === "booked" || row.state === "repeated";
+const FILTERS = { all: () => true, good: (row) => row.state === "ready" || row.state === "sending", done: isBooked, bad: isBad };
+
+window.addEventListener("beforeunload", (event) => { if (delivery?.run) event.preventDefault(); });
+
+/** The view at `#/receive`. */
+export function receivePage(root) {
+  let rows = null;
+  let visible = [];
+  const file = h("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", hidden: true, "aria-label": t("choose"), onchange: () => offerFile(file.files[0]) });
+  root.classList.add("receive");
+  showing = show;
+  show();
+
+  function show() {
+    rows?.close();
+    rows = null;
+    root.replaceChildren(h("h1", {}, t("receiving")), file, delivery ? sheet() : dropPlace());
+    if (delivery) refresh();
+  }
+
+  function dropPlace() {
+    return h("div.drop", {}, icon("inbox"), h("h2", {}, complaint ? t("notCsv") : t("dropTitle")), h("p", complaint ? { role: "alert" } : {}, complaint ?? t("dropText")),
+      h("button.button.main", { type: "button", onclick: () => file.click() }, t("choose")), h("pre", { "aria-hidden": "true" }, "bookId,qty,name\n1,123,해리 포터\n2,7,"));
+  }
+
+  function sheet() {
+    rows = new Rows({ label: t("receiving"), make, draw });
+    const head = ["line", "no", "name", "version", "quantity", "result"].map((key) => h(`div${key === "quantity" ? ".end" : ""}`, { role: "columnheader" }, t(key)));
+    const copies = delivery.rows.reduce((sum, row) => sum + (row.fault ? 0 : Number(row.qty)), 0);
+    const about = [t("rowsIn", { n: delivery.rows.length, copies }), delivery.encoding === "UTF-8" ? "" : t("encoding", { which: delivery.encoding }), delivery.ignored.length > 0 ? t("ignored", { names: delivery.ignored.join(", ") }) : ""];
+    return h("section.sheet", {},
+      h("header", {}, h("div", {}, h("h2", {}, delivery.file), h("p.quiet.small", {}, about.filter(Boolean).join(" · "))), h("div.decide")),
+      h("div.tally", { role: "group" }), h("div.progress", { role: "status" }, h("progress", { max: delivery.rows.length, "aria-label": t("receiving") }), h("span.small.quiet")),
+      h("div.table", { role: "grid", "aria-label": delivery.file }, h("div.head", { role: "row" }, head), rows.element));
+  }
+
+  /** Shows how far it is; called at most once a frame while rows are on their way. */
+  function refresh() {
+    if (!rows) return;
+    const counts = Object.fromEntries(Object.entries(FILTERS).map(([name, filter]) => [name, delivery.rows.filter(filter).length]));
+    visible = delivery.rows.filter(FILTERS[delivery.filter]);
+    const before = rows.count;
+    rows.count = visible.length;
+    if (before === visible.length && delivery.filter === "all") rows.redraw();
+    else rows.all();
+    const choose = (filter) => h(`button.button${filter === "bad" ? ".bad" : ""}`, { type: "button", "aria-pressed": String(delivery.filter === filter), "data-filter": filter, onclick: () => { delivery.filter = filter; refresh(); } }, t(filter, { n: counts[filter] }));
+    root.querySelector(".tally").replaceChildren(...Object.keys(FILTERS).map(choose));
+    root.querySelector("progress").value = counts.done + counts.bad;
+    const isOver = counts.good === 0;
+    root.querySelector(".progress span").textContent = delivery.waiting ? `${t("waiting")} (${delivery.waiting.title})` : isOver ? (counts.bad === 0 ? t("allDone", { n: counts.done }) : t("finished", { n: counts.done, bad: counts.bad })) : "";
+    root.querySelector(".progress").hidden = counts.done === 0 && !delivery.run;
+    decisions(counts, isOver);
+  }
+
+  function decisions({ good, done, bad }, isOver) {
+    const state = `${delivery.run ? "run" : isOver ? "over" : done > 0 ? "go" : `start ${good}`} ${bad > 0}`;
+    const place = root.querySelector(".decide");
+    if (place.dataset.state === state) return;
+    place.dataset.state = state;
+    const other = h("button.button", { type: "button", onclick: () => { file.value = ""; file.click(); } }, t("another"));
+    const main = delivery.run ? h("button.button", { type: "button", "data-do": "stop", onclick: () => delivery.run.abort() }, t("stop"))
+      : isOver ? null : h("button.button.main", { type: "button", "data-do": "start", onclick: start }, done > 0 ? t("goOn", { n: good }) : t("start", { n: good }));
+    const save = bad > 0 && !delivery.run ? h("button.button", { type: "button", "data-do": "save", onclick: saveProblems }, t("rejectedFile")) : null;
+    place.replaceChildren(...[delivery.run ? null : other, save, main].filter(Boolean));
+  }
+
+  async function start() {
+    const mine = delivery;
+    mine.run = new AbortController();
+    mine.filter = "all";
+    let frame = null;
+    const soon = () => {
+      frame ??= requestAnimationFrame(() => {
+        frame = null;
+        if (delivery === mine) showing === show ? refresh() : showing.refresh?.();
+      });
+    };
+    soon();
+    await sendRows(mine.rows.filter((row) => row.state === "ready"), mine.run.signal, (waiting) => { mine.waiting = waiting; soon(); });
+    mine.run = null;
+    mine.waiting = null;
+    soon();
+  }
+  show.refresh = refresh;
+
+  function saveProblems() {
+    const text = "\ufeff" + [[...delivery.header, t("result")], ...delivery.rows.filter(isBad).map((row) => [...row.cells, row.note])].map(csvLine).join("");
+    const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    h("a", { href, download: delivery.file.replace(/(\.\w+)?$/, ".rejected.csv") }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+  }
+
+  function make() {
+    return h("div.row", { role: "row" }, ["line.no.number", "no.number", "name.clip", "edition.number", "qty.end.number", "result"].map((place) => h(`div.${place}`, { role: "gridcell" })));
+  }
+
+  function draw(row, index) {
+    const { line, bookId, name, version, qty, state, note } = visible[index];
+    row.className = `row ${state}`;
+    const shown = [String(line), bookId, name, version && !Number.isNaN(Number(version)) ? t("edition", { v: edition(Number(version)) }) : version, /^\d+$/.test(qty) ? number(Number(qty)) : qty, isBad({ state }) ? note : t(`r_${state}`, { stock: note })];
+    [...row.children].forEach((cell, at) => { cell.textContent = shown[at]; cell.title = at === 5 || at === 2 ? shown[at] : ""; });
+  }
+
+  return () => {
+    rows?.close();
+    showing = () => {};
+  };
+}
