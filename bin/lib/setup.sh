@@ -118,6 +118,14 @@ need_deploy_packages() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing_packages+=(python3-venv)
 }
 
+# The browser that tries the page, and the faces in its pictures: Hangul, and a Latin one that is nobody's system face.
+need_browser() {
+    has chromium || missing_packages+=(chromium)
+    has chromedriver || missing_packages+=(chromium-driver)
+    [[ -d /usr/share/fonts/truetype/nanum ]] || missing_packages+=(fonts-nanum)
+    [[ -d /usr/share/fonts/opentype/inter ]] || missing_packages+=(fonts-inter)
+}
+
 need_cargo_deny() {
     if cargo deny --version 2>/dev/null; then
         return

@@ -15,6 +15,7 @@
 )]
 
 mod binaries;
+mod browser;
 mod eventually;
 mod examples;
 mod gateway;
@@ -30,6 +31,7 @@ mod system;
 mod topology;
 
 pub use binaries::{binary, command};
+pub use browser::Browser;
 pub use eventually::{PATIENCE, eventually};
 pub use examples::the_examples;
 pub use gateway::{Gateway, free_address};

@@ -70,7 +70,8 @@ fn made_up() -> String {
         text.push_str(&format!("{book},Book {book},{}\n", qty(book)));
     }
     let rest = COPIES - (1..ROWS).map(qty).sum::<u64>();
-    text + &format!("{ROWS},Book {ROWS},{rest}\n")
+    text.push_str(&format!("{ROWS},Book {ROWS},{rest}\n"));
+    text
 }
 
 #[cfg(test)]

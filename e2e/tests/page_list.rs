@@ -1,0 +1,133 @@
+//! The list of books on the librarian's page, in a real browser.
+#![cfg(test)]
+
+use e2e::{Browser, ReceivingList, System};
+use serde_json::json;
+use thirtyfour::Key;
+
+/// A system with these books, and a browser that shows the list.
+async fn list_of(books: &[(u64, u64, &str)]) -> (System, Browser) {
+    let system = System::start().await;
+    let gateway = system.gateway();
+    for (book, qty, name) in books {
+        gateway
+            .post(&format!("/books/{book}/warehousings"), &json!({"qty": qty, "name": name}))
+            .await
+            .json(201);
+    }
+    let browser = Browser::start(&system.place, "en").await;
+    browser.open(&gateway, "").await;
+    (system, browser)
+}
+
+#[tokio::test]
+async fn the_list_shows_what_there_is_and_marks_what_is_low() {
+    let (_system, browser) = list_of(&[(1, 130, "해리 포터"), (2, 7, "The Trial"), (3, 11, "Momo")]).await;
+    browser.sees(".row", "해리 포터").await;
+    browser.sees(".row:has(.mark:not([hidden]))", "The Trial").await;
+    browser.sees(".foot", "3 books").await;
+    let marked = browser.value("document.querySelectorAll('.row .mark:not([hidden])').length", vec![]).await;
+    assert_eq!(marked, 1);
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn a_click_on_a_column_sorts_by_it_and_another_turns_the_order_round() {
+    let (_system, browser) = list_of(&[(1, 130, "B"), (2, 7, "C"), (3, 11, "A")]).await;
+    let shown = "[...document.querySelectorAll('.row:not([hidden])')].sort((a, b) => a.dataset.index - b.dataset.index).map((row) => row.dataset.book).join()";
+    browser.holds(&format!("{shown} === '1,2,3'")).await;
+    browser.click("[data-field=stock] button").await;
+    browser.holds(&format!("{shown} === '2,3,1'")).await;
+    browser.click("[data-field=stock] button").await;
+    browser.holds(&format!("{shown} === '1,3,2'")).await;
+    browser
+        .holds("document.querySelector('[data-field=stock]').getAttribute('aria-sort') === 'descending'")
+        .await;
+    // The address has it, so a reload and a link do too.
+    browser.reload().await;
+    browser.holds(&format!("{shown} === '1,3,2'")).await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn ten_thousand_books_scroll_to_the_last_one_with_a_screenful_of_rows() {
+    let system = System::start().await;
+    let list = ReceivingList::ten_thousand(&system.place);
+    let _sending = list.send(&system.place, &system.gateway());
+    let browser = Browser::start(&system.place, "en").await;
+    browser.open(&system.gateway(), "").await;
+    // The page counts them as they come; a slow machine may take its time for each thousand.
+    for thousands in 1..10 {
+        browser
+            .holds(&format!(
+                "parseInt(document.querySelector('.foot').innerText.replace(',', '')) >= {thousands}000"
+            ))
+            .await;
+    }
+    browser.sees(".foot", "10,000 books").await;
+    browser.picture("list-10000").await;
+    // As a finger does: some thousand rows at a time, with a look at each stop.
+    for rows in [40, 400, 4_000, 9_000] {
+        browser
+            .run(
+                "const rows = document.querySelector('.rows'); rows.scrollTop = arguments[0] * 52;",
+                vec![json!(rows)],
+            )
+            .await;
+        browser
+            .holds(&format!(
+                "document.querySelector('.row[data-book=\"{}\"]:not([hidden], .blank)') !== null",
+                rows + 3
+            ))
+            .await;
+    }
+    browser.click(".row:not([hidden]) .no").await;
+    browser.press_key(Key::End).await;
+    browser.holds("document.querySelector('.row.here')?.dataset.book === '10000'").await;
+    browser.press_key(Key::Home).await;
+    browser.holds("document.querySelector('.row.here')?.dataset.book === '1'").await;
+    let rows = browser.value("document.querySelectorAll('.row').length", vec![]).await;
+    assert!(rows.as_u64().unwrap() < 60, "{rows} rows in the document");
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn the_keyboard_alone_is_enough() {
+    let (_system, browser) = list_of(&[(1, 130, "B"), (2, 7, "C"), (3, 11, "A")]).await;
+    browser.sees(".foot", "3 books").await;
+    browser.press("/").await;
+    browser.holds("document.activeElement.type === 'search'").await;
+    browser.press_key(Key::Down).await;
+    browser.holds("document.activeElement.classList.contains('rows')").await;
+    browser.press_key(Key::Down).await;
+    browser.holds("document.querySelector('.row.here').dataset.book === '2'").await;
+    browser.holds("document.activeElement.getAttribute('aria-activedescendant') === document.querySelector('.row.here').id").await;
+    browser.press("w").await;
+    browser.holds("document.querySelector('dialog[open]').contains(document.activeElement)").await;
+    browser.press_key(Key::Escape).await;
+    browser.misses("dialog").await;
+    browser.holds("document.activeElement.classList.contains('rows')").await;
+    browser.press_key(Key::Enter).await;
+    browser.sees("h1", "C").await;
+    browser.press_key(Key::Escape).await;
+    browser.sees(".foot", "3 books").await;
+    browser.holds("document.querySelector('.row.here').dataset.book === '2'").await;
+    browser.press("?").await;
+    browser.sees("dialog", "Keyboard").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn a_title_is_text_whatever_is_in_it() {
+    let hostile = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'{{7*7}}";
+    let (_system, browser) = list_of(&[(1, 5, hostile)]).await;
+    browser.sees(".row", hostile).await;
+    browser.click(".row .acts [data-act=warehouse]").await;
+    browser.sees("dialog", hostile).await;
+    browser.fill("[name=qty]", "1").await;
+    browser.press_key(Key::Enter).await;
+    browser.sees(".toast", hostile).await;
+    browser.click(".row .name a").await;
+    browser.sees("h1", hostile).await;
+    browser.has_no_faults().await;
+}

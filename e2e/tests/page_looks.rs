@@ -1,0 +1,126 @@
+//! How the librarian's page looks and speaks: languages, day and night, phones, and who hears instead of seeing.
+#![cfg(test)]
+
+use e2e::{Browser, System};
+use serde_json::json;
+
+async fn library() -> System {
+    let system = System::start().await;
+    let books = [
+        (1, 130, "해리 포터와 마법사의 돌"),
+        (2, 7, "The Trial"),
+        (3, 0, "모모"),
+        (4, 2_304, "Kritik der reinen Vernunft"),
+        (5, 58, "채식주의자"),
+        (6, 9, "백년 동안의 고독"),
+        (7, 412, "To Kill a Mockingbird"),
+        (8, 77, "난장이가 쏘아올린 작은 공"),
+        (9, 100, "Le Petit Prince"),
+        (10, 31, "토지 1"),
+    ];
+    for (book, stock, name) in books {
+        let gateway = system.gateway();
+        gateway
+            .post(&format!("/books/{book}/warehousings"), &json!({"qty": stock.max(1), "name": name}))
+            .await
+            .json(201);
+        if stock == 0 {
+            gateway
+                .post(&format!("/books/{book}/corrections"), &json!({"qtyDelta": -1, "reason": "분실"}))
+                .await
+                .json(201);
+        }
+    }
+    system
+}
+
+#[tokio::test]
+async fn it_speaks_the_language_of_the_browser_until_another_is_chosen() {
+    let system = library().await;
+    let browser = Browser::start(&system.place, "ko").await;
+    browser.open(&system.gateway(), "").await;
+    browser.sees(".foot", "도서 10종").await;
+    browser.holds("document.documentElement.lang === 'ko'").await;
+    browser.picture("list-korean").await;
+    browser.click("[data-language-switch]").await;
+    browser.sees(".foot", "10 books").await;
+    browser.reload().await;
+    browser.sees(".foot", "10 books").await;
+    browser.holds("document.documentElement.lang === 'en'").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn it_is_dark_where_the_system_is_until_another_theme_is_chosen() {
+    let system = library().await;
+    let browser = Browser::start(&system.place, "en").await;
+    let is_dark = "getComputedStyle(document.documentElement).backgroundColor === 'rgb(20, 23, 21)'";
+    browser.open(&system.gateway(), "").await;
+    browser.sees(".foot", "10 books").await;
+    browser.picture("list-light").await;
+    browser.holds(&format!("!({is_dark})")).await;
+    browser.prefers(&[("prefers-color-scheme", "dark")]).await;
+    browser.holds(is_dark).await;
+    browser.picture("list-dark").await;
+    browser.click("[data-theme-switch]").await;
+    browser.holds(&format!("!({is_dark})")).await;
+    browser.reload().await;
+    browser.sees(".foot", "10 books").await;
+    browser.holds(&format!("!({is_dark})")).await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn on_a_phone_nothing_runs_over_the_edge() {
+    let system = library().await;
+    let browser = Browser::start(&system.place, "ko").await;
+    browser.window(360, 740, true).await;
+    for (view, shown, picture) in [
+        ("", "해리 포터", "phone-list"),
+        ("#/books/1", "해리 포터", "phone-book"),
+        ("#/receive", "입고 목록", "phone-receive"),
+    ] {
+        browser.open(&system.gateway(), view).await;
+        browser.reload().await;
+        browser.sees("main", shown).await;
+        browser.holds("document.documentElement.scrollWidth <= 360").await;
+        let outside = "[...document.querySelectorAll('main *, .bar *')].filter((each) => each.checkVisibility() && each.getBoundingClientRect().width > 1 && each.getBoundingClientRect().right > 361 && !each.closest('.scrolls')).map((each) => each.className)";
+        assert_eq!(browser.value(outside, vec![]).await, json!([]), "{view}");
+        browser.picture(picture).await;
+    }
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn everything_that_can_be_used_has_a_name_for_those_who_hear_it() {
+    let system = library().await;
+    let browser = Browser::start(&system.place, "en").await;
+    for (view, shown) in [("", "10 books"), ("#/books/1", "130"), ("#/receive", "Receiving list")] {
+        browser.open(&system.gateway(), view).await;
+        browser.reload().await;
+        browser.sees("main", shown).await;
+        let nameless = "[...document.querySelectorAll('a, button, input')].filter((each) => each.checkVisibility() && !(each.getAttribute('aria-label') ?? each.innerText.trim() ?? '') && !(each.labels?.length > 0)).map((each) => each.outerHTML)";
+        assert_eq!(browser.value(nameless, vec![]).await, json!([]), "{view}");
+        let twice = "(() => { const ids = [...document.querySelectorAll('[id]')].map((each) => each.id); return ids.filter((id, at) => ids.indexOf(id) !== at); })()";
+        assert_eq!(browser.value(twice, vec![]).await, json!([]), "{view}");
+    }
+    browser.holds("document.querySelector('.toasts').getAttribute('aria-live') === 'polite'").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn the_page_is_at_the_gateway_alone_and_asks_nobody_else() {
+    let system = library().await;
+    let page = system.gateway().get("/").await;
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-security-policy").contains("default-src 'none'"), "{page:?}");
+    for elsewhere in [system.command_api(), system.query_api(), system.admin()] {
+        elsewhere.get("/").await.problem(404, "no-such-route");
+    }
+    let browser = Browser::start(&system.place, "en").await;
+    browser.open(&system.gateway(), "").await;
+    browser.sees(".foot", "10 books").await;
+    let others = "performance.getEntriesByType('resource').map((each) => new URL(each.name).origin).filter((origin) => origin !== location.origin)";
+    assert_eq!(browser.value(others, vec![]).await, json!([]));
+    browser.has_no_faults().await;
+}

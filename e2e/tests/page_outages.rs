@@ -1,0 +1,39 @@
+//! The librarian's page while parts of the system are away: it never goes blank, and says what is missing.
+#![cfg(test)]
+
+use e2e::{Browser, System};
+use rustix::process::Signal;
+use serde_json::json;
+
+async fn library() -> (System, Browser) {
+    let system = System::start().await;
+    for (book, name) in [(1, "Momo"), (2, "The Trial"), (3, "토지")] {
+        system
+            .gateway()
+            .post(&format!("/books/{book}/warehousings"), &json!({"qty": 30, "name": name}))
+            .await
+            .json(201);
+    }
+    let browser = Browser::start(&system.place, "en").await;
+    browser.open(&system.gateway(), "").await;
+    browser.sees(".foot", "3 books").await;
+    (system, browser)
+}
+
+#[tokio::test]
+async fn without_the_server_the_last_rows_stay_and_it_comes_back_by_itself() {
+    let (mut system, browser) = library().await;
+    system.stop(Signal::TERM).await;
+    browser.sees(".notice", "cannot be reached").await;
+    browser.sees(".row", "Momo").await;
+    browser.picture("server-away").await;
+    browser.click(".row .acts [data-act=warehouse]").await;
+    browser.fill("[name=qty]", "5").await;
+    browser.click("dialog [type=submit]").await;
+    browser.sees("dialog", "It is not known whether this was booked").await;
+    system.start_again().await;
+    browser.click("dialog [type=submit]").await;
+    browser.sees(".row:not(.pending) .stock", "35").await;
+    browser.misses(".notice").await;
+    assert_eq!(system.gateway().get("/libraries/1").await.json(200)["stock"], 35);
+}

@@ -1,0 +1,133 @@
+//! A receiving list on the librarian's page, in a real browser: looked at, booked row by row, and safe to send again.
+#![cfg(test)]
+
+use e2e::{Browser, ReceivingList, System};
+use std::fs;
+
+async fn receiving_page() -> (System, Browser) {
+    let system = System::start().await;
+    let browser = Browser::start(&system.place, "en").await;
+    browser.open(&system.gateway(), "#/receive").await;
+    browser.sees("main", "Drop a receiving list here").await;
+    (system, browser)
+}
+
+#[tokio::test]
+async fn a_dropped_list_is_looked_at_first_then_booked_with_a_result_for_each_row() {
+    let (system, browser) = receiving_page().await;
+    let list = "bookId,qty,name,shelf\r\n1,123,\"해리 포터, 1권\",A\r\n2,7,\"Say \"\"hello\"\"\",B\r\nx,5,,C\r\n3,0,,D\r\n1,7,,E\r\n";
+    browser.drop_file("delivery.csv", list.as_bytes()).await;
+    browser.sees("main", "5 rows, 137 copies").await;
+    browser.sees("main", "Columns not used: shelf").await;
+    browser.sees("[data-filter=bad]", "2 problems").await;
+    browser.sees(".row.wrong", "the book number is a whole number").await;
+    browser.picture("receiving-preview").await;
+    assert_eq!(system.gateway().book_count().await, Ok(0), "nothing is booked by looking");
+    browser.click("[data-do=start]").await;
+    browser.sees(".progress", "3 booked, 2 with problems").await;
+    browser.sees(".row.booked", "booked, 130 in stock").await;
+    browser.sees(".row.booked", "해리 포터, 1권").await;
+    browser.picture("receiving-done").await;
+    assert_eq!(system.gateway().get("/libraries/1").await.json(200)["stock"], 130);
+    assert_eq!(system.gateway().get("/libraries/2").await.json(200)["stock"], 7);
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn the_same_list_again_books_nothing_wherever_it_was_sent_before() {
+    let (system, browser) = receiving_page().await;
+    let list = ReceivingList::write(&system.place, "bookId,qty,name\n1,5,Momo\n2,6,\n3,7,\n");
+    let ended = list.send(&system.place, &system.gateway()).ended().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    browser.choose_file("input[type=file]", &list.path).await;
+    browser.sees("main", "3 rows, 18 copies").await;
+    browser.click("[data-do=start]").await;
+    browser.sees(".progress", "All 3 rows are booked").await;
+    browser.sees(".row.repeated", "was booked before, 5 in stock").await;
+    for (book, stock) in &list.stocks {
+        assert_eq!(system.gateway().get(&format!("/libraries/{book}")).await.json(200)["stock"], *stock);
+    }
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn what_excel_makes_is_read() {
+    let (_system, browser) = receiving_page().await;
+    let utf16 = |text: &str| {
+        [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect::<Vec<u8>>()
+    };
+    let korean_windows = [
+        &b"\xb5\xb5\xbc\xad\xb9\xf8\xc8\xa3,\xbc\xf6\xb7\xae,\xc1\xa6\xb8\xf1\r\n1,5,"[..],
+        b"\xc7\xd8\xb8\xae\r\n",
+    ]
+    .concat();
+    for (what, content) in [
+        ("a byte order mark and CRLF", "\u{feff}bookId,qty,name\r\n1,5,해리\r\n".as_bytes().to_vec()),
+        ("semicolons", "bookId;qty;name\r\n1;5;해리\r\n".as_bytes().to_vec()),
+        ("tabs in UTF-16", utf16("bookId\tqty\tname\r\n1\t5\t해리\r\n")),
+        ("Korean Windows, with Korean column names", korean_windows),
+        (
+            "quotes and a line break within",
+            "\"bookId\",\"qty\",\"name\"\n\"1\",\"5\",\"해리\"\n\n".as_bytes().to_vec(),
+        ),
+    ] {
+        browser.drop_file(&format!("{what}.csv"), &content).await;
+        browser.sees("h2", what).await;
+        browser.sees("[data-filter=good]", "1 ready").await;
+        browser.sees(".row.ready", "해리").await;
+    }
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn what_is_no_receiving_list_is_told_and_the_next_file_is_welcome() {
+    let (_system, browser) = receiving_page().await;
+    for (content, told) in [
+        (&b"title,copies\nMomo,5\n"[..], "must name the columns bookId and qty"),
+        (b"bookId,qty\n", "It has no rows"),
+        (b"bookId,qty,qty\n1,2,3\n", "The column qty comes twice"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "must name the columns"),
+    ] {
+        browser.drop_file("odd.csv", content).await;
+        browser.sees("[role=alert]", told).await;
+    }
+    browser.picture("receiving-no-list").await;
+    browser.drop_file("good.csv", b"bookId,qty\n1,2\n").await;
+    browser.sees("main", "1 row, 2 copies").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn rows_that_the_library_refuses_can_be_saved_as_a_list_of_their_own() {
+    let (system, browser) = receiving_page().await;
+    system.gateway().warehouse(2, 5).await.json(201);
+    browser.drop_file("delivery.csv", b"bookId,qty,version\n1,5,1.0\n2,5,7\n3,5,\n").await;
+    browser.click("[data-do=start]").await;
+    browser.sees(".progress", "2 booked, 1 with problems").await;
+    browser.click("[data-filter=bad]").await;
+    browser.sees(".row.refused", "the current edition is 1.0, not 7.0").await;
+    let keep = "window.saved = []; const make = URL.createObjectURL; URL.createObjectURL = (blob) => { blob.text().then((text) => saved.push(text)); return make(blob); };";
+    browser.run(keep, vec![]).await;
+    browser.click("[data-do=save]").await;
+    browser.holds("saved.length === 1 && saved[0].includes('2,5,7,') && !saved[0].includes('3,5')").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn a_thousand_rows_go_on_after_a_stop_and_each_is_booked_once() {
+    let (system, browser) = receiving_page().await;
+    let mut text = "bookId,qty\n".to_owned();
+    for book in 1..=1_000 {
+        text.push_str(&format!("{book},{}\n", 1 + book % 90));
+    }
+    let list = ReceivingList::write(&system.place, &text);
+    browser.drop_file("delivery.csv", &fs::read(&list.path).unwrap()).await;
+    browser.click("[data-do=start]").await;
+    browser.holds("document.querySelector('progress').value > 20").await;
+    browser.picture("receiving-under-way").await;
+    browser.click("[data-do=stop]").await;
+    browser.click("[data-do=start]").await;
+    browser.sees(".progress", "All 1,000 rows are booked").await;
+    e2e::eventually("the views equal the list", async || system.gateway().shows(&list.stocks).await).await;
+    browser.has_no_faults().await;
+}
