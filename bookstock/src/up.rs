@@ -143,7 +143,7 @@ async fn start_and_watch(
         ("query-api", query.clone()),
         ("projector", projection),
     ]);
-    let all = commands.clone().merge(queries.clone()).merge(query_api::page());
+    let all = commands.clone().merge(queries.clone()).merge(query_api::page(auth.issuer_origin()));
     let listeners = [
         (sockets.gateway, edge::around("gateway", all, &health, &auth)),
         (sockets.command_api, edge::around("command-api", commands, &command, &auth)),

@@ -17,13 +17,19 @@ use tower_http::compression::CompressionLayer;
 #[folder = "web/"]
 struct Files;
 
-/// Everything comes from here and nothing else runs: no inline script or style, no text turned into markup.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-    form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+/// Everything comes from here and nothing else runs: no inline script or style, no text turned into markup. What is asked
+/// for is asked for here, and where people log in.
+fn policy(login: Option<&str>) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'{}{}; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+        if login.is_some() { " " } else { "" },
+        login.unwrap_or_default()
+    )
+}
 
 /// The headers of each file.
-const PROTECTION: [(HeaderName, &str); 5] = [
-    (header::CONTENT_SECURITY_POLICY, POLICY),
+const PROTECTION: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
@@ -31,15 +37,21 @@ const PROTECTION: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-cache"),
 ];
 
-/// The page at `/` and its files under `/web/`. It asks for everything else at the origin that it came from, so it
-/// belongs where all routes are.
-pub fn page() -> Router {
+/// The page at `/` and its files under `/web/`. It asks for everything at the origin that it came from, so it belongs where
+/// all routes are; only its logins are at `login`, the origin of the issuer, if tokens are asked for.
+pub fn page(login: Option<&str>) -> Router {
+    let policy = HeaderValue::from_str(&policy(login)).ok();
+    let protect = move |mut response: Response| {
+        response.headers_mut().extend(policy.clone().map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
+        std::future::ready(response)
+    };
     Router::new()
         .route("/", get(|headers: HeaderMap| async move { file("index.html", &headers) }))
         .route(
             "/web/{*name}",
             get(|Path(name): Path<String>, headers: HeaderMap| async move { file(&name, &headers) }),
         )
+        .layer(axum::middleware::map_response(protect))
         .layer(CompressionLayer::new())
 }
 
@@ -95,7 +107,7 @@ mod tests {
         if let Some(etag) = known {
             request = request.header("if-none-match", etag);
         }
-        page().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        page(None).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     #[tokio::test]
@@ -104,7 +116,7 @@ mod tests {
             let path = if name == "index.html" { "/".to_owned() } else { format!("/web/{name}") };
             let response = ask(&path, None).await;
             assert_eq!(response.status(), 200, "{name}");
-            assert_eq!(response.headers()["content-security-policy"], POLICY, "{name}");
+            assert_eq!(response.headers()["content-security-policy"], policy(None), "{name}");
             assert_eq!(response.headers()["x-content-type-options"], "nosniff", "{name}");
         }
         assert_eq!(ask("/", None).await.headers()["content-type"], "text/html; charset=utf-8");
@@ -132,7 +144,7 @@ mod tests {
         let mut size = 0;
         for name in Files::iter() {
             let request = Request::get(format!("/web/{name}")).header("accept-encoding", "gzip");
-            let response = page().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let response = page(None).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
             size += axum::body::to_bytes(response.into_body(), BUDGET).await.unwrap().len();
         }
         assert!(size < BUDGET, "{size} bytes");

@@ -1,23 +1,10 @@
 // Talking to the server: one way to ask, and one shape for everything that can go wrong.
-import { authorization } from "./token.js";
+import { authorization, loginAgain } from "./login.js";
+import { Problem } from "./problem.js";
 import { language, t } from "./words.js";
 
 /** How long an answer may take, unless its asker waits longer. */
 const PATIENCE_MS = 12_000;
-
-/** A problem document (RFC 9457) of the server, or what keeps it from sending one. */
-export class Problem extends Error {
-  constructor({ status = 0, name, title, detail = "", field = null, retryAfter = null, body = null }) {
-    super(title);
-    Object.assign(this, { status, name, title, detail, field, retryAfter, body });
-  }
-
-  /** Whether asking once more can help. */
-  get passes() { return this.status === 0 || this.status === 429 || this.status >= 500; }
-
-  /** Whether a command may have been booked all the same. Another 503 of ours says that nothing was. */
-  get isUncertain() { return this.status === 0 || (this.status >= 500 && !["event-store-unavailable", "stream-unreadable"].includes(this.name)); }
-}
 
 const listeners = new Set();
 
@@ -40,6 +27,7 @@ export async function ask(path, { method = "GET", body, headers = {}, signal, pa
       cache: "no-store",
     });
     const text = await response.text();
+    if (response.status === 401) await loginAgain(problem(response, text));
     if (!response.ok) throw problem(response, text);
     return outcome({ status: response.status, body: parsed(text), headers: response.headers });
   } catch (error) {

@@ -1,9 +1,9 @@
 // What changes while one looks: server-sent events, read with fetch so that a refusal can be told from an outage.
 // Where the server has none, the list is looked at again every few seconds.
 import { ask, overhear } from "./api.js";
+import { authorization } from "./login.js";
 import { isKnown, learn } from "./books.js";
 import { sleep } from "./dom.js";
-import { authorization } from "./token.js";
 
 /** Longer than any pause between two heartbeats. */
 const SILENCE_MS = 45_000;

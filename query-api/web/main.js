@@ -1,14 +1,13 @@
 // The frame, and which view is in it. Addresses are fragments, so that the server has one page and every view a link:
 // #/ the list, #/books/7 a book, #/receive a receiving list.
-import { overhear } from "./api.js";
 import { bookPage } from "./book.js";
 import { act } from "./commands.js";
 import { statusCorner } from "./corner.js";
 import { h, icon, remembered } from "./dom.js";
 import { keepLooking } from "./health.js";
 import { lastList, list } from "./list.js";
+import { enter, isLoggedIn, logOut } from "./login.js";
 import { offerFile, receivePage } from "./receive.js";
-import { askForToken } from "./token.js";
 import { language, speak, t } from "./words.js";
 
 const THEMES = ["auto", "light", "dark"];
@@ -19,10 +18,11 @@ function frame() {
   const corner = statusCorner();
   const themeButton = h("button.button.plain", { type: "button", "data-theme-switch": true, onclick: nextTheme });
   const languageButton = h("button.button.plain", { type: "button", lang: language() === "ko" ? "en" : "ko", "aria-label": t("language"), "data-language-switch": true, onclick: otherLanguage }, t("languageShort"));
+  const logOutButton = isLoggedIn() ? h("button.button.plain", { type: "button", "data-log-out": true, onclick: logOut }, t("logOut")) : null;
   document.body.replaceChildren(
     h("header.bar", {}, h("a.brand", { href: "#/", "aria-label": "bookstock" }, h("img", { src: "/web/icon.svg", alt: "" }), h("span", {}, "bookstock")),
       h("nav", { "aria-label": "bookstock" }, h("a", { href: "#/", "data-nav": "list" }, t("books")), h("a", { href: "#/receive", "data-nav": "receive" }, t("receiving"))),
-      h("div.corner", {}, corner.button, languageButton, themeButton)),
+      h("div.corner", {}, corner.button, languageButton, themeButton, logOutButton)),
     corner.notice, h("main", { id: "main" }), corner.panel, h("div.toasts", { role: "status", "aria-live": "polite" }));
   // The rows of the frame's grid are fixed: a notice that is not there leaves an empty one.
   corner.notice.style.gridRow = "2";
@@ -116,7 +116,23 @@ window.addEventListener("hashchange", () => {
   route();
   focusView();
 });
-overhear((_, result) => { if (result.status === 401) askForToken(result); });
+
+async function start() {
+  try {
+    await enter();
+  } catch (problem) {
+    showNoLogin(problem);
+    return;
+  }
+  frame();
+  route();
+  keepLooking();
+}
+
+function showNoLogin(problem) {
+  const again = h("button.button.main", { type: "button", onclick: () => location.reload() }, t("again"));
+  document.getElementById("main").replaceChildren(h("section.view", {}, h("div.nothing", { role: "alert" }, h("h2", {}, problem.title), h("p", {}, problem.detail), again)));
+}
+
 frame();
-route();
-keepLooking();
+start();

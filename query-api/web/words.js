@@ -70,7 +70,8 @@ const WORDS = {
   n_command: ["Nothing can be booked right now. Looking works.", "지금은 기록할 수 없습니다. 조회는 됩니다."], n_both: ["Nothing can be booked, and what you see may be old. This page tries again by itself.", "지금은 기록할 수 없고, 화면의 내용이 오래되었을 수 있습니다. 자동으로 다시 시도합니다."],
   n_projector: ["What is booked now appears in the list later.", "지금 기록한 내용은 목록에 나중에 나타납니다."],
   unreachable: ["The server cannot be reached", "서버에 연결할 수 없습니다"], unreachableText: ["Look at the network, or try again.", "네트워크를 확인하고 다시 시도하세요."], oddAnswer: ["The server answered {status}", "서버 응답 {status}"],
-  tokenTitle: ["Who are you?", "누구신가요?"], token: ["Access token", "액세스 토큰"], tokenHint: ["It stays in this tab and goes to this server only.", "이 탭에만 보관하고 이 서버에만 보냅니다."], tokenUse: ["Go on", "계속"],
+  noLogin: ["You cannot be logged in right now", "지금은 로그인할 수 없습니다"], noLoginText: ["The login service says: {why}.", "로그인 서비스의 응답: {why}."],
+  refused: ["The server does not accept the login", "서버가 로그인을 받아들이지 않습니다"], logOut: ["Log out", "로그아웃"],
   // keys
   keys: ["Keyboard", "단축키"], k_search: ["search", "검색"], k_move: ["move through the list", "목록에서 이동"], k_open: ["open the book", "도서 열기"], k_w: ["warehouse", "입고"], k_r: ["renew", "재판"], k_c: ["correct", "정정"], k_n: ["warehouse a book that is not in the list", "목록에 없는 도서 입고"], k_esc: ["back", "뒤로"], k_help: ["this help", "이 도움말"],
 };

@@ -58,6 +58,7 @@ pub struct Auth(Option<Arc<Guard>>);
 struct Guard {
     keys: Keys,
     issuer: String,
+    issuer_origin: String,
     audience: String,
     page_client: String,
 }
@@ -80,6 +81,7 @@ impl Auth {
         let Some(issuer) = settings.issuer.clone() else { return Ok(Self::open()) };
         let guard = Guard {
             issuer: issuer.to_string(),
+            issuer_origin: issuer.origin().to_owned(),
             audience: settings.audience.clone(),
             page_client: settings.page_client.clone(),
             keys: Keys::new(issuer, settings.keys_max_age()).context("no HTTP client for the issuer")?,
@@ -99,7 +101,14 @@ impl Auth {
         if self.0.is_some() { Exposure::Guarded } else { Exposure::unguarded(insecure) }
     }
 
-    /// Puts the guard around the `routes` of `service`; if there is none, the log says so. What a route finds in its request's extensions is the [`Caller`], unless everything is open.
+    /// The origin of the issuer, for browsers that log in there; none if nobody is asked.
+    #[must_use]
+    pub fn issuer_origin(&self) -> Option<&str> {
+        self.0.as_deref().map(|guard| guard.issuer_origin.as_str())
+    }
+
+    /// Puts the guard around the `routes` of `service`; if there is none, the log says so. What a route finds in its
+    /// request's extensions is the [`Caller`], unless everything is open.
     pub fn around(&self, service: &'static str, routes: Router) -> Router {
         let Some(guard) = &self.0 else {
             tracing::warn!(service, "no AUTH_ISSUER is configured: whoever reaches it may do anything");

@@ -44,6 +44,8 @@ impl AuthSettings {
 pub struct Issuer {
     /// Letter for letter as it was given, because tokens are compared with it.
     name: String,
+    /// Its scheme, host and port.
+    origin: String,
 }
 
 /// Why a text is not the address of an issuer.
@@ -64,6 +66,12 @@ impl Issuer {
         &self.name
     }
 
+    /// Its scheme, host and port.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// Where it describes itself (OpenID Connect Discovery 1.0, section 4).
     pub(super) fn discovery_url(&self) -> String {
         format!("{}/.well-known/openid-configuration", self.name.trim_end_matches('/'))
@@ -82,7 +90,7 @@ impl FromStr for Issuer {
         if !is_protected(&url) {
             return Err(NotAnIssuer::NotProtected);
         }
-        Ok(Self { name: text.to_owned() })
+        Ok(Self { name: text.to_owned(), origin: url.origin().ascii_serialization() })
     }
 }
 
@@ -127,6 +135,7 @@ mod tests {
                 issuer.parse::<Issuer>().unwrap().discovery_url(),
                 "https://id.example.org/realms/books/.well-known/openid-configuration"
             );
+            assert_eq!(issuer.parse::<Issuer>().unwrap().origin(), "https://id.example.org");
         }
     }
 }
