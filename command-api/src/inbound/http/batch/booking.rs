@@ -24,8 +24,11 @@ use tokio::sync::mpsc::Sender;
 /// So many rows are under way at most; then no more are read until the first of them has its result.
 const ROWS_UNDER_WAY: usize = 4_096;
 
-/// So many books are worked on at once: the others' commands want their turn, too.
-const BOOKS_AT_ONCE: usize = 48;
+/// So many books are worked on at once: the others' commands want their turn, too. It begins in the middle, grows by one
+/// with each group of rows that is answered, and halves when the store does not keep up.
+const MOST_BOOKS_AT_ONCE: usize = 32;
+const BOOKS_AT_FIRST: usize = 16;
+const FEWEST_BOOKS_AT_ONCE: usize = 2;
 
 /// So many rows of one book are begun together: what one append takes.
 const ROWS_TOGETHER: usize = 128;
@@ -66,6 +69,7 @@ pub(super) struct Booking {
     /// Books with a row of which it is not known that it will never be booked: what comes after it must not overtake it.
     open: HashSet<BookId>,
     rows_of: HashMap<BookId, u64>,
+    books_at_once: usize,
 }
 
 /// A row's result as it goes over the wire.
@@ -102,6 +106,7 @@ impl Booking {
             busy: HashSet::new(),
             open: HashSet::new(),
             rows_of: HashMap::new(),
+            books_at_once: BOOKS_AT_FIRST,
         }
     }
 
@@ -114,7 +119,7 @@ impl Booking {
             {
                 self.take(row);
             }
-            while under_way.len() < BOOKS_AT_ONCE
+            while under_way.len() < self.books_at_once
                 && let Some(book) = self.turn.pop_front()
             {
                 let together = self.next_rows(book);
@@ -206,6 +211,12 @@ impl Booking {
         if self.waiting.contains_key(&book) {
             self.turn.push_back(book);
         }
+        let keeps_up = results.iter().all(|(_, settled)| !settled.is_open);
+        self.books_at_once = if keeps_up {
+            (self.books_at_once + 1).min(MOST_BOOKS_AT_ONCE)
+        } else {
+            (self.books_at_once / 2).max(FEWEST_BOOKS_AT_ONCE)
+        };
         for (number, settled) in results {
             if settled.is_open {
                 self.open.insert(book);
