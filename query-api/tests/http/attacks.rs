@@ -73,13 +73,15 @@ async fn what_attackers_send_is_refused_or_looked_for_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_log_line_cannot_be_forged() {
-    use std::io::BufRead as _;
+    use std::io::{BufRead as _, Seek as _};
     let library = Library::empty("attacks_log").await;
+    // A file takes any number of lines while nobody reads.
+    let mut log = tempfile::tempfile().unwrap();
     let mut child = crate::program::program()
         .env("DATABASE_URL", &library.database_url)
         .env("RUST_LOG", "debug")
         .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
+        .stderr(log.try_clone().unwrap())
         .spawn()
         .unwrap();
     // It is read to the end of the test: a program that cannot say where it listens stops.
@@ -93,10 +95,12 @@ async fn a_log_line_cannot_be_forged() {
         }
     }
     child.kill().unwrap();
-    let mut log = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    assert!(log.lines().count() > CORPUS.len(), "{log}");
-    for line in log.lines() {
+    child.wait().unwrap();
+    let mut text = String::new();
+    log.rewind().unwrap();
+    log.read_to_string(&mut text).unwrap();
+    assert!(text.lines().count() > CORPUS.len(), "{text}");
+    for line in text.lines() {
         let entry: serde_json::Value =
             serde_json::from_str(line).unwrap_or_else(|_| panic!("no entry: {line}"));
         assert!(entry["forged"].is_null() && entry["level"].is_string(), "{line}");

@@ -218,12 +218,13 @@ async fn who_does_not_read_is_dropped_with_the_position_to_come_back_to() {
         library.put_all(part + 1, &books).await;
     }
     let address = library.query_api.base.replace("http://", "");
+    let mut stream = std::net::TcpStream::connect(&address).unwrap();
+    stream
+        .write_all(format!("GET /books/changes?since=0 HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes())
+        .unwrap();
+    // Who does not read for so long is slow.
+    tokio::time::sleep(Duration::from_secs(12)).await;
     let slow = tokio::task::spawn_blocking(move || {
-        let mut stream = std::net::TcpStream::connect(&address).unwrap();
-        stream
-            .write_all(format!("GET /books/changes?since=0 HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes())
-            .unwrap();
-        std::thread::sleep(Duration::from_secs(12));
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut text = Vec::new();
         let mut part = [0; 1 << 16];
