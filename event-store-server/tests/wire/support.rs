@@ -1,9 +1,9 @@
 //! A running server, a client of it, and short words for what tests say often.
 
-use event_store_server::{Config, EventStoreServer, Limits, ServeError};
+use event_store_server::{Config, EventStoreServer, Limits, OpenError, ServeError};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -49,7 +49,15 @@ impl Server {
     }
 
     pub(crate) async fn start_with(dir: &Path, limits: Limits) -> Self {
-        let server = EventStoreServer::open(Config { limits, ..Config::new(dir) }).unwrap();
+        let config = Config { limits, ..Config::new(dir) };
+        // A process that another test starts holds whatever is locked here, between its fork and its exec.
+        let deadline = Instant::now() + PATIENCE;
+        let server = loop {
+            match EventStoreServer::open(config.clone()) {
+                Err(OpenError::Locked(_)) if Instant::now() < deadline => tokio::task::yield_now().await,
+                opened => break opened.unwrap(),
+            }
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
