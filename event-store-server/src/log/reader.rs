@@ -38,6 +38,8 @@ impl From<rusqlite::Error> for ReadError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::CorruptFile(error),
+            // Our statements fit the tables that we made, so what does not fit them any more is the file.
+            _ if matches!(error, rusqlite::Error::SqlInputError { .. }) => Self::CorruptFile(error),
             _ => Self::Failed(error),
         }
     }
