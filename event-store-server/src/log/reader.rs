@@ -36,10 +36,13 @@ pub(crate) enum ReadError {
 
 impl From<rusqlite::Error> for ReadError {
     fn from(error: rusqlite::Error) -> Self {
+        // Our statements fit the tables that we made, so what does not fit them any more is the file.
+        let misfit = matches!(error, rusqlite::Error::SqlInputError { .. });
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::CorruptFile(error),
-            // Our statements fit the tables that we made, so what does not fit them any more is the file.
-            _ if matches!(error, rusqlite::Error::SqlInputError { .. }) => Self::CorruptFile(error),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
+                Self::CorruptFile(error)
+            }
+            _ if misfit => Self::CorruptFile(error),
             _ => Self::Failed(error),
         }
     }
