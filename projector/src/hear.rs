@@ -20,7 +20,7 @@ pub(crate) enum Next {
 
 /// An event of a book.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Understood {
+pub enum Understood {
     /// It can be applied.
     Happened(Happening),
     /// It cannot be read.
@@ -94,7 +94,8 @@ async fn gather(
 }
 
 /// The event with its place, if it belongs to a book: other streams may begin with the same letters.
-pub(crate) fn decode(event: &StoredEvent) -> Option<Understood> {
+#[must_use]
+pub fn decode(event: &StoredEvent) -> Option<Understood> {
     let Some(book_id) = BookId::of_stream(&event.stream) else {
         tracing::debug!(stream = event.stream, "an event of a stream that is no book's was left out");
         return None;

@@ -19,12 +19,15 @@ mod views;
 
 use anyhow::Context as _;
 use event_store::{EventStore as _, Kurrent, Options};
+pub use hear::{Understood, decode};
 use read_model::Database;
+pub use retry::try_again;
 use service_kit::Health;
 pub use settings::Settings;
 use shift::{Projector, Which};
 pub use status::Status;
 use tokio_util::sync::CancellationToken;
+pub use views::VIEWS;
 
 /// Projects until `shutdown`; then the batch under way is finished and the lease handed back. Neither store needs to
 /// be up, now or at any other moment: the checks `event-store`, `database` and `projection` of `health` tell.

@@ -7,6 +7,8 @@ use crate::shift::End;
 use crate::views::VIEWS;
 use domain::book::BookId;
 use event_store::{Direction, EventStore, ReadError, Start, StoredEvent};
+use read_model::database::Connection;
+use read_model::lease::{Checkpoint, Lease};
 use read_model::parked;
 use read_model::refold::Refold;
 use std::collections::{BTreeMap, HashSet};
@@ -22,6 +24,32 @@ enum Survey {
     Waits(String),
 }
 
+/// What a stream is tried again with: the store, and the right to write one generation that stands at a checkpoint.
+struct Retry<'a, Store> {
+    store: &'a Store,
+    connection: &'a mut Connection,
+    lease: &'a Lease,
+    checkpoint: Checkpoint,
+}
+
+/// Tries the stream of `book` again, for a generation that is written by somebody else than a projector.
+///
+/// # Errors
+/// When one of the stores fails, or the lease is lost.
+pub async fn try_again(
+    store: &impl EventStore,
+    connection: &mut Connection,
+    lease: &Lease,
+    checkpoint: Checkpoint,
+    book: BookId,
+) -> anyhow::Result<()> {
+    match (Retry { store, connection, lease, checkpoint }).retry(book).await {
+        Ok(()) => Ok(()),
+        Err(End::DatabaseLost(reason) | End::StoreLost(reason)) => Err(anyhow::Error::msg(reason)),
+        Err(end) => Err(anyhow::anyhow!("the lease was lost ({end:?})")),
+    }
+}
+
 impl<Store: EventStore> Owned<'_, Store> {
     /// Tries the streams that an operator, or an event in them, asks to try again.
     pub(crate) async fn retry_those_asked_for(&mut self) -> Result<(), End> {
@@ -33,6 +61,13 @@ impl<Store: EventStore> Owned<'_, Store> {
 
     /// Tries the stream of `book` again. While the event store is away, it is left for later.
     pub(crate) async fn retry(&mut self, book: BookId) -> Result<(), End> {
+        let Self { store, connection, lease, checkpoint, .. } = self;
+        Retry { store: *store, connection, lease, checkpoint: *checkpoint }.retry(book).await
+    }
+}
+
+impl<Store: EventStore> Retry<'_, Store> {
+    async fn retry(&mut self, book: BookId) -> Result<(), End> {
         let (skipped, last) = match self.survey(book).await {
             Ok(Survey::Foldable { skipped, last }) => (skipped, last),
             Ok(Survey::Waits(reason)) => {

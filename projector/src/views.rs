@@ -6,4 +6,4 @@ use read_model::book_stock::BookStock;
 use read_model::view::AnyView;
 
 /// All of them.
-pub(crate) const VIEWS: &[&dyn AnyView] = &[&BookStock, &AdminList, &BookHistory];
+pub const VIEWS: &[&dyn AnyView] = &[&BookStock, &AdminList, &BookHistory];

@@ -7,7 +7,7 @@ use crate::batch::POSITION;
 use crate::database::{Connection, DatabaseError, within};
 use crate::lease::HANDED_BACK;
 use crate::view::AnyView;
-pub use build::{BeginError, Begun, SwitchError, begin, freeze, switch};
+pub use build::{BeginError, Begun, Kind, SwitchError, begin, copy, freeze, index, switch};
 use deadpool_postgres::Transaction;
 pub use kept::{KeptError, Listed, Stage, WentBack, drop_one, give_up, go_back, list};
 use std::fmt;
@@ -114,7 +114,10 @@ async fn create(connection: &mut Connection, views: &[&dyn AnyView]) -> Result<(
     if transaction.query_opt("SELECT FROM bookstock.active", &[]).await?.is_some() {
         return Ok(());
     }
-    let number = make_tables(&transaction, views).await?;
+    let number = make_tables(&transaction, views, "").await?;
+    for index in views.iter().flat_map(|view| view.create_indexes(&Schema::of(number))) {
+        transaction.batch_execute(&index).await?;
+    }
     transaction
         .execute(
             "INSERT INTO bookstock.projection (generation, fold_version) VALUES ($1, $2)",
@@ -127,16 +130,26 @@ async fn create(connection: &mut Connection, views: &[&dyn AnyView]) -> Result<(
     Ok(())
 }
 
-/// Makes the tables of the next generation, and answers its number.
-async fn make_tables(transaction: &Transaction<'_>, views: &[&dyn AnyView]) -> Result<i32, DatabaseError> {
+/// Makes the tables of the next generation without their indexes, and answers its number. `persistence` may be
+/// `UNLOGGED`.
+async fn make_tables(
+    transaction: &Transaction<'_>,
+    views: &[&dyn AnyView],
+    persistence: &str,
+) -> Result<i32, DatabaseError> {
     let last = "SELECT coalesce(max(generation), 0) FROM bookstock.projection";
     let number = transaction.query_one(last, &[]).await?.try_get::<_, i32>(0)? + 1;
     let schema = Schema::of(number);
-    let tables: Vec<String> = views.iter().map(|view| view.create_table(&schema)).collect();
+    let tables: Vec<String> = views
+        .iter()
+        .map(|view| {
+            view.create_table(&schema).replacen("CREATE TABLE", &format!("CREATE {persistence} TABLE"), 1)
+        })
+        .collect();
     transaction
         .batch_execute(&format!(
             "CREATE SCHEMA {schema};
-             CREATE TABLE {schema}.streams (book_id bigint PRIMARY KEY, revision bigint NOT NULL);
+             CREATE {persistence} TABLE {schema}.streams (book_id bigint PRIMARY KEY, revision bigint NOT NULL);
              {tables};
              GRANT USAGE ON SCHEMA {schema} TO bookstock_reader;
              GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO bookstock_reader",

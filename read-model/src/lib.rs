@@ -19,6 +19,7 @@ mod list;
 mod list_sql;
 mod memory;
 mod migrate;
+pub mod parity;
 pub mod parked;
 mod reader;
 pub mod refold;

@@ -56,7 +56,8 @@ pub trait View: Send + Sync + 'static {
     /// the latest row is kept; else `position bigint` is another.
     const TABLE: &'static str;
 
-    /// What its table is looked through by, apart from the book: the list of an index each.
+    /// What its table is looked through by, apart from the book: the list of an index each. Where every row is kept, the
+    /// first is what the latest row of a book is found by, also while it is written.
     const INDEXES: &'static [&'static str] = &[];
 
     /// What [`View::read`] reads of the table `v`, in this order.
@@ -89,8 +90,11 @@ pub trait AnyView: Send + Sync {
     /// The view's name.
     fn name(&self) -> &'static str;
 
-    /// The statements that make its table in `schema`, and the indexes of that.
+    /// The statements that make its table in `schema`, with the indexes that writing needs and no more.
     fn create_table(&self, schema: &Schema) -> String;
+
+    /// The statements that make the other indexes of its table: before many rows come they cost little, after that less.
+    fn create_indexes(&self, schema: &Schema) -> Vec<String>;
 
     /// Loads the rows of the books in `batch`, folds the batch into them and writes them back.
     fn project<'a>(
@@ -107,12 +111,17 @@ impl<V: View> AnyView for V {
     }
 
     fn create_table(&self, schema: &Schema) -> String {
-        let table = schema.table(V::NAME);
-        let mut statements = format!("CREATE TABLE {table} ({})", V::TABLE);
-        for index in V::INDEXES {
-            statements.push_str(&format!(";\nCREATE INDEX ON {table} ({index})"));
-        }
-        statements
+        let table = format!("CREATE TABLE {} ({})", schema.table(V::NAME), V::TABLE);
+        let indexes = index_statements::<V>(schema);
+        [table]
+            .into_iter()
+            .chain(indexes.into_iter().take(needed_to_write::<V>()))
+            .collect::<Vec<_>>()
+            .join(";\n")
+    }
+
+    fn create_indexes(&self, schema: &Schema) -> Vec<String> {
+        index_statements::<V>(schema).split_off(needed_to_write::<V>())
     }
 
     fn project<'a>(
@@ -125,6 +134,19 @@ impl<V: View> AnyView for V {
             let before = load::<V>(transaction, schema, &known_books(batch)).await?;
             write::<V>(transaction, schema, &fold::<V>(before, batch)).await
         })
+    }
+}
+
+fn index_statements<V: View>(schema: &Schema) -> Vec<String> {
+    let table = schema.table(V::NAME);
+    V::INDEXES.iter().map(|index| format!("CREATE INDEX ON {table} ({index})")).collect()
+}
+
+/// How many of the indexes are needed to write the rows.
+fn needed_to_write<V: View>() -> usize {
+    match V::KEEPS {
+        Keeps::Latest => 0,
+        Keeps::Every => V::INDEXES.len().min(1),
     }
 }
 

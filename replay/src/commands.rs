@@ -4,10 +4,15 @@ mod as_of;
 mod check;
 mod completions;
 mod explain;
+mod generations;
 mod man;
+mod parked;
+mod rebuild;
+mod rollback;
 mod show;
 mod stats;
 mod tail;
+mod verify;
 
 use crate::places::Places;
 use crate::tell::{Outcome, Tell};
@@ -40,6 +45,11 @@ enum Command {
     Explain(explain::Explain),
     AsOf(as_of::AsOf),
     Check(check::Check),
+    Verify(verify::Verify),
+    Rebuild(rebuild::Rebuild),
+    Rollback(rollback::Rollback),
+    Generations(generations::Generations),
+    Parked(parked::Parked),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -56,9 +66,24 @@ impl Replay {
             Command::Explain(explain) => explain.run(&places, tell).await,
             Command::AsOf(as_of) => as_of.run(&places, tell).await,
             Command::Check(check) => check.run(&places, tell).await,
+            Command::Verify(verify) => verify.run(&places, tell).await,
+            Command::Rebuild(rebuild) => rebuild.run(&places, tell).await,
+            Command::Rollback(rollback) => rollback.run(&places, tell).await,
+            Command::Generations(generations) => generations.run(&places, tell).await,
+            Command::Parked(parked) => parked.run(&places, tell).await,
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
         }
+    }
+}
+
+/// A view, by its name.
+fn view(name: &str) -> Result<String, String> {
+    let names: Vec<&str> = projector::VIEWS.iter().map(|view| view.name()).collect();
+    if names.contains(&name) {
+        Ok(name.to_owned())
+    } else {
+        Err(format!("the views are {}", names.join(", ")))
     }
 }
 

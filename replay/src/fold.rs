@@ -8,6 +8,7 @@ use read_model::Happening;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// What is known around an event, as far as it can be read; nothing here is needed to fold it.
@@ -66,6 +67,12 @@ pub(crate) fn decode(event: &StoredEvent) -> Result<Option<Happening>, Unread> {
 pub(crate) fn evolve(book: &mut Book, event: &BookEvent) -> Option<After> {
     *book = std::mem::take(book).evolve(event);
     book.after()
+}
+
+/// The revisions that events of this stream take out of it: a fold goes on as if nothing had happened there.
+pub(crate) fn skipped(events: &[StoredEvent]) -> HashSet<u64> {
+    let happenings = events.iter().filter_map(|event| decode(event).ok().flatten());
+    happenings.filter_map(|happening| happening.event.skips(happening.revision)).collect()
 }
 
 /// A stored event as JSON.

@@ -5,7 +5,10 @@
 //! of its own (the views' and the domain's are what it runs), and any effect of replayed events but rows in tables.
 #![forbid(unsafe_code)]
 
+mod after;
+mod build;
 mod commands;
+mod drift;
 mod fold;
 mod log;
 mod places;

@@ -54,6 +54,11 @@ impl Progress {
         }
     }
 
+    /// The events that were done.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
     fn left(&self, position: u64) -> Duration {
         let left = u128::from(self.end.saturating_sub(position));
         let nanos = self.started.elapsed().as_nanos().saturating_mul(left) / u128::from(position.max(1));

@@ -24,7 +24,10 @@ async fn the_generation_before_a_switch_stays_current_and_serving_can_go_back_to
 
     let database: Database = url.parse().unwrap();
     let mut connection = database.connect("test", WRITER_SETTINGS).await.unwrap();
-    let begun = generation::begin(&mut connection, "a maker", Duration::from_secs(5), VIEWS).await.unwrap();
+    let begun =
+        generation::begin(&mut connection, "a maker", Duration::from_secs(5), generation::Kind::Next, VIEWS)
+            .await
+            .unwrap();
     // It is empty: the projector fills it.
     generation::switch(&mut connection, &begun.lease, true).await.unwrap();
     let serves = async |number| reader.ping().await.is_ok_and(|at| at.generation == number);

@@ -21,6 +21,15 @@ pub struct Begun {
     pub dropped: Vec<i32>,
 }
 
+/// What a generation is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// To serve one day.
+    Next,
+    /// To be looked at and dropped: a crash of PostgreSQL empties it.
+    Scratch,
+}
+
 /// Why a generation is not begun.
 #[derive(Debug, thiserror::Error)]
 pub enum BeginError {
@@ -56,7 +65,8 @@ pub enum SwitchError {
     Database(#[from] DatabaseError),
 }
 
-/// Makes the next generation with the tables of `views`, to be filled by `owner`.
+/// Makes the next generation with the tables of `views`, to be filled by `owner`. Their indexes come later, with
+/// [`index`].
 ///
 /// # Errors
 /// [`BeginError`].
@@ -64,9 +74,14 @@ pub async fn begin(
     connection: &mut Connection,
     owner: &str,
     term: Duration,
+    kind: Kind,
     views: &[&dyn AnyView],
 ) -> Result<Begun, BeginError> {
     let term_ms = i64::try_from(term.as_millis()).unwrap_or(i64::MAX);
+    let persistence = match kind {
+        Kind::Next => "",
+        Kind::Scratch => "UNLOGGED",
+    };
     let made = within(LIMIT, async {
         let transaction = connection.client.transaction().await?;
         // Whoever else makes, switches or drops one waits here.
@@ -87,7 +102,7 @@ pub async fn begin(
             remove(&transaction, generation).await?;
             dropped.push(generation);
         }
-        let generation = super::make_tables(&transaction, views).await?;
+        let generation = super::make_tables(&transaction, views, persistence).await?;
         transaction
             .execute(
                 "INSERT INTO bookstock.projection (generation, fold_version, stage, epoch, owner, lease_until)
@@ -103,6 +118,57 @@ pub async fn begin(
         Ok((generation, dropped)) => Ok(Begun { lease: Lease { generation, epoch: 1, term_ms }, dropped }),
         Err((generation, owner)) => Err(BeginError::UnderWay { generation, owner }),
     }
+}
+
+/// Makes the indexes of a generation that has its rows. It takes as long as it takes.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn index(
+    connection: &Connection,
+    lease: &Lease,
+    views: &[&dyn AnyView],
+) -> Result<(), DatabaseError> {
+    let schema = Schema::of(lease.generation);
+    let tables = views.iter().map(|view| view.name()).chain(["streams"]);
+    let indexes = views.iter().flat_map(|view| view.create_indexes(&schema));
+    // With its statistics a table is queried well from the first moment.
+    let statements = indexes.chain(tables.map(|table| format!("ANALYZE {}", schema.table(table))));
+    for statement in statements.collect::<Vec<_>>() {
+        connection.client.batch_execute(&statement).await?;
+    }
+    Ok(())
+}
+
+/// Copies the tables of `views` from the generation that serves, all as it stands at one position, and answers that.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn copy(
+    connection: &mut Connection,
+    lease: &Lease,
+    views: &[&dyn AnyView],
+) -> Result<u64, DatabaseError> {
+    let transaction = connection
+        .client
+        .build_transaction()
+        .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+        .start()
+        .await?;
+    let row = transaction
+        .query_opt(
+            "SELECT generation, position FROM bookstock.active JOIN bookstock.projection USING (generation)",
+            &[],
+        )
+        .await?
+        .ok_or(DatabaseError::NoGeneration)?;
+    let (from, to) = (Schema::of(row.try_get(0)?), Schema::of(lease.generation));
+    for view in views {
+        let (from, to) = (from.table(view.name()), to.table(view.name()));
+        transaction.batch_execute(&format!("INSERT INTO {to} SELECT * FROM {from}")).await?;
+    }
+    transaction.commit().await?;
+    value::read_u64(&row, 1).map_err(DatabaseError::from)
 }
 
 /// Lets the generation of `lease` serve from now on, in one transaction; the one before is kept. With

@@ -3,7 +3,7 @@
 use crate::given::*;
 use read_model::database::Connection;
 use read_model::generation::{
-    self, BeginError, KeptError, Stage, SwitchError, begin, drop_one, freeze, give_up, go_back, switch,
+    self, BeginError, KeptError, Kind, Stage, SwitchError, begin, drop_one, freeze, give_up, go_back, switch,
 };
 use read_model::lease::{Checkpoint, Lease};
 use read_model::{Happening, batch};
@@ -33,7 +33,7 @@ async fn serving_goes_to_the_next_generation_and_back_again() {
     let mut live = Writer::take(&url, "projector").await;
     live.apply(&some()).await.unwrap();
     let mut connection = connect(&url).await;
-    let begun = begin(&mut connection, "maker", TERM, VIEWS).await.unwrap();
+    let begun = begin(&mut connection, "maker", TERM, Kind::Next, VIEWS).await.unwrap();
     assert_eq!((begun.lease.generation, begun.dropped.as_slice()), (2, &[][..]));
     fill(&mut connection, &begun.lease, &some()).await;
     assert_eq!(stages(&connection).await, [(1, Stage::Kept, true), (2, Stage::Building, false)]);
@@ -61,7 +61,7 @@ async fn a_generation_that_is_behind_does_not_serve() {
     let mut live = Writer::take(&url, "projector").await;
     live.apply(&some()).await.unwrap();
     let mut connection = connect(&url).await;
-    let begun = begin(&mut connection, "maker", TERM, VIEWS).await.unwrap();
+    let begun = begin(&mut connection, "maker", TERM, Kind::Next, VIEWS).await.unwrap();
     fill(&mut connection, &begun.lease, &some()[..2]).await;
     let refused = switch(&mut connection, &begun.lease, false).await;
     assert!(matches!(refused, Err(SwitchError::Behind { ours: 13, theirs: 16 })), "{refused:?}");
@@ -75,15 +75,15 @@ async fn a_generation_that_is_behind_does_not_serve() {
 async fn one_generation_is_built_at_a_time_and_what_a_dead_maker_left_is_dropped() {
     let url = read_models("dead_maker").await;
     let mut connection = connect(&url).await;
-    let first = begin(&mut connection, "first", Duration::from_secs(1), VIEWS).await.unwrap();
+    let first = begin(&mut connection, "first", Duration::from_secs(1), Kind::Next, VIEWS).await.unwrap();
     fill(&mut connection, &first.lease, &some()).await;
-    let busy = begin(&mut connection, "second", TERM, VIEWS).await;
+    let busy = begin(&mut connection, "second", TERM, Kind::Next, VIEWS).await;
     assert!(
         matches!(&busy, Err(BeginError::UnderWay { generation: 2, owner }) if owner == "first"),
         "{busy:?}"
     );
     let second = loop {
-        match begin(&mut connection, "second", TERM, VIEWS).await {
+        match begin(&mut connection, "second", TERM, Kind::Next, VIEWS).await {
             Ok(begun) => break begun,
             Err(BeginError::UnderWay { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
             Err(error) => panic!("{error}"),
@@ -103,7 +103,7 @@ async fn one_generation_is_built_at_a_time_and_what_a_dead_maker_left_is_dropped
 async fn a_frozen_generation_is_there_and_never_serves() {
     let url = read_models("frozen").await;
     let mut connection = connect(&url).await;
-    let begun = begin(&mut connection, "maker", TERM, VIEWS).await.unwrap();
+    let begun = begin(&mut connection, "maker", TERM, Kind::Next, VIEWS).await.unwrap();
     fill(&mut connection, &begun.lease, &some()).await;
     freeze(&connection, &begun.lease).await.unwrap();
     assert_eq!(stages(&connection).await, [(1, Stage::Kept, true), (2, Stage::Frozen, false)]);

@@ -12,7 +12,7 @@ use domain::{Evolve as _, Timestamp};
 use event_store::{Kurrent, Position, StoredEvent};
 use read_model::Happening;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 /// Tell what the books were at a time, or at a position of the log.
@@ -76,7 +76,11 @@ impl Moment {
 
 /// Books as they are met, up to the moment.
 #[derive(Default)]
-struct Books(BTreeMap<BookId, (Book, u64, u64)>);
+struct Books {
+    books: BTreeMap<BookId, (Book, u64, u64)>,
+    /// Those of which an event was taken out, so that they are to be read again.
+    anew: BTreeSet<BookId>,
+}
 
 impl Books {
     /// Takes an event in. What cannot be read changes nothing, and is answered.
@@ -91,15 +95,30 @@ impl Books {
             }
         };
         if !moment.is_before(&happening) {
-            let (book, revision, position) = self.0.entry(happening.book_id).or_default();
+            if happening.event.skips(happening.revision).is_some() {
+                self.anew.insert(happening.book_id);
+            }
+            let (book, revision, position) = self.books.entry(happening.book_id).or_default();
             *book = std::mem::take(book).evolve(&happening.event);
             (*revision, *position) = (happening.revision, happening.position);
         }
         None
     }
 
+    /// Takes in a whole stream, without what was taken out of it by then; answers what could not be read.
+    fn hear_stream(&mut self, book: BookId, events: &[StoredEvent], moment: Moment) -> Vec<String> {
+        self.books.remove(&book);
+        let is_after = |event: &StoredEvent| {
+            fold::decode(event).ok().flatten().is_some_and(|happening| moment.is_before(&happening))
+        };
+        let events = &events[..events.iter().position(is_after).unwrap_or(events.len())];
+        let skipped = fold::skipped(events);
+        let left = events.iter().filter(|event| !skipped.contains(&event.revision));
+        left.filter_map(|event| self.hear(event, moment)).collect()
+    }
+
     fn then(self) -> Vec<Then> {
-        let known = self.0.into_iter().filter_map(|(book_id, (book, revision, position))| {
+        let known = self.books.into_iter().filter_map(|(book_id, (book, revision, position))| {
             let holding = book.holding()?;
             Some(Then {
                 book_id,
@@ -122,7 +141,7 @@ impl AsOf {
         let unread = match self.book {
             Some(book) => {
                 let events = log::stream(&store, &book.stream()).await?;
-                events.iter().filter_map(|event| books.hear(event, self.moment)).collect()
+                books.hear_stream(book, &events, self.moment)
             }
             None => self.all(&store, &mut books).await?,
         };
@@ -143,8 +162,8 @@ impl AsOf {
 
     /// Hears the whole log up to the moment; answers what could not be read.
     async fn all(&self, store: &Kurrent, books: &mut Books) -> anyhow::Result<Vec<String>> {
-        let mut unread = Vec::new();
-        let Some(end) = log::last(store).await? else { return Ok(unread) };
+        let mut unread: Vec<(String, String)> = Vec::new();
+        let Some(end) = log::last(store).await? else { return Ok(Vec::new()) };
         let end = match self.moment {
             Moment::Position(position) => position.min(end.position),
             // Books have their times, the log as a whole has none: a later event may be of an earlier time.
@@ -153,10 +172,22 @@ impl AsOf {
         let mut progress = Progress::start("reading", end.0);
         let mut hearing = log::hear(store, None, &[STREAM_PREFIX], Until::End(Some(end)));
         while let Some(events) = hearing.batch().await? {
-            unread.extend(events.iter().filter_map(|event| books.hear(event, self.moment)));
+            unread.extend(
+                events
+                    .iter()
+                    .filter_map(|event| Some((event.stream.clone(), books.hear(event, self.moment)?))),
+            );
             progress.done(events.len(), events.last().map_or(0, |event| event.position.0));
         }
-        Ok(unread)
+        for book in std::mem::take(&mut books.anew) {
+            let name = book.stream();
+            unread.retain(|(stream, _)| *stream != name);
+            let events = log::stream(store, &name).await?;
+            unread.extend(
+                books.hear_stream(book, &events, self.moment).into_iter().map(|why| (name.clone(), why)),
+            );
+        }
+        Ok(unread.into_iter().map(|(_, why)| why).collect())
     }
 }
 

@@ -57,7 +57,7 @@ struct Step<'a> {
     data: Json<'a>,
     before: Option<After>,
     after: Option<After>,
-    /// Why the event changed nothing: it could not be read.
+    /// Why the event changed nothing: it cannot be read, or was taken out.
     #[serde(skip_serializing_if = "Option::is_none")]
     unread: Option<String>,
 }
@@ -66,6 +66,7 @@ impl Explain {
     pub(crate) async fn run(self, places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
         let Of::Book { book: book_id } = self.of;
         let events = log::stream(&places.store()?, &book_id.stream()).await?;
+        let skipped = fold::skipped(&events);
         let mut book = Book::default();
         let mut before = None;
         let mut steps = Vec::with_capacity(events.len());
@@ -73,6 +74,9 @@ impl Explain {
         for event in &events {
             let around = Around::of(event);
             let (occurred_at, after, unread) = match fold::decode(event) {
+                _ if skipped.contains(&event.revision) => {
+                    (None, before.clone(), Some("it was taken out by a later event".to_owned()))
+                }
                 Ok(Some(told)) => {
                     (Some(told.event.occurred_at()), fold::evolve(&mut book, &told.event), None)
                 }
@@ -119,7 +123,7 @@ impl Explained<'_> {
                 shown(step.before.as_ref()),
                 step.unread
                     .as_ref()
-                    .map_or_else(|| shown(step.after.as_ref()), |why| format!("unread: {why}")),
+                    .map_or_else(|| shown(step.after.as_ref()), |why| format!("left out: {why}")),
                 step.correlation_id.clone().unwrap_or_else(|| "-".to_owned()),
                 step.position.clone(),
             ]);

@@ -1,12 +1,19 @@
 //! What the tests begin with: a library with its history, and the tool.
 
+use crate::cluster;
 use crate::store::Store;
+use clap::Parser as _;
 use domain::book::{Book, BookId, Renew, Warehouse};
 use domain::{Decide, Evolve as _, Metadata, Persist as _, Timestamp};
 use event_store::{EventStore as _, Expected, Kurrent, NewEvent, Options};
+use read_model::{Reader, ReaderOptions};
 use serde_json::{Value, json};
+use service_kit::Health;
 use std::collections::HashMap;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// A store of books, written by the real rules as the command side writes them.
@@ -43,6 +50,12 @@ impl Library {
         self.book(number, &command).await
     }
 
+    /// What was appended to a book's stream by somebody else.
+    pub(crate) fn somebody_appended(&mut self, number: u64) {
+        let (_, last) = self.books.get_mut(&number).unwrap();
+        *last = last.map(|last| last + 1);
+    }
+
     /// Appends something that nobody can read to a book's stream.
     pub(crate) async fn scribble(&mut self, number: u64) -> u64 {
         let (_, last) = self.books.entry(number).or_default();
@@ -59,16 +72,58 @@ impl Library {
         self.client.append(&stream, expected, vec![event]).await.unwrap().position.0
     }
 
+    /// Warehouses one copy of a book, and says something else of it in the metadata.
+    pub(crate) async fn lie(&mut self, number: u64) -> u64 {
+        let (state, last) = self.books.get_mut(&number).unwrap();
+        let (expected, revision) = (Expected::Revision(last.unwrap()), last.unwrap() + 1);
+        let at = state.holding().unwrap().occurred_at;
+        let data = json!({"bookId": number, "qty": 1, "version": 1.0, "name": null, "occurredAt": at});
+        let event = NewEvent {
+            id: id(number, revision),
+            event_type: "Warehoused".to_owned(),
+            data: data.to_string().into(),
+            metadata: bytes::Bytes::from_static(
+                br#"{"schemaVersion":1,"after":{"name":null,"version":1.0,"stock":1}}"#,
+            ),
+        };
+        *last = Some(revision);
+        self.client.append(&book(number).stream(), expected, vec![event]).await.unwrap().position.0
+    }
+
+    /// Warehouses a copy of each of so many books, so often, with few appends.
+    pub(crate) async fn warehouse_many(&mut self, books: u64, times: u64) -> u64 {
+        let mut last = 0;
+        for number in 1..=books {
+            let mut commands = Vec::new();
+            for _ in 0..times {
+                commands.push(Warehouse {
+                    book_id: book(number),
+                    qty: 1.try_into().unwrap(),
+                    version: None,
+                    name: None,
+                    default_name: None,
+                    at: self.tick(),
+                });
+            }
+            last = self.all(number, &commands).await;
+        }
+        last
+    }
+
     fn tick(&mut self) -> Timestamp {
         self.seconds += 1;
         Timestamp::from_unix_micros(1_700_000_000_000_000 + self.seconds * 1_000_000).unwrap()
     }
 
     async fn book(&mut self, number: u64, command: &impl Decide<State = Book>) -> u64 {
+        self.all(number, std::slice::from_ref(command)).await
+    }
+
+    async fn all(&mut self, number: u64, commands: &[impl Decide<State = Book>]) -> u64 {
         let (state, last) = self.books.entry(number).or_default();
         let expected = last.map_or(Expected::NoStream, Expected::Revision);
         let mut events = Vec::new();
-        for event in command.decide(state).unwrap() {
+        for event in commands.iter().flat_map(|command| command.decide(state).unwrap()).collect::<Vec<_>>() {
             *state = std::mem::take(state).evolve(&event);
             let revision = last.map_or(0, |last| last + 1);
             *last = Some(revision);
@@ -191,4 +246,66 @@ pub(crate) fn without(mut value: Value, fields: &[&str]) -> Value {
 /// What a book is said to be.
 pub(crate) fn after(name: &str, version: f64, stock: u64) -> Value {
     json!({"name": name, "version": version, "stock": stock})
+}
+
+/// Longer than anything takes, on a busy machine too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A projector in this process.
+pub(crate) struct Projecting {
+    shutdown: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Projecting {
+    pub(crate) fn start(library: &Library, database: &str) -> Self {
+        let shutdown = CancellationToken::new();
+        let arguments = ["x", "--event-store-url", &library.store.url(), "--database-url", database];
+        let settings = Projector::try_parse_from(arguments).unwrap().settings;
+        let stop = shutdown.clone();
+        let task = tokio::spawn(async move { projector::run(settings, &Health::default(), stop).await });
+        Self { shutdown, task }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+#[derive(clap::Parser)]
+struct Projector {
+    #[command(flatten)]
+    settings: projector::Settings,
+}
+
+/// Projects everything up to `position`, and ends.
+pub(crate) async fn project(library: &Library, database: &str, position: u64) {
+    let projecting = Projecting::start(library, database);
+    let reader = Reader::new(database, ReaderOptions::default()).unwrap();
+    reader.wait_for(position, PATIENCE).await.unwrap();
+    projecting.stop().await;
+}
+
+/// Runs statements as the owner of the database.
+pub(crate) async fn sql(database: &str, statements: &str) {
+    connect(database).await.batch_execute(statements).await.unwrap();
+}
+
+/// A connection to the database.
+pub(crate) async fn connect(database: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(database, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// A library of two books, projected, and its database.
+pub(crate) async fn projected(name: &str) -> (Library, String) {
+    let (mut library, database) = (Library::start(), cluster::database(name).await);
+    library.warehouse(1, 123).await;
+    library.warehouse(2, 5).await;
+    library.warehouse(1, 7).await;
+    let last = library.renew(1).await;
+    project(&library, &database, last).await;
+    (library, database)
 }

@@ -178,7 +178,7 @@ async fn wrong_use_and_a_store_that_is_away_are_told_in_one_line_with_what_to_do
 async fn completions_and_the_manual_name_every_subcommand() {
     let bash = run(command(&["completions", "bash"])).await;
     let manual = run(command(&["man"])).await;
-    for subcommand in ["show", "tail", "stats", "explain", "as-of", "check"] {
+    for subcommand in ["show", "tail", "stats", "explain", "as-of", "check", "verify", "rebuild"] {
         assert!(bash.text(0).contains(subcommand), "{subcommand}");
         assert!(manual.text(0).replace('\\', "").contains(subcommand), "{subcommand}");
     }

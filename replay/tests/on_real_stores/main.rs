@@ -11,6 +11,9 @@
 mod cluster;
 mod given;
 mod looking;
+mod parked;
+mod rebuilding;
 #[allow(dead_code, reason = "it is shared, and these tests need a part of it")]
 #[path = "../../../projector/tests/on_real_stores/store.rs"]
 mod store;
+mod verifying;

@@ -1,0 +1,224 @@
+//! Building a generation from the log, by the very code that the projector applies events with.
+
+use crate::after::AfterCheck;
+use crate::log::{self, Until};
+use crate::progress::Progress;
+use crate::tell::note;
+use anyhow::Context as _;
+use domain::book::{BookId, STREAM_PREFIX};
+use event_store::{Kurrent, Position};
+use projector::Understood;
+use read_model::Database;
+use read_model::batch::{self, Batch};
+use read_model::database::Connection;
+use read_model::generation::{self, BeginError, Begun, Kind};
+use read_model::lease::{Checkpoint, Lease};
+use read_model::parked::Parked;
+use read_model::sift::Gaps;
+use read_model::view::AnyView;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// The events that go into the tables in one transaction: many, so that a row of a book that many of them are about is
+/// written once, and few enough for the memory of a small machine.
+const BATCH: usize = 50_000;
+
+/// How long the lease outlives a maker that died, and how often one that lives renews it.
+const TERM: Duration = Duration::from_secs(10);
+const RENEWAL: Duration = Duration::from_secs(2);
+
+/// Nobody waits for these statements, and some take long.
+const SETTINGS: &str = "
+    SET lock_timeout = '5s';
+    SET synchronous_commit = off;
+    SET maintenance_work_mem = '128MB';
+    SET work_mem = '32MB'";
+
+/// A generation that is being built.
+pub(crate) struct Build {
+    store: Kurrent,
+    database: Database,
+    pub(crate) connection: Connection,
+    pub(crate) lease: Lease,
+    pub(crate) checkpoint: Checkpoint,
+    /// Shown each event as well, if there is one.
+    pub(crate) after: Option<AfterCheck>,
+    renewing: JoinHandle<()>,
+}
+
+impl Build {
+    /// Begins the next generation, with the tables of all views and nothing in them.
+    pub(crate) async fn begin(store: &Kurrent, database: &Database, kind: Kind) -> anyhow::Result<Self> {
+        let mut connection = database.connect("bookstock replay", SETTINGS).await?;
+        let owner = format!("replay (process {})", std::process::id());
+        let begun = begin(&mut connection, &owner, kind).await?;
+        for dropped in begun.dropped {
+            tracing::warn!(generation = dropped, "a generation that was never finished was dropped");
+        }
+        let renewing = database.connect("bookstock replay lease", "").await?;
+        let lease = begun.lease.clone();
+        let renewing = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(RENEWAL).await;
+                if let Err(error) = lease.renew(&renewing).await {
+                    // The next write finds out what that means.
+                    tracing::warn!(%error, "the lease on the generation being built was not renewed");
+                    return;
+                }
+            }
+        });
+        Ok(Self {
+            store: store.clone(),
+            database: database.clone(),
+            connection,
+            lease: begun.lease,
+            checkpoint: Checkpoint::default(),
+            after: None,
+            renewing,
+        })
+    }
+
+    /// Applies every event up to `end`, or to the end of the log.
+    pub(crate) async fn go_on(
+        &mut self,
+        end: Option<Position>,
+        views: &[&dyn AnyView],
+        progress: &mut Progress,
+    ) -> anyhow::Result<()> {
+        if end.is_some_and(|end| end.0 <= self.checkpoint.position) {
+            return Ok(());
+        }
+        let from = self.checkpoint.event_id.map(|id| (Position(self.checkpoint.position), id));
+        let hearing = log::hear(&self.store, from, &[STREAM_PREFIX], Until::End(end));
+        // One batch is written while the next one is heard and decoded.
+        let (sender, mut batches) = mpsc::channel(1);
+        let mut after = self.after.take();
+        let decoding = tokio::spawn(async move {
+            let heard = decode(hearing, sender, after.as_mut()).await;
+            (heard, after)
+        });
+        let mut anew = BTreeSet::new();
+        while let Some(batch) = batches.recv().await {
+            anew.extend(self.write(&batch, views).await?);
+            progress.done(batch.len(), self.checkpoint.position);
+        }
+        let (heard, after) = decoding.await.context("decoding the log failed")?;
+        self.after = after;
+        heard?;
+        self.try_again(anew).await
+    }
+
+    /// Applies these events, in the order of their positions.
+    pub(crate) async fn apply(&mut self, batch: &Batch) -> anyhow::Result<()> {
+        let anew = self.write(batch, projector::VIEWS).await?;
+        self.try_again(anew).await
+    }
+
+    /// Streams that cannot go on are parked, as the projector does; answers those that may be able to, if read again.
+    async fn write(&mut self, batch: &Batch, views: &[&dyn AnyView]) -> anyhow::Result<BTreeSet<BookId>> {
+        let Self { connection, lease, checkpoint, .. } = self;
+        let applied = batch::apply_or_park(connection, lease, *checkpoint, batch, Gaps::Park, views).await;
+        let applied = applied.context("the generation being built cannot be written")?;
+        self.checkpoint = applied.checkpoint;
+        Ok(applied.parked.iter().map(|trouble| trouble.book_id).chain(applied.retry).collect())
+    }
+
+    async fn try_again(&mut self, books: BTreeSet<BookId>) -> anyhow::Result<()> {
+        for book in books {
+            let Self { store, connection, lease, checkpoint, .. } = self;
+            projector::try_again(store, connection, lease, *checkpoint, book).await?;
+        }
+        Ok(())
+    }
+
+    /// The streams that stand still in it.
+    pub(crate) async fn parked(&self) -> anyhow::Result<Vec<Parked>> {
+        let parked = read_model::parked::list(&self.connection).await?;
+        Ok(parked.into_iter().filter(|parked| parked.generation == self.lease.generation).collect())
+    }
+
+    /// Copies all views but `name` from the generation that serves, and folds that one up to the same position; answers
+    /// how many events that took.
+    pub(crate) async fn one_view(&mut self, name: &str) -> anyhow::Result<u64> {
+        let (one, others): (Vec<&dyn AnyView>, Vec<&dyn AnyView>) =
+            projector::VIEWS.iter().copied().partition(|view| view.name() == name);
+        let position = generation::copy(&mut self.connection, &self.lease, &others).await?;
+        let mut progress = Progress::start("folding", position);
+        self.go_on(Some(Position(position)), &one, &mut progress).await?;
+        Ok(progress.events())
+    }
+
+    /// Makes the indexes of all tables.
+    pub(crate) async fn index(&self) -> anyhow::Result<()> {
+        generation::index(&self.connection, &self.lease, projector::VIEWS)
+            .await
+            .context("the indexes of the new generation cannot be made")
+    }
+
+    /// Drops what was built.
+    pub(crate) async fn give_up(self) -> anyhow::Result<()> {
+        let (database, lease) = (self.database.clone(), self.lease.clone());
+        // Its connection may be in the middle of a transaction, which ends with it.
+        drop(self);
+        let mut connection = database.connect("bookstock replay", "SET lock_timeout = '5s'").await?;
+        generation::give_up(&mut connection, &lease).await.with_context(|| {
+            format!("generation {} was left unfinished; the next rebuild drops it", lease.generation)
+        })
+    }
+}
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        self.renewing.abort();
+    }
+}
+
+/// Begins as soon as nobody else builds: a maker that died is found out when its lease ends.
+async fn begin(connection: &mut Connection, owner: &str, kind: Kind) -> anyhow::Result<Begun> {
+    let deadline = Instant::now() + TERM + RENEWAL;
+    let mut told = false;
+    loop {
+        match generation::begin(connection, owner, TERM, kind, projector::VIEWS).await {
+            Err(error @ BeginError::UnderWay { .. }) if Instant::now() < deadline => {
+                if !std::mem::replace(&mut told, true) {
+                    note(format_args!("{error}; looking for {} s whether it lives", TERM.as_secs()));
+                }
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            begun => return Ok(begun?),
+        }
+    }
+}
+
+/// Hears to the end, and hands on what was heard, in batches.
+async fn decode(
+    mut hearing: log::Hearing,
+    sender: mpsc::Sender<Batch>,
+    mut after: Option<&mut AfterCheck>,
+) -> anyhow::Result<()> {
+    let mut batch = Batch::default();
+    while let Some(events) = hearing.batch().await? {
+        for event in &events {
+            match projector::decode(event) {
+                Some(Understood::Happened(happening)) => {
+                    if let Some(after) = &mut after {
+                        after.hear(&happening, event);
+                    }
+                    batch.happenings.push(happening);
+                }
+                Some(Understood::Unreadable(trouble)) => batch.unreadable.push(trouble),
+                None => {}
+            }
+        }
+        if batch.len() >= BATCH && sender.send(std::mem::take(&mut batch)).await.is_err() {
+            // Writing has failed, which is told there.
+            return Ok(());
+        }
+    }
+    if !batch.is_empty() {
+        let _ = sender.send(batch).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! `replay parked`: streams that wait at an event that could not be applied: looked at, tried again, gone past.
+
+use crate::fold::{self, Told};
+use crate::log;
+use crate::places::Places;
+use crate::table::{Table, count};
+use crate::tell::{Outcome, Tell};
+use anyhow::{Context as _, bail, ensure};
+use domain::book::{Book, BookId, Reason, Skip};
+use domain::metadata::SCHEMA_VERSION;
+use domain::{Decide as _, Evolve as _, Metadata, Persist as _, Timestamp};
+use event_store::{EventStore as _, Expected, NewEvent, StoredEvent};
+use read_model::database::Connection;
+use read_model::parked;
+use serde::Serialize;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// How long a projector may take to try a stream again.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often it is asked whether it has.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Look after streams that wait at an event that could not be applied.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Parked {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// List all of them.
+    List,
+    /// Show where a book's stream waits, and the event there.
+    Show {
+        /// The book's number.
+        #[arg(value_name = "BOOK")]
+        book: BookId,
+    },
+    /// Let the projector try a book's stream again, and tell what came of it.
+    Retry {
+        /// The book's number.
+        #[arg(value_name = "BOOK")]
+        book: BookId,
+    },
+    /// Take the event that nobody can read out of a book's stream, by an event in that stream which says why.
+    Skip {
+        /// The book's number.
+        #[arg(value_name = "BOOK")]
+        book: BookId,
+
+        /// Why the book is right without it, or as right as it gets.
+        #[arg(long, value_name = "TEXT")]
+        reason: Reason,
+    },
+}
+
+#[derive(Serialize)]
+struct All {
+    parked: Vec<One>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct One {
+    generation: i32,
+    book_id: BookId,
+    stream: String,
+    revision: u64,
+    position: String,
+    reason: String,
+    later: u64,
+    parked_at: Timestamp,
+    retry: bool,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    parked: Vec<One>,
+    event: Option<Told<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Retried {
+    stream: String,
+    waits: bool,
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Skipped {
+    stream: String,
+    skipped: u64,
+    revision: u64,
+    position: String,
+    reason: Reason,
+}
+
+impl Parked {
+    pub(crate) async fn run(self, places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
+        match self.what {
+            What::List => list(places, tell).await,
+            What::Show { book } => show(places, tell, book).await,
+            What::Retry { book } => retry(places, tell, book).await,
+            What::Skip { book, reason } => skip(places, tell, book, reason).await,
+        }
+    }
+}
+
+async fn connect(places: &Places) -> anyhow::Result<Connection> {
+    Ok(places.database()?.connect("bookstock replay", "SET statement_timeout = '10s'").await?)
+}
+
+async fn all(connection: &Connection) -> anyhow::Result<Vec<One>> {
+    Ok(parked::list(connection).await?.into_iter().map(One::from).collect())
+}
+
+async fn of_book(connection: &Connection, book: BookId) -> anyhow::Result<Vec<One>> {
+    let mut parked = all(connection).await?;
+    parked.retain(|one| one.book_id == book);
+    Ok(parked)
+}
+
+async fn list(places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
+    let all = All { parked: all(&connect(places).await?).await? };
+    tell.document(&all, || {
+        if all.parked.is_empty() { "no stream is parked".to_owned() } else { table(&all.parked).text() }
+    })?;
+    Ok(Outcome::Done)
+}
+
+async fn show(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outcome> {
+    let parked = of_book(&connect(places).await?, book).await?;
+    let first = parked.first().with_context(|| format!("{} is not parked", book.stream()))?;
+    let events = log::stream(&places.store()?, &book.stream()).await?;
+    let event = events.iter().find(|event| event.revision == first.revision);
+    let shown = Shown { event: event.map(Told::of), parked };
+    tell.document(&shown, || {
+        let event = shown.event.as_ref().map_or_else(
+            || "the event store has no such event".to_owned(),
+            |event| {
+                format!(
+                    "{} {}@{}\ndata      {}\nmetadata  {}",
+                    event.event_type,
+                    event.revision,
+                    event.stream,
+                    event.data.text(),
+                    event.metadata.text()
+                )
+            },
+        );
+        format!("{}\n{event}", table(&shown.parked).text())
+    })?;
+    Ok(Outcome::Done)
+}
+
+async fn retry(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outcome> {
+    let connection = connect(places).await?;
+    ensure!(parked::ask_retry(&connection, book).await? > 0, "{} is not parked", book.stream());
+    let asked = Instant::now();
+    let left = loop {
+        let left = of_book(&connection, book).await?;
+        if left.iter().all(|one| !one.retry) {
+            break left;
+        }
+        if asked.elapsed() > PATIENCE {
+            bail!(
+                "no projector has tried {} again within {} s; it will when one is active",
+                book.stream(),
+                PATIENCE.as_secs()
+            );
+        }
+        tokio::time::sleep(POLL).await;
+    };
+    let retried = Retried {
+        stream: book.stream(),
+        waits: !left.is_empty(),
+        reason: left.into_iter().next().map(|one| one.reason),
+    };
+    tell.document(&retried, || match &retried.reason {
+        Some(reason) => format!("{} waits on: {reason}", retried.stream),
+        None => format!("{} was folded anew and flows again", retried.stream),
+    })?;
+    Ok(if retried.waits { Outcome::Found } else { Outcome::Done })
+}
+
+/// Appends the event that takes the first unreadable one out. The same again finds it done.
+async fn skip(places: &Places, tell: Tell, book: BookId, reason: Reason) -> anyhow::Result<Outcome> {
+    let store = places.store()?;
+    let stream = book.stream();
+    let events = log::stream(&store, &stream).await?;
+    let skipped = fold::skipped(&events);
+    let unreadable = events
+        .iter()
+        .find(|event| !skipped.contains(&event.revision) && fold::decode(event).is_err())
+        .with_context(|| format!("every event of {stream} can be read, so there is nothing to skip"))?;
+    let last = events.last().map_or(0, |event| event.revision);
+    let event = taking_out(book, unreadable, &events, &reason)?;
+    let appended = store
+        .append(&stream, Expected::Revision(last), vec![event])
+        .await
+        .with_context(|| format!("{stream} was not changed for sure; run the same again"))?;
+    let told = Skipped {
+        stream,
+        skipped: unreadable.revision,
+        revision: appended.revision,
+        position: appended.position.to_string(),
+        reason,
+    };
+    tell.document(&told, || {
+        format!(
+            "event {} of {} is taken out, by event {} at position {}; the projector folds the book anew",
+            told.skipped, told.stream, told.revision, told.position
+        )
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn taking_out(
+    book_id: BookId,
+    unreadable: &StoredEvent,
+    events: &[StoredEvent],
+    reason: &Reason,
+) -> anyhow::Result<NewEvent> {
+    let skipped = fold::skipped(events);
+    let left = events.iter().filter(|event| !skipped.contains(&event.revision));
+    let happenings = left.filter_map(|event| fold::decode(event).ok().flatten());
+    let book = happenings.fold(Book::default(), |book, happening| book.evolve(&happening.event));
+    let at = Timestamp::from_unix_micros(service_kit::clock::unix_micros())?;
+    let command = Skip { book_id, revision: unreadable.revision, reason: reason.clone(), at };
+    let Ok(decided) = command.decide(&book);
+    let event = decided.into_iter().next().context("a skip is an event")?;
+    let key = format!("replay parked skip {}", unreadable.revision);
+    // The same skip has the same id, however often it is sent.
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{}\n{key}", book_id.stream()).as_bytes());
+    let metadata = Metadata {
+        schema_version: SCHEMA_VERSION,
+        after: book.evolve(&event).after(),
+        idempotency_key: key,
+        command_hash: String::new(),
+        actor: None,
+        more_in_append: 0,
+        correlation_id: id.to_string(),
+        causation_id: id.to_string(),
+        traceparent: None,
+    };
+    let (event_type, data) = Book::encode(&event);
+    Ok(NewEvent {
+        id,
+        event_type: event_type.to_owned(),
+        data: data.into(),
+        metadata: serde_json::to_vec(&metadata)?.into(),
+    })
+}
+
+fn table(parked: &[One]) -> Table {
+    let mut table =
+        Table::new(&["generation>", "stream", "revision>", "position>", "later events>", "since", "reason"]);
+    for one in parked {
+        table.row([
+            one.generation.to_string(),
+            one.stream.clone(),
+            one.revision.to_string(),
+            one.position.clone(),
+            count(one.later),
+            one.parked_at.to_string(),
+            one.reason.clone(),
+        ]);
+    }
+    table
+}
+
+impl From<parked::Parked> for One {
+    fn from(parked: parked::Parked) -> Self {
+        Self {
+            generation: parked.generation,
+            book_id: parked.book_id,
+            stream: parked.book_id.stream(),
+            revision: parked.revision,
+            position: parked.position.to_string(),
+            reason: parked.reason,
+            later: parked.later,
+            parked_at: parked.parked_at,
+            retry: parked.retry,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A stream that waits is looked at, tried again, and gone past.
+
+use crate::given::*;
+use read_model::{Reader, ReaderOptions};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_stream_is_shown_tried_again_and_flows_when_its_event_is_skipped_with_a_reason() {
+    let (mut library, database) = projected("parked").await;
+    let url = library.store.url();
+    let tool = async |arguments: &[&str]| replay(&url, Some(&database), arguments).await;
+    assert_eq!(tool(&["parked", "list", "--json"]).await.json(0), json!({"parked": []}));
+    assert_eq!(tool(&["parked", "retry", "2"]).await.complaint(1), "replay: book-2 is not parked");
+    assert!(tool(&["parked", "skip", "2", "--reason", "x"]).await.complaint(1).contains("nothing to skip"));
+
+    let position = library.scribble(2).await;
+    let projecting = Projecting::start(&library, &database);
+    let reader = Reader::new(&database, ReaderOptions::default()).unwrap();
+    reader.wait_for(position, PATIENCE).await.unwrap();
+    let listed = tool(&["parked", "list", "--json"]).await.json(0);
+    assert_eq!(
+        without(listed.clone(), &["parkedAt", "reason", "retry"]),
+        json!({"parked": [{
+            "generation": 1, "bookId": 2, "stream": "book-2", "revision": 1, "position": position.to_string(), "later": 0,
+        }]})
+    );
+    assert!(listed["parked"][0]["reason"].as_str().unwrap().contains("Shredded"), "{listed}");
+    assert!(tool(&["parked", "list"]).await.text(0).contains("book-2"));
+    assert_eq!(tool(&["parked", "show", "2", "--json"]).await.json(0)["event"]["type"], "Shredded");
+    let retried = tool(&["parked", "retry", "2", "--json"]).await.json(1);
+    assert_eq!(retried["waits"], true);
+
+    // A parked book is right up to where it waits, and a generation that is built anew waits there as well.
+    let verified = tool(&["verify", "--json"]).await.json(0);
+    assert_eq!(verified["parked"][0]["stream"], "book-2");
+    assert_eq!(tool(&["rebuild", "--dry-run", "--json"]).await.json(0)["parked"], 1);
+
+    let skipped = tool(&["parked", "skip", "2", "--reason", "옛 도구의 기록", "--json"]).await.json(0);
+    assert_eq!((&skipped["skipped"], &skipped["revision"]), (&json!(1), &json!(2)));
+    library.somebody_appended(2);
+    let last = library.warehouse(2, 4).await;
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    let row = "SELECT stock FROM rm_1.book_stock WHERE book_id = 2 AND revision = 3";
+    let client = connect(&database).await;
+    let started = std::time::Instant::now();
+    let stock: i64 = loop {
+        match client.query_opt(row, &[]).await.unwrap() {
+            Some(row) => break row.get(0),
+            None => assert!(started.elapsed() < PATIENCE, "it never flowed again"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!(stock, 9);
+    assert_eq!(tool(&["parked", "list", "--json"]).await.json(0), json!({"parked": []}));
+    tool(&["verify"]).await.text(0);
+    let explained = tool(&["explain", "book", "2", "--json"]).await.json(0);
+    assert_eq!(
+        (&explained["book"]["stock"], &explained["events"][2]["type"]),
+        (&json!(9), &json!("Skipped"))
+    );
+    let past = tool(&["as-of", &last.to_string(), "--json"]).await.json(0);
+    assert_eq!(past["books"][1]["stock"], 9, "{past}");
+    assert_eq!(tool(&["rebuild", "--json"]).await.json(0)["outcome"], "switched");
+    projecting.stop().await;
+}

@@ -1,0 +1,195 @@
+//! `replay rebuild` and what comes after it.
+
+use crate::cluster;
+use crate::given::*;
+use read_model::{BookId, Reader, ReaderOptions, book_stock};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+async fn tool(library: &Library, database: &str, arguments: &[&str]) -> Ran {
+    replay(&library.store.url(), Some(database), arguments).await
+}
+
+/// Each generation with its stage, and which serves.
+async fn generations(library: &Library, database: &str) -> Vec<(u64, String, bool)> {
+    let listed = tool(library, database, &["generations", "--json"]).await.json(0);
+    let one = |one: &Value| {
+        let stage = one["stage"].as_str().unwrap().to_owned();
+        (one["generation"].as_u64().unwrap(), stage, one["serves"].as_bool().unwrap())
+    };
+    listed["generations"].as_array().unwrap().iter().map(one).collect()
+}
+
+fn kept(generation: u64, serves: bool) -> (u64, String, bool) {
+    (generation, "kept".to_owned(), serves)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_switches_to_an_equal_generation_and_a_rollback_goes_back() {
+    let (library, database) = projected("switches").await;
+    let rebuilt = tool(&library, &database, &["rebuild", "--json"]).await.json(0);
+    assert_eq!(
+        without(rebuilt, &["seconds", "position", "views"]),
+        json!({
+            "generation": 2, "before": 1, "events": 4, "outcome": "switched", "parked": 0, "compared": {"drift": []},
+        })
+    );
+    assert_eq!(generations(&library, &database).await, [kept(1, false), kept(2, true)]);
+    assert_eq!(tool(&library, &database, &["verify", "--json"]).await.json(0)["generation"], 2);
+
+    let back = tool(&library, &database, &["rollback", "--json"]).await.json(0);
+    let position = &back["position"];
+    assert_eq!(back, json!({"generation": 1, "before": 2, "position": position, "beforePosition": position}));
+    assert_eq!(generations(&library, &database).await, [kept(1, true), kept(2, false)]);
+    let refused = tool(&library, &database, &["generations", "--drop", "1"]).await;
+    assert!(refused.complaint(1).contains("serves"), "{refused:?}");
+    tool(&library, &database, &["generations", "--drop", "2"]).await.text(0);
+    assert_eq!(generations(&library, &database).await, [kept(1, true)]);
+    assert_eq!(tool(&library, &database, &["rollback"]).await.code, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generation_that_differs_does_not_serve_unless_that_is_accepted() {
+    let (library, database) = projected("differs").await;
+    sql(&database, "UPDATE rm_1.book_stock SET stock = 131 WHERE book_id = 1").await;
+    let refused = tool(&library, &database, &["rebuild", "--json"]).await.json(1);
+    assert_eq!(
+        (&refused["outcome"], &refused["compared"]["drift"][0]["cells"][0]["found"]),
+        (&json!("refused"), &json!("131"))
+    );
+    assert_eq!(generations(&library, &database).await, [kept(1, true)]);
+
+    let dry = tool(&library, &database, &["rebuild", "--dry-run", "--accept-difference", "--json"]).await;
+    assert_eq!(dry.json(0)["outcome"], "wouldSwitch");
+    assert_eq!(generations(&library, &database).await, [kept(1, true)]);
+
+    // One view is made anew, and the others are taken as they are.
+    sql(&database, "UPDATE rm_1.admin_list SET book_stock = 132 WHERE book_id = 1").await;
+    let accepted = ["rebuild", "--view", "book_stock", "--accept-difference", "--json"];
+    let accepted = tool(&library, &database, &accepted).await.json(0);
+    assert_eq!(
+        (&accepted["outcome"], accepted["compared"]["drift"].as_array().unwrap().len()),
+        (&json!("switched"), 1)
+    );
+    let left = tool(&library, &database, &["verify", "--json"]).await.json(1);
+    let views: Vec<_> = left["drift"].as_array().unwrap().iter().map(|row| row["view"].clone()).collect();
+    assert_eq!(views, [json!("admin_list")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_to_a_position_stays_there_and_never_serves() {
+    let (library, database) = projected("to_a_position").await;
+    let explained = tool(&library, &database, &["explain", "book", "1", "--json"]).await.json(0);
+    let first = explained["events"][0]["position"].as_str().unwrap();
+    let frozen = tool(&library, &database, &["rebuild", "--to", first, "--json"]).await.json(0);
+    assert_eq!(
+        (&frozen["outcome"], &frozen["position"], &frozen["events"]),
+        (&json!("frozen"), &json!(first), &json!(1))
+    );
+    assert_eq!(generations(&library, &database).await, [kept(1, true), (2, "frozen".to_owned(), false)]);
+    let row = connect(&database).await.query_one("SELECT stock FROM rm_2.book_stock", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 123);
+    assert_eq!(tool(&library, &database, &["rollback", "--to", "2"]).await.code, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_models_of_another_version_or_another_store_are_replaced() {
+    let (library, database) = projected("another_version").await;
+    sql(&database, "UPDATE bookstock.projection SET fold_version = 1000").await;
+    assert!(tool(&library, &database, &["verify"]).await.complaint(1).contains("version 1000"));
+    assert_eq!(tool(&library, &database, &["rebuild", "--json"]).await.json(0)["outcome"], "switched");
+    tool(&library, &database, &["verify"]).await.text(0);
+
+    let mut another = Library::start();
+    another.warehouse(3, 30).await;
+    let refused = tool(&another, &database, &["rebuild", "--json"]).await.json(1);
+    assert!(refused["notCompared"].as_str().unwrap().contains("another event store"), "{refused}");
+    tool(&another, &database, &["rebuild", "--accept-difference"]).await.text(0);
+    tool(&another, &database, &["verify"]).await.text(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_needs_nothing_but_the_two_stores() {
+    let (mut library, database) = (Library::start(), cluster::database("two_stores").await);
+    library.warehouse(1, 5).await;
+    let rebuilt = tool(&library, &database, &["rebuild", "--json"]).await.json(0);
+    assert_eq!(
+        (&rebuilt["generation"], &rebuilt["before"], &rebuilt["outcome"]),
+        (&json!(1), &json!(null), &json!("switched"))
+    );
+    tool(&library, &database, &["verify"]).await.text(0);
+    let last = library.warehouse(1, 1).await;
+    project(&library, &database, last).await;
+    tool(&library, &database, &["verify"]).await.text(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_is_killed_or_stopped_in_the_middle_changes_nothing_and_can_be_run_again() {
+    let (mut library, database) = projected("killed").await;
+    let last = library.warehouse_many(200, 100).await;
+    project(&library, &database, last).await;
+    let client = connect(&database).await;
+    for signal in [Signal::KILL, Signal::INT] {
+        let building =
+            "SELECT FROM bookstock.projection WHERE stage = 'building' AND lease_until > clock_timestamp()";
+        // The lease of the one that was killed.
+        while client.query_opt(building, &[]).await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut command = command(&["rebuild"]);
+        command.env("EVENT_STORE_URL", library.store.url()).env("DATABASE_URL", &database);
+        let mut rebuild = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let started = Instant::now();
+        while client.query_opt(building, &[]).await.unwrap().is_none() {
+            assert!(
+                started.elapsed() < PATIENCE && rebuild.try_wait().unwrap().is_none(),
+                "it was never building"
+            );
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        kill_process(Pid::from_child(&rebuild), signal).unwrap();
+        rebuild.wait().unwrap();
+        let listed = generations(&library, &database).await;
+        assert!(listed.contains(&kept(1, true)), "{listed:?}");
+        let abandoned = listed.len() - 1;
+        assert!(signal == Signal::KILL || abandoned == 0 || listed[1].1 != "building", "{listed:?}");
+    }
+    tool(&library, &database, &["rebuild"]).await.text(0);
+    let listed = generations(&library, &database).await;
+    assert_eq!(listed.iter().filter(|one| one.2).count(), 1, "{listed:?}");
+    assert!(listed.iter().all(|one| one.1 == "kept") && listed.len() == 2, "{listed:?}");
+    tool(&library, &database, &["verify"]).await.text(0);
+}
+
+/// P4 of the fault goals: nobody notices a rebuild.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_under_live_writes_fails_no_query_and_shows_no_old_data() {
+    let (mut library, database) = (Library::start(), cluster::database("live_writes").await);
+    let first = library.warehouse_many(500, 100).await;
+    let projecting = Projecting::start(&library, &database);
+    let reader = Reader::new(&database, ReaderOptions::default()).unwrap();
+    reader.wait_for(first, PATIENCE).await.unwrap();
+
+    let (store, at) = (library.store.url(), database.clone());
+    let rebuild = tokio::spawn(async move { replay(&store, Some(&at), &["rebuild", "--json"]).await });
+    let (mut last, mut queries, mut writes) = ((0, 0), 0, 0);
+    while !rebuild.is_finished() {
+        library.warehouse(1 + writes % 2, 1).await;
+        writes += 1;
+        let book = BookId::try_from(1).unwrap();
+        let books = book_stock::by_id(&reader, book).await.expect("no query fails");
+        let stock = books.value.expect("the book stays known").stock;
+        assert!((books.position, stock) >= last, "{} {stock} after {last:?}", books.position);
+        last = (books.position, stock);
+        queries += 1;
+    }
+    let rebuilt = rebuild.await.unwrap().json(0);
+    assert_eq!((&rebuilt["outcome"], &rebuilt["compared"]["drift"]), (&json!("switched"), &json!([])));
+    assert!(queries > 0 && writes > 0);
+    projecting.stop().await;
+    let last = library.warehouse(1, 1).await;
+    project(&library, &database, last).await;
+    assert_eq!(tool(&library, &database, &["verify", "--json"]).await.json(0)["generation"], 2);
+}

@@ -1,0 +1,119 @@
+//! `replay verify` finds whatever differs from the log, and says why.
+
+use crate::given::*;
+use serde_json::{Value, json};
+
+async fn verify(library: &Library, database: &str, arguments: &[&str]) -> Ran {
+    replay(&library.store.url(), Some(database), &[&["verify"], arguments].concat()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_models_that_are_what_the_log_says_have_no_drift() {
+    let (library, database) = projected("no_drift").await;
+    let verified = verify(&library, &database, &["--json"]).await.json(0);
+    let rows = |view: &str| {
+        let views = verified["views"].as_array().unwrap();
+        let found = views.iter().find(|found| found["view"] == view);
+        found.unwrap_or_else(|| panic!("no {view} in {verified}"))["rows"].as_u64().unwrap()
+    };
+    assert_eq!((rows("book_stock"), rows("admin_list"), rows("streams")), (2, 2, 2));
+    assert_eq!(rows("book_history"), 4);
+    assert_eq!(
+        without(verified.clone(), &["seconds", "position", "views"]),
+        json!({"generation": 1, "events": 4, "drift": [], "wrongAfter": 0, "wrongAfterEvents": [], "parked": []})
+    );
+    assert!(verify(&library, &database, &[]).await.text(0).contains("no drift"));
+    assert_eq!(verify(&library, &database, &["--sample", "1", "--json"]).await.json(0)["drift"], json!([]));
+    // Nothing is left of it.
+    let generations =
+        replay("esdb://127.0.0.1:1?tls=false", Some(&database), &["generations", "--json"]).await;
+    assert_eq!(generations.json(0)["generations"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_in_any_view_is_found_and_the_event_that_explains_it_is_named() {
+    let (library, database) = projected("drift").await;
+    sql(
+        &database,
+        "UPDATE rm_1.book_stock SET stock = 131 WHERE book_id = 1;
+         DELETE FROM rm_1.admin_list WHERE book_id = 2;
+         UPDATE rm_1.admin_list SET search = 'lost' WHERE book_id = 1;
+         UPDATE rm_1.book_history SET qty = 8 WHERE book_id = 1 AND revision = 1;
+         INSERT INTO rm_1.streams VALUES (9, 0);",
+    )
+    .await;
+    let verified = verify(&library, &database, &["--json"]).await.json(1);
+    let drift = verified["drift"].as_array().unwrap();
+    let row = |view: &str, book: u64| -> &Value {
+        let found = drift.iter().find(|row| row["view"] == view && row["key"]["book_id"] == book);
+        found.unwrap_or_else(|| panic!("no {view} of {book} in {verified}"))
+    };
+    let stock = row("book_stock", 1);
+    assert_eq!(
+        without(stock.clone(), &["position"]),
+        json!({
+            "view": "book_stock", "key": {"book_id": 1}, "kind": "differs",
+            "cells": [{"column": "stock", "found": "131", "expected": "100"}],
+            "event": {
+                "stream": "book-1", "revision": 2, "id": id(1, 2), "type": "Renewed",
+                "occurredAt": "2023-11-14T22:13:24.000000Z", "why": "it changed that last",
+            },
+        })
+    );
+    assert_eq!(row("admin_list", 1)["event"]["revision"], 0, "the first event named the book: {verified}");
+    assert_eq!(
+        (&row("admin_list", 2)["kind"], &row("admin_list", 2)["event"]["id"]),
+        (&json!("missing"), &json!(id(2, 0)))
+    );
+    assert_eq!((&row("streams", 9)["kind"], &row("streams", 9)["event"]), (&json!("extra"), &json!(null)));
+    let movement = drift.iter().find(|row| row["view"] == "book_history").unwrap();
+    assert_eq!(
+        (&movement["cells"], &movement["event"]["id"]),
+        (&json!([{"column": "qty", "found": "8", "expected": "7"}]), &json!(id(1, 1)))
+    );
+    assert_eq!(drift.len(), 5, "{verified}");
+
+    let one_view = verify(&library, &database, &["--view", "book_stock", "--json"]).await.json(1);
+    assert_eq!(one_view["drift"].as_array().unwrap().len(), 1);
+    let for_people = verify(&library, &database, &[]).await;
+    assert!(for_people.text(1).contains("Renewed 2@book-1"), "{for_people:?}");
+    assert!(verify(&library, &database, &["--sample", "3"]).await.text(1).contains("131"));
+    assert_eq!(verify(&library, &database, &["--view", "shelves"]).await.code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_lacks_an_event_is_explained_by_that_event() {
+    let (library, database) = projected("lacks").await;
+    sql(&database, "UPDATE rm_1.book_stock SET stock = 123, revision = 0 WHERE book_id = 1").await;
+    let verified = verify(&library, &database, &["--json"]).await.json(1);
+    let event = &verified["drift"][0]["event"];
+    assert_eq!((&event["revision"], &event["why"]), (&json!(1), &json!("the row lacks it")), "{verified}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_metadata_tells_another_state_is_named() {
+    let (mut library, database) = projected("wrong_after").await;
+    let position = library.lie(2).await;
+    project(&library, &database, position).await;
+    let verified = verify(&library, &database, &["--json"]).await.json(1);
+    assert_eq!(verified["drift"], json!([]), "the views are made of the events alone");
+    assert_eq!(
+        verified["wrongAfterEvents"],
+        json!([{
+            "stream": "book-2", "revision": 1, "position": position.to_string(),
+            "says": r#"{"name":null,"version":1.0,"stock":1}"#,
+            "foldsTo": r#"{"name":"책 2","version":1.0,"stock":6}"#,
+        }])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_verified_is_said_and_nothing_is_left() {
+    let (_, database) = projected("cannot").await;
+    let mut another = Library::start();
+    another.warehouse(3, 1).await;
+    let refused = verify(&another, &database, &[]).await;
+    assert!(refused.complaint(1).contains("another event store"), "{refused:?}");
+    let unnamed = replay(&another.store.url(), None, &["verify"]).await;
+    assert!(unnamed.complaint(2).contains("DATABASE_URL"), "{unnamed:?}");
+}
