@@ -17,7 +17,7 @@ use axum::Router;
 use data_dir::DataDir;
 use event_store_server::{Config, EventStoreServer};
 use parts::Parts;
-use service_kit::{Auth, AuthSettings, Health, edge, listen};
+use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen};
 use sockets::Sockets;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -67,6 +67,9 @@ pub struct Up {
 
     #[command(flatten)]
     auth: AuthSettings,
+
+    #[command(flatten)]
+    limits: LimitSettings,
 
     /// The event store to use instead of the embedded one, as an EventStoreDB connection string.
     #[arg(long, value_name = "URL", env = "EVENT_STORE_URL", hide_env_values = true)]
@@ -143,12 +146,12 @@ async fn start_and_watch(
         ("query-api", query.clone()),
         ("projector", projection),
     ]);
-    let all = commands.clone().merge(queries.clone()).merge(query_api::page(auth.issuer_origin()));
+    let all = commands.clone().merge(queries.clone()).merge(query_api::page(auth.issuer_origin()).into());
     let listeners = [
-        (sockets.gateway, edge::around("gateway", all, &health, &auth)),
-        (sockets.command_api, edge::around("command-api", commands, &command, &auth)),
-        (sockets.query_api, edge::around("query-api", queries.clone(), &query, &auth)),
-        (sockets.admin, edge::around("query-api", queries, &query, &auth)),
+        (sockets.gateway, edge::around("gateway", all, &health, &auth, &up.limits)),
+        (sockets.command_api, edge::around("command-api", commands, &command, &auth, &up.limits)),
+        (sockets.query_api, edge::around("query-api", queries.clone(), &query, &auth, &up.limits)),
+        (sockets.admin, edge::around("query-api", queries, &query, &auth, &up.limits)),
     ];
     parts.add("listening", STOP_WITHIN, |stop| serve_all(listeners, stop, services));
 
@@ -213,7 +216,7 @@ async fn serve_all(
     services: CancellationToken,
 ) -> anyhow::Result<()> {
     let serving = listeners.map(|(listener, router)| listen::serve(listener, router, stop.clone()));
-    let served = futures_util::future::try_join_all(serving).await;
+    futures_util::future::join_all(serving).await;
     services.cancel();
-    served.map(drop).context("connections can no longer be accepted")
+    Ok(())
 }

@@ -11,15 +11,16 @@ mod inbound;
 mod intention;
 mod recent;
 mod settings;
+mod sick;
 mod transact;
 
 use anyhow::Context as _;
-use axum::Router;
 use domain::book::{Book, BookName};
 use event_store::{EventStore as _, Kurrent, Options};
 use inbound::http::Desk;
-use service_kit::Health;
+use service_kit::{Health, Routes};
 pub use settings::Settings;
+use sick::Guarded;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use transact::Transact;
@@ -35,10 +36,11 @@ const NAME_OVERHEAD_BYTES: usize = 32;
 ///
 /// # Errors
 /// When the event store's address cannot be understood.
-pub fn routes(settings: &Settings, health: &Health, shutdown: CancellationToken) -> anyhow::Result<Router> {
+pub fn routes(settings: &Settings, health: &Health, shutdown: CancellationToken) -> anyhow::Result<Routes> {
     let deadline = Duration::from_millis(settings.store_timeout_ms);
     let options = Options { call_timeout: deadline.mul_f64(STORE_SHARE), ..Options::default() };
     let store = Kurrent::connect(&settings.event_store_url, options).context("EVENT_STORE_URL")?;
+    let store = Guarded::new(store);
     let asked = store.clone();
     tokio::spawn(health.check("event-store").follow(async move || asked.ping().await, shutdown));
     let budget_bytes = usize::try_from(settings.book_cache_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);

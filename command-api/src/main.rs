@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use command_api::Settings;
-use service_kit::{Auth, AuthSettings, Health, edge, listen, program};
+use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,9 @@ struct Args {
     auth: AuthSettings,
 
     #[command(flatten)]
+    limits: LimitSettings,
+
+    #[command(flatten)]
     settings: Settings,
 }
 
@@ -42,7 +45,7 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
     let routes = command_api::routes(&args.settings, &health, shutdown.clone())?;
     program::announce("command-api", format_args!("http://{addr}"))?;
-    listen::serve(listener, edge::around("command-api", routes, &health, &auth), shutdown)
-        .await
-        .context("serving failed")
+    let router = edge::around("command-api", routes, &health, &auth, &args.limits);
+    listen::serve(listener, router, shutdown).await;
+    Ok(())
 }

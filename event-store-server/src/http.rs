@@ -7,7 +7,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use service_kit::health::Check;
-use service_kit::{Auth, Health, edge};
+use service_kit::{Auth, Health, LimitSettings, edge};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,7 @@ pub(crate) fn routes(log: Log, health: &Health, authentication: &'static str) ->
         .route("/stats", get(stats))
         .with_state(facts);
     // They tell nothing that is secret: calls are what users are asked for.
-    edge::around(SERVICE, routes, health, &Auth::open())
+    edge::around(SERVICE, routes.into(), health, &Auth::open(), &LimitSettings::default())
 }
 
 /// Keeps the check of the log up to date: ready, until the log stops or the server is told to.

@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use projector::{Settings, Status};
-use service_kit::{Auth, AuthSettings, Health, edge, listen, program};
+use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,9 @@ struct Args {
     auth: AuthSettings,
 
     #[command(flatten)]
+    limits: LimitSettings,
+
+    #[command(flatten)]
     settings: Settings,
 }
 
@@ -43,8 +46,9 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let projecting = projector::run_telling(args.settings, status.clone(), &health, shutdown.clone());
     let serving = async {
         program::announce("projector", format_args!("http://{addr}"))?;
-        let routes = edge::around("projector", status.routes(), &health, &auth);
-        listen::serve(listener, routes, shutdown.clone()).await.context("serving failed")
+        let routes = edge::around("projector", status.routes().into(), &health, &auth, &args.limits);
+        listen::serve(listener, routes, shutdown.clone()).await;
+        Ok(())
     };
     tokio::try_join!(projecting, serving)?;
     Ok(())

@@ -11,10 +11,9 @@ mod problem;
 mod settings;
 
 use anyhow::Context as _;
-use axum::Router;
 pub use page::page;
 use read_model::{Reader, ReaderOptions};
-use service_kit::Health;
+use service_kit::{Health, Routes};
 pub use settings::Settings;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +26,7 @@ pub async fn routes(
     settings: &Settings,
     health: &Health,
     shutdown: CancellationToken,
-) -> anyhow::Result<Router> {
+) -> anyhow::Result<Routes> {
     let Settings { pool_size, memory_books, .. } = *settings;
     let options = ReaderOptions { pool_size, memory_books, ..ReaderOptions::default() };
     let reader = Reader::new(settings.url(), options).context("READ_DATABASE_URL or DATABASE_URL")?;
@@ -36,5 +35,5 @@ pub async fn routes(
     let ask = async move || asked.ping().await.map(drop);
     check.ask_once(&ask).await;
     tokio::spawn(check.follow(ask, shutdown.clone()));
-    Ok(http::routes(reader, shutdown))
+    Ok(http::routes(reader, shutdown).into())
 }

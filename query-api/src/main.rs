@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use query_api::Settings;
-use service_kit::{Auth, AuthSettings, Health, edge, listen, program};
+use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,9 @@ struct Args {
     auth: AuthSettings,
 
     #[command(flatten)]
+    limits: LimitSettings,
+
+    #[command(flatten)]
     settings: Settings,
 }
 
@@ -47,15 +50,14 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let addrs = [books.local_addr(), admins.local_addr()];
     let health = Health::default();
     let routes = query_api::routes(&args.settings, &health, shutdown.clone()).await?;
-    let router = edge::around("query-api", routes, &health, &auth);
+    let router = edge::around("query-api", routes, &health, &auth, &args.limits);
     for addr in addrs {
         let addr = addr.context("the address listened on is not known")?;
         program::announce("query-api", format_args!("http://{addr}"))?;
     }
-    tokio::try_join!(
+    tokio::join!(
         listen::serve(books, router.clone(), shutdown.clone()),
         listen::serve(admins, router, shutdown),
-    )
-    .context("serving failed")?;
+    );
     Ok(())
 }

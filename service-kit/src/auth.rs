@@ -12,6 +12,8 @@ mod settings;
 mod token;
 
 pub use access::Scope;
+pub(crate) use access::needed;
 pub use guard::Auth;
+pub(crate) use guard::PROBLEMS;
 pub use settings::{AuthSettings, Issuer};
 pub use token::Caller;

@@ -22,6 +22,13 @@ pub static BODY_TOO_LARGE: Kind = Kind::new(
     Text::fixed("The body is too large", "본문이 너무 큽니다"),
 );
 
+/// 415: the body is packed.
+pub static UNSUPPORTED_ENCODING: Kind = Kind::new(
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    "unsupported-content-encoding",
+    Text::fixed("The body is packed", "압축된 본문은 받지 않습니다"),
+);
+
 /// A JSON object read as `T`. What is refused, and how: not JSON by its content type 415, too large 413, not well
 /// formed 400, a field that is unknown, missing, doubled or of the wrong type 422.
 #[derive(Debug)]
@@ -31,6 +38,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if request.headers().get(header::CONTENT_ENCODING).is_some_and(|packed| packed != "identity") {
+            return Err(UNSUPPORTED_ENCODING.because(text!(
+                en: "Send the body as it is, without Content-Encoding.",
+                ko: "Content-Encoding 없이 본문을 그대로 보내십시오."
+            )));
+        }
         if !is_json(request.headers()) {
             return Err(UNSUPPORTED_MEDIA_TYPE.because(text!(
                 en: "Send JSON, with Content-Type: application/json.",

@@ -3,13 +3,16 @@
 
 mod measure;
 
+use crate::limits::{LimitSettings, Limits};
+use crate::openapi::{self, Routes};
 use crate::problem::{Kind, in_language};
 use crate::{Auth, Health, Language, Problem, RequestId, Text, metrics, text};
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 use measure::Measured;
 use std::any::Any;
@@ -29,17 +32,28 @@ pub static DEADLINE_EXCEEDED: Kind = Kind::new(
     Text::fixed("The request took too long", "요청을 처리하는 데 너무 오래 걸렸습니다"),
 );
 
-/// Puts the edge around the `routes` of `service`: `/livez`, `/readyz` and `/metrics`, the guard of `auth`, body limit,
+/// Puts the edge around the `routes` of `service`: `/livez`, `/readyz`, `/metrics`, `/openapi.json` and `/docs`, the guard of `auth`, `limits`, body limit,
 /// deadline, request log and metrics, and problem documents for unknown paths, wrong methods and faults of our own.
-pub fn around(service: &'static str, routes: Router, health: &Health, auth: &Auth) -> Router {
+pub fn around(
+    service: &'static str,
+    routes: Routes,
+    health: &Health,
+    auth: &Auth,
+    limits: &LimitSettings,
+) -> Router {
+    let document = Bytes::from(openapi::document(service, &routes).to_string());
+    let document = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) });
     let checks = health.clone();
     let shown = get(move || async move {
         checks.measure(service);
         ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics::text())
     });
-    let routes = routes
+    let routes = Limits::new(limits)
+        .around(routes.router)
         .merge(health.routes())
         .route("/metrics", shown)
+        .route("/openapi.json", document)
+        .route("/docs", get(|| async { Html(openapi::PAGE) }))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::no_such_route() });
     auth.around(service, routes)
@@ -105,7 +119,10 @@ mod tests {
         let request =
             Request::builder().method(method).uri(path).body(Body::from("x".repeat(1 << 17))).unwrap();
         let response =
-            around("test", routes, &Health::default(), &Auth::open()).oneshot(request).await.unwrap();
+            around("test", routes.into(), &Health::default(), &Auth::open(), &LimitSettings::default())
+                .oneshot(request)
+                .await
+                .unwrap();
         assert!(response.headers().contains_key("x-request-id"));
         let content_type =
             response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
@@ -124,7 +141,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_is_told_in_the_language_of_its_reader() {
-        let edge = around("test", Router::new(), &Health::default(), &Auth::open());
+        let edge =
+            around("test", Routes::default(), &Health::default(), &Auth::open(), &LimitSettings::default());
         let request = Request::get("/nowhere").header("accept-language", "ko-KR,ko;q=0.9,en;q=0.1");
         let response = edge.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(
@@ -140,7 +158,7 @@ mod tests {
         let health = Health::default();
         health.check("store").ready();
         let routes = Router::new().route("/books/{bookId}", get(|| async {}));
-        let edge = around("measured", routes, &health, &Auth::open());
+        let edge = around("measured", routes.into(), &health, &Auth::open(), &LimitSettings::default());
         let ask = async |method: &str, path: &str| {
             let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
             let body = edge.clone().oneshot(request).await.unwrap().into_body();

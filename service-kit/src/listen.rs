@@ -1,14 +1,36 @@
 //! Where a service listens, and how it stops.
 
+use crate::limits::Peer;
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use hyper_util::service::TowerToHyperService;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 /// How long requests under way may take to end after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// How many connections one listener has at once.
+const MAX_CONNECTIONS: usize = 8_192;
+
+/// How long a client may take for the headers of a request, from its first moment of silence on.
+const HEADERS_WITHIN: Duration = Duration::from_secs(20);
+
+/// The most that the headers of a request may take, in bytes.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// How long to wait before accepting again when the system refuses, as it does when file descriptors run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What makes it right to listen where other machines can reach a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,34 +114,57 @@ pub async fn bind(
     })
 }
 
-/// Serves `router` until `shutdown`, then lets requests under way end for at most five seconds.
-///
-/// # Errors
-/// When accepting fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: CancellationToken,
-) -> std::io::Result<()> {
-    use axum::serve::ListenerExt as _;
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
+/// Serves `router` until `shutdown`, then lets requests under way end for at most five seconds. A client that is slow
+/// with its headers, or idle for long, is cut off, and there are only so many at once.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    let accepting = async {
+        loop {
+            // Who comes when there is no room waits in the queue of the system.
+            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    let connection = graceful.watch(connection(stream, peer, router.clone()));
+                    tokio::spawn(async move {
+                        let _place = place;
+                        if let Err(error) = connection.await {
+                            tracing::debug!(%error, %peer, "a connection ended early");
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
         }
-    });
-    let stop = shutdown.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    let overdue = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
     };
-    tokio::select! {
-        ended = serving => ended,
-        () = overdue => {
-            tracing::warn!(drain_secs = DRAIN.as_secs(), "requests still under way were cut off");
-            Ok(())
-        }
+    shutdown.run_until_cancelled(accepting).await;
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!(drain_secs = DRAIN.as_secs(), "requests still under way were cut off");
     }
+}
+
+/// One connection; its requests know the other end of it.
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> impl GracefulConnection<Error = hyper::Error> + Send + 'static {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY was not set");
+    }
+    let requests = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(requests))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod answer;
 mod batch;
 mod correct;
+mod describe;
 mod explain;
 mod fields;
 mod headers;
@@ -12,20 +13,19 @@ mod problem;
 mod renew;
 mod warehouse;
 
+use crate::sick::Guarded;
 use crate::transact::Transact;
-use axum::Router;
-use axum::routing::{get, post};
 use domain::Timestamp;
 use domain::book::{Book, BookName};
 use event_store::Kurrent;
-use service_kit::clock;
+use service_kit::{Api, Routes, clock};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// What the routes work with.
 pub(crate) struct Desk {
     /// The books.
-    pub(crate) transact: Transact<Kurrent, Book>,
+    pub(crate) transact: Transact<Guarded<Kurrent>, Book>,
     /// What a new book is called if nobody says.
     pub(crate) default_name: Option<BookName>,
     /// The lists that may be booked at once.
@@ -34,20 +34,22 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Commands for the books of `transact`.
-    pub(crate) fn new(transact: Transact<Kurrent, Book>, default_name: Option<BookName>) -> Self {
+    pub(crate) fn new(transact: Transact<Guarded<Kurrent>, Book>, default_name: Option<BookName>) -> Self {
         Self { transact, default_name, lists: Arc::new(Semaphore::new(batch::LISTS_AT_ONCE)) }
     }
 }
 
 /// All routes for commands.
-pub(crate) fn routes(desk: Desk) -> Router {
-    Router::new()
-        .route("/books/{bookId}/warehousings", post(warehouse::post))
-        .route("/books/{bookId}/renewals", post(renew::post))
-        .route("/books/{bookId}/corrections", post(correct::post))
-        .route("/warehousings", post(batch::post))
-        .route("/libraries", post(libraries::post))
-        .route("/libraries/{bookId}", get(libraries::get))
+pub(crate) fn routes(desk: Desk) -> Routes {
+    Api::default()
+        .schema(describe::BOOK, describe::book())
+        .schema(describe::LIBRARY, describe::library())
+        .post("/books/{bookId}/warehousings", warehouse::post, warehouse::operation())
+        .post("/books/{bookId}/renewals", renew::post, renew::operation())
+        .post("/books/{bookId}/corrections", correct::post, correct::operation())
+        .post("/warehousings", batch::post, batch::operation())
+        .post("/libraries", libraries::post, libraries::posting())
+        .get("/libraries/{bookId}", libraries::get, libraries::getting())
         .with_state(Arc::new(desk))
 }
 

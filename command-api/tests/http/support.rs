@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use service_kit::listen::{self, Exposure};
-use service_kit::{Auth, Health, edge};
+use service_kit::{Auth, Health, LimitSettings, edge};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -140,7 +140,7 @@ impl Replica {
         let addr = listener.local_addr().unwrap();
         tokio::spawn(listen::serve(
             listener,
-            edge::around("command-api", routes, &health, &Auth::open()),
+            edge::around("command-api", routes, &health, &Auth::open(), &LimitSettings::default()),
             shutdown.clone(),
         ));
         Self { addr, http: reqwest::Client::new(), _running: shutdown.drop_guard() }

@@ -7,7 +7,7 @@ use read_model::book_stock::BookStock;
 use read_model::{Database, generation, lease};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
-use service_kit::{Auth, Health, edge, listen};
+use service_kit::{Auth, Health, LimitSettings, edge, listen};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio_postgres::NoTls;
@@ -123,7 +123,7 @@ impl QueryApi {
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(listen::serve(
             listener,
-            edge::around("query-api", routes, &health, &Auth::open()),
+            edge::around("query-api", routes, &health, &Auth::open(), &LimitSettings::default()),
             stop.clone(),
         ));
         Self { base, client: client(), _stop: stop.drop_guard() }

@@ -47,7 +47,7 @@ const OPS: [&str; 2] = ["/metrics", "/status"];
 
 /// The scope that a request needs; none if it is open to all. What is not listed is a question if its method is a safe
 /// one, else a command, so that a route that somebody forgot is never too open.
-pub(super) fn needed(method: &Method, path: &str) -> Option<Scope> {
+pub(crate) fn needed(method: &Method, path: &str) -> Option<Scope> {
     let asks = *method == Method::GET || *method == Method::HEAD;
     let below =
         |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

@@ -51,6 +51,10 @@ pub(crate) static SCOPE_MISSING: Kind = Kind::new(
     Text::fixed("The token does not allow this", "이 토큰으로는 할 수 없는 일입니다"),
 );
 
+/// What a guarded operation may answer.
+pub(crate) static PROBLEMS: [&Kind; 4] =
+    [&TOKEN_REQUIRED, &TOKEN_INVALID, &TOKEN_UNVERIFIABLE, &SCOPE_MISSING];
+
 /// Whether and how a service asks who calls. Cheap to clone; all clones share the issuer's keys.
 #[derive(Clone)]
 pub struct Auth(Option<Arc<Guard>>);

@@ -7,8 +7,7 @@ mod framing;
 mod problem;
 mod rows;
 
-use super::Desk;
-use super::headers;
+use super::{Desk, describe, headers};
 use crate::intention::Provenance;
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
@@ -19,6 +18,7 @@ use bytes::Bytes;
 use framing::Framing;
 use rows::{MAX_BYTES, Row, Rows};
 use serde_json::{Value, json};
+use service_kit::openapi::{Operation, header as taken, parameter};
 use service_kit::{Language, Problem};
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -35,6 +35,33 @@ const PIECES_UNREAD: usize = 64;
 
 /// Of so many bad rows the answer tells each; of more it tells how many.
 const TOLD_AT_MOST: usize = 100;
+
+/// How the document tells it.
+pub(super) fn operation() -> Operation {
+    let text = json!({"type": "string"});
+    let fields = json!({
+        "bookId": describe::book_id(),
+        "qty": describe::qty(),
+        "version": describe::optional(describe::version()),
+        "name": describe::name(),
+    });
+    let row = describe::object(&["bookId", "qty"], &fields);
+    let key = json!({"type": "string", "pattern": "^[!#-\\[\\]-~]{1,200}$", "example": "delivery-7"});
+    Operation::new(
+        "warehouseList",
+        "입고 목록: a list of warehousings in one request",
+        "A result for each row, in the order of the rows, as NDJSON and while it goes. With atomic=check all rows are looked at before any is booked.",
+    )
+    .takes([
+        parameter("atomic", "check: refuse the whole list if one row is bad.", &json!({"type": "string", "enum": ["check"]})),
+        taken("Idempotency-Key", "Names this list: sent again, each row is booked once.", &key),
+    ])
+    .body(true, &json!({"type": "array", "items": row}), &json!([{"bookId": 1, "qty": 123}]))
+    .body_as("application/x-ndjson", true, &text, &json!("{\"bookId\": 1, \"qty\": 123}\n"))
+    .body_as("text/csv", true, &text, &json!("bookId,qty\n1,123\n"))
+    .answers(200, "A result for each row, one JSON object a line.", "application/x-ndjson", &text, &json!("{\"row\": 1}\n"), &[])
+    .fails(problem::OF_LISTS)
+}
 
 pub(super) async fn post(
     State(desk): State<Arc<Desk>>,

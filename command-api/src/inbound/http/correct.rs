@@ -1,16 +1,43 @@
 //! 재고 정정: `POST /books/{bookId}/corrections`.
 
 use super::answer::{BookNow, created};
+use super::describe;
 use super::fields::{Fields, missing};
 use super::headers::Wanted;
 use super::path::BookPath;
+use super::problem::{STOCK_BELOW_ZERO, STOCK_LIMIT};
 use super::{Desk, now, problem};
 use crate::intention::Intention;
 use axum::extract::State;
 use axum::response::Response;
 use domain::book::Correct;
+use serde_json::json;
 use service_kit::Problem;
+use service_kit::openapi::Operation;
 use std::sync::Arc;
+
+/// How the document tells it.
+pub(super) fn operation() -> Operation {
+    let fields = json!({
+        "qtyDelta": {"description": "How many copies more or fewer there are.", "oneOf": [
+            {"type": "integer", "minimum": -1_000_000_000, "maximum": 1_000_000_000, "not": {"const": 0}},
+            {"type": "string", "pattern": "^-?[1-9][0-9]{0,8}$"},
+        ]},
+        "reason": {"type": "string", "minLength": 1, "pattern": "\\S", "description": "Why the stock was wrong."},
+    });
+    let command = describe::command(
+        "correct",
+        "재고 정정: the stock is put right",
+        "For copies that were miscounted, lost or withdrawn. Never below zero.",
+    )
+    .body(
+        true,
+        &describe::object(&["qtyDelta", "reason"], &fields),
+        &json!({"qtyDelta": -2, "reason": "lost"}),
+    )
+    .fails([&STOCK_BELOW_ZERO, &STOCK_LIMIT]);
+    describe::created(command, describe::BOOK, &describe::book_example())
+}
 
 pub(super) async fn post(
     State(desk): State<Arc<Desk>>,

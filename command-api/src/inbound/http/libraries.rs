@@ -2,17 +2,62 @@
 //! `GET /libraries/{bookId}` shows what came of it, straight from the stream.
 
 use super::answer::{BookNow, created, with_place};
+use super::describe;
 use super::fields::{Fields, invalid, missing};
 use super::headers::Wanted;
 use super::path::BookPath;
+use super::problem::{
+    BOOK_UNKNOWN, EDITION_MISMATCH, EDITION_NOT_GREATER, NO_LATER_EDITION, STOCK_LIMIT, STORE_UNAVAILABLE,
+    STREAM_UNREADABLE,
+};
 use super::{Desk, problem, renew, warehouse};
 use crate::intention::Intention;
 use axum::extract::State;
 use axum::response::Response;
 use domain::book::{BookEvent, BookId, BookName, Quantity};
 use serde::Serialize;
+use serde_json::json;
+use service_kit::openapi::Operation;
 use service_kit::{Origin, Problem, text};
 use std::sync::Arc;
+
+/// How the document tells the command.
+pub(super) fn posting() -> Operation {
+    let fields = json!({
+        "id": {"description": "Taken and ignored."},
+        "bookId": describe::book_id(),
+        "qty": describe::optional(describe::qty()),
+        "version": describe::optional(describe::version()),
+        "name": describe::name(),
+    });
+    let command = describe::command(
+        "postLibrary",
+        "A warehousing or a renewal, as the original system has it",
+        "A warehousing if it has a qty, else a renewal.",
+    )
+    .body(true, &describe::object(&["bookId"], &fields), &json!({"bookId": 1, "qty": 123, "version": 1.0}))
+    .fails([&EDITION_MISMATCH, &STOCK_LIMIT, &EDITION_NOT_GREATER, &NO_LATER_EDITION]);
+    describe::created(command, describe::LIBRARY, &describe::library_example())
+}
+
+/// How the document tells the question.
+pub(super) fn getting() -> Operation {
+    let schema = describe::reference(describe::LIBRARY);
+    Operation::new(
+        "getLibrary",
+        "What came of the last command for a book",
+        "Straight from the book's stream.",
+    )
+    .answers(
+        200,
+        "The book now.",
+        "application/hal+json",
+        &schema,
+        &describe::library_example(),
+        &describe::PLACE,
+    )
+    .fails([&BOOK_UNKNOWN, &STREAM_UNREADABLE, &STORE_UNAVAILABLE])
+}
 
 pub(super) async fn post(
     State(desk): State<Arc<Desk>>,

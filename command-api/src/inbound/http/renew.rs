@@ -1,16 +1,33 @@
 //! 재판: `POST /books/{bookId}/renewals`.
 
 use super::answer::{BookNow, created};
+use super::describe;
 use super::fields::OptionalFields;
 use super::headers::Wanted;
 use super::path::BookPath;
+use super::problem::{EDITION_NOT_GREATER, NO_LATER_EDITION};
 use super::{Desk, now, problem};
 use crate::intention::Intention;
 use axum::extract::State;
 use axum::response::Response;
 use domain::book::{BookId, Edition, Renew};
+use serde_json::json;
 use service_kit::Problem;
+use service_kit::openapi::Operation;
 use std::sync::Arc;
+
+/// How the document tells it.
+pub(super) fn operation() -> Operation {
+    let fields = json!({"version": describe::optional(describe::version())});
+    let command = describe::command(
+        "renew",
+        "재판: a new edition with a first run of 100 copies",
+        "The stock becomes 100. Without a version the next whole number is taken.",
+    )
+    .body(false, &describe::object(&[], &fields), &json!({"version": 2.0}))
+    .fails([&EDITION_NOT_GREATER, &NO_LATER_EDITION]);
+    describe::created(command, describe::BOOK, &describe::book_example())
+}
 
 pub(super) async fn post(
     State(desk): State<Arc<Desk>>,

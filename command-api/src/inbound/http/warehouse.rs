@@ -1,16 +1,33 @@
 //! 입고: `POST /books/{bookId}/warehousings`.
 
 use super::answer::{BookNow, created};
+use super::describe;
 use super::fields::{Fields, missing};
 use super::headers::Wanted;
 use super::path::BookPath;
+use super::problem::{EDITION_MISMATCH, STOCK_LIMIT};
 use super::{Desk, now, problem};
 use crate::intention::Intention;
 use axum::extract::State;
 use axum::response::Response;
 use domain::book::{BookId, BookName, Edition, Quantity, Warehouse};
+use serde_json::json;
 use service_kit::Problem;
+use service_kit::openapi::Operation;
 use std::sync::Arc;
+
+/// How the document tells it.
+pub(super) fn operation() -> Operation {
+    let fields = json!({"qty": describe::qty(), "version": describe::optional(describe::version()), "name": describe::name()});
+    let command = describe::command(
+        "warehouse",
+        "입고: copies of a book come in",
+        "Adds to the stock. The first time makes the book.",
+    )
+    .body(true, &describe::object(&["qty"], &fields), &json!({"qty": 123, "name": "해리 포터"}))
+    .fails([&EDITION_MISMATCH, &STOCK_LIMIT]);
+    describe::created(command, describe::BOOK, &describe::book_example())
+}
 
 pub(super) async fn post(
     State(desk): State<Arc<Desk>>,

@@ -4,6 +4,10 @@ use axum::http::StatusCode;
 use service_kit::problem::{Kind, MALFORMED};
 use service_kit::{Problem, Text, text};
 
+/// What a list may be answered with as a whole.
+pub(super) static OF_LISTS: [&Kind; 5] =
+    [&TOO_LARGE, &NO_LIST, &ROWS_REFUSED, &TOO_MANY_ROWS, &TOO_MANY_LISTS];
+
 /// A row is longer than a row may be.
 static ROW_TOO_LONG: Kind = Kind::new(
     StatusCode::PAYLOAD_TOO_LARGE,

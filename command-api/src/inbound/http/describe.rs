@@ -1,0 +1,180 @@
+//! What the operations of the command side have in common in the OpenAPI document.
+
+use super::problem::{
+    BOOK_CONTENDED, BOOK_UNKNOWN, KEY_REUSED, OUTCOME_UNKNOWN, REVISION_MISMATCH, STORE_UNAVAILABLE,
+    STREAM_UNREADABLE,
+};
+use serde_json::{Value, json};
+use service_kit::openapi::{Operation, header};
+
+/// A book as a command left it.
+pub(super) const BOOK: &str = "Book";
+
+/// The original system's view of a command.
+pub(super) const LIBRARY: &str = "Library";
+
+/// A command: what every one takes with it, and may answer.
+pub(super) fn command(id: &'static str, summary: &'static str, description: &'static str) -> Operation {
+    let tag = "^(\\*|\"[0-9]{1,15}(\\.[0-9]{1,9})?\")$";
+    Operation::new(id, summary, description)
+        .takes([
+            header(
+                "Idempotency-Key",
+                "Names this intention: sent again, it is booked once and answered as the first time.",
+                &json!({"type": "string", "pattern": "^[!#-\\[\\]-~]{1,255}$", "example": "delivery-7"}),
+            ),
+            header(
+                "If-Match",
+                "Only if the book is at this revision (its ETag), or exists at all (*).",
+                &json!({"type": "string", "pattern": tag, "example": "\"3\""}),
+            ),
+            header(
+                "If-None-Match",
+                "Only if the book is not at this revision, or does not exist (*).",
+                &json!({"type": "string", "pattern": tag, "example": "*"}),
+            ),
+            header(
+                "Prefer",
+                "return=minimal leaves the body of the answer out.",
+                &json!({"type": "string", "enum": ["return=minimal", "return=representation"]}),
+            ),
+            header(
+                "X-Request-Id",
+                "The id of this request in logs, events and the answer; made if it is missing.",
+                &json!({"type": "string", "pattern": "^[!-~]{1,128}$"}),
+            ),
+            header(
+                "traceparent",
+                "The W3C trace context, carried on into the event.",
+                &json!({"type": "string"}),
+            ),
+        ])
+        .fails([
+            &BOOK_UNKNOWN,
+            &REVISION_MISMATCH,
+            &KEY_REUSED,
+            &BOOK_CONTENDED,
+            &OUTCOME_UNKNOWN,
+            &STREAM_UNREADABLE,
+            &STORE_UNAVAILABLE,
+        ])
+}
+
+/// The headers of an answer that tells a book.
+pub(super) const PLACE: [(&str, &str); 3] = [
+    ("ETag", "The revision of the book's last event, for If-Match."),
+    ("Bookstock-Position", "The position of the command in the store, for minPosition of a query."),
+    ("X-Request-Id", "The id of the request."),
+];
+
+/// The answer to a command: `201 Created`.
+pub(super) fn created(operation: Operation, schema: &str, example: &Value) -> Operation {
+    let headers = [
+        PLACE[0],
+        PLACE[1],
+        PLACE[2],
+        ("Location", "Where the book is."),
+        ("Idempotency-Replayed", "true, if this is the first answer again."),
+    ];
+    operation.answers(
+        201,
+        "The event is on disk, once.",
+        "application/json",
+        &reference(schema),
+        example,
+        &headers,
+    )
+}
+
+/// A reference to a named schema.
+pub(super) fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// An object with these fields and no others.
+pub(super) fn object(required: &[&str], properties: &Value) -> Value {
+    json!({"type": "object", "required": required, "properties": properties, "additionalProperties": false})
+}
+
+/// How many copies come in, as a number or as its text.
+pub(super) fn qty() -> Value {
+    json!({"description": "How many copies.", "oneOf": [
+        {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+        {"type": "string", "pattern": "^[1-9][0-9]{0,5}$"},
+    ]})
+}
+
+/// A value that may be left out, or null.
+pub(super) fn optional(mut schema: Value) -> Value {
+    if let Some(forms) = schema["oneOf"].as_array_mut() {
+        forms.push(json!({"type": "null"}));
+    }
+    schema
+}
+
+/// An edition, as a number or as its text.
+pub(super) fn version() -> Value {
+    json!({"description": "The edition, an exact decimal with at most two places.", "oneOf": [
+        {"type": "number", "minimum": 0.01, "maximum": 1_000_000},
+        {"type": "string", "pattern": "^[1-9][0-9]{0,5}(\\.[0-9]{1,2})?$"},
+    ]})
+}
+
+/// What a book is called.
+pub(super) fn name() -> Value {
+    json!({"description": "What the book is called from now on.", "oneOf": [
+        {"type": "string", "minLength": 1, "maxLength": 500, "pattern": "\\S"},
+        {"type": "null"},
+    ]})
+}
+
+/// Which book, as a number or as its text.
+pub(super) fn book_id() -> Value {
+    json!({"description": "Which book.", "oneOf": [
+        {"type": "integer", "minimum": 1, "maximum": 9_007_199_254_740_991_u64},
+        {"type": "string", "pattern": "^[1-9][0-9]{0,14}$"},
+    ]})
+}
+
+fn book_properties() -> Value {
+    json!({
+        "bookId": {"type": "integer", "minimum": 1, "maximum": 9_007_199_254_740_991_u64},
+        "name": {"type": ["string", "null"]},
+        "version": {"type": "number", "minimum": 0.01, "maximum": 1_000_000},
+        "stock": {"type": "integer", "minimum": 0, "maximum": 1_000_000_000},
+        "revision": {"type": "integer", "minimum": 0, "description": "The number of the book's last event, from 0."},
+        "position": {"type": "string", "pattern": "^[0-9]+$", "description": "An opaque token for minPosition."},
+    })
+}
+
+const BOOK_FIELDS: [&str; 6] = ["bookId", "name", "version", "stock", "revision", "position"];
+
+/// A book as a command left it.
+pub(super) fn book() -> Value {
+    json!({"type": "object", "required": BOOK_FIELDS, "properties": book_properties()})
+}
+
+/// The original's view, with our fields.
+pub(super) fn library() -> Value {
+    let link = json!({"type": "object", "required": ["href"], "properties": {"href": {"type": "string"}}});
+    let mut properties = book_properties();
+    properties["qty"] =
+        json!({"type": ["integer", "null"], "description": "What came in; null for a renewal."});
+    properties["_links"] = json!({"type": "object", "required": ["library", "self"], "properties": {"library": link, "self": link}});
+    let required = [&BOOK_FIELDS[..], &["qty", "_links"]].concat();
+    json!({"type": "object", "required": required, "properties": properties})
+}
+
+/// Such a book.
+pub(super) fn book_example() -> Value {
+    json!({"bookId": 1, "name": "해리 포터", "version": 1.0, "stock": 130, "revision": 1, "position": "2"})
+}
+
+/// Such a view.
+pub(super) fn library_example() -> Value {
+    let link = json!({"href": "http://localhost:8088/libraries/1"});
+    let mut example = book_example();
+    example["qty"] = json!(123);
+    example["_links"] = json!({"library": link, "self": link});
+    example
+}

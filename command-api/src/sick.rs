@@ -1,0 +1,175 @@
+//! What stands between the commands and a sick store: a breaker that stops asking a store which does not answer, and a
+//! bulkhead that bounds how much waits for one.
+//!
+//! It is a store itself, so `transact` does not know of it. No answer (too late, unreachable, unknown outcome) is a failure;
+//! a conflict and a refusal are answers.
+
+mod breaker;
+
+use breaker::{Breaker, Position as Standing};
+use event_store::{
+    AppendError, Appended, Direction, EventStore, Expected, Filter, Follow, Heard, NewEvent, Position,
+    ReadError, Start, StoredEvent,
+};
+use futures_util::Stream;
+use service_kit::metrics::{Counter, Gauge};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Semaphore;
+
+/// How many calls of commands are under way or wait for their turn; the adapter lets 80 go at once.
+const CALLS: usize = 1_024;
+
+static POSITION: Gauge<1> = Gauge::new(
+    "event_store_circuit",
+    "Where the circuit breaker before the event store stands: 1 for the position it is in, 0 for the others.",
+    ["position"],
+);
+
+static CALLS_BY_OUTCOME: Counter<1> = Counter::new(
+    "event_store_calls_total",
+    "Calls of the command side to the event store: answered, failed, shed by the open circuit, shed because too many waited.",
+    ["outcome"],
+);
+
+/// A store behind a breaker and a bulkhead. Cheap to clone; clones share both.
+#[derive(Clone)]
+pub(crate) struct Guarded<S> {
+    store: S,
+    breaker: Arc<Breaker>,
+    calls: Arc<Semaphore>,
+    counts: Arc<Counts>,
+}
+
+struct Counts {
+    answered: metrics::Counter,
+    failed: metrics::Counter,
+    shed_open: metrics::Counter,
+    shed_full: metrics::Counter,
+}
+
+/// Whether a call got an answer of the store, by its result.
+trait Answered {
+    fn is_answer(&self) -> bool;
+    fn unavailable(reason: &str) -> Self;
+}
+
+impl<T> Answered for Result<T, AppendError> {
+    fn is_answer(&self) -> bool {
+        !matches!(self, Err(AppendError::Unavailable(_) | AppendError::OutcomeUnknown(_)))
+    }
+
+    fn unavailable(reason: &str) -> Self {
+        Err(AppendError::Unavailable(reason.to_owned()))
+    }
+}
+
+impl<T> Answered for Result<T, ReadError> {
+    fn is_answer(&self) -> bool {
+        !matches!(self, Err(ReadError::Unavailable(_)))
+    }
+
+    fn unavailable(reason: &str) -> Self {
+        Err(ReadError::Unavailable(reason.to_owned()))
+    }
+}
+
+impl<S> Guarded<S> {
+    /// `store`, with nothing known against it.
+    pub(crate) fn new(store: S) -> Self {
+        let count = |outcome: &'static str| CALLS_BY_OUTCOME.of([outcome.into()]);
+        let counts = Counts {
+            answered: count("answered"),
+            failed: count("failed"),
+            shed_open: count("shed-open"),
+            shed_full: count("shed-full"),
+        };
+        Self {
+            store,
+            breaker: Arc::new(Breaker::new(moved)),
+            calls: Arc::new(Semaphore::new(CALLS)),
+            counts: Arc::new(counts),
+        }
+    }
+
+    async fn call<R: Answered>(&self, call: impl Future<Output = R>) -> R {
+        if !self.breaker.lets_through(Instant::now()) {
+            self.counts.shed_open.increment(1);
+            return R::unavailable("the circuit is open: it did not answer, and is asked again in a moment");
+        }
+        let Ok(_permit) = self.calls.try_acquire() else {
+            self.counts.shed_full.increment(1);
+            return R::unavailable("too many calls wait for it");
+        };
+        let result = call.await;
+        if result.is_answer() {
+            self.counts.answered.increment(1);
+            self.breaker.answered();
+        } else {
+            self.counts.failed.increment(1);
+            self.breaker.failed(Instant::now());
+        }
+        result
+    }
+}
+
+fn moved(to: Standing) {
+    for position in [Standing::Closed, Standing::Open, Standing::HalfOpen] {
+        POSITION.of([position.as_str().into()]).set(f64::from(u8::from(position == to)));
+    }
+    match to {
+        Standing::Open => tracing::warn!("the event store does not answer; the circuit is open"),
+        Standing::HalfOpen => tracing::info!("the event store is tried again; the circuit is half open"),
+        Standing::Closed => tracing::info!("the event store answers; the circuit is closed"),
+    }
+}
+
+impl<S: EventStore> EventStore for Guarded<S> {
+    async fn append(
+        &self,
+        stream: &str,
+        expected: Expected,
+        events: Vec<NewEvent>,
+    ) -> Result<Appended, AppendError> {
+        self.call(self.store.append(stream, expected, events)).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &str,
+        from: Start<u64>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, ReadError> {
+        self.call(self.store.read_stream(stream, from, direction, limit)).await
+    }
+
+    async fn read_all(
+        &self,
+        from: Start<Position>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, ReadError> {
+        self.call(self.store.read_all(from, direction, limit)).await
+    }
+
+    async fn read_at(&self, position: Position) -> Result<Option<StoredEvent>, ReadError> {
+        self.call(self.store.read_at(position)).await
+    }
+
+    fn follow(&self, from: Follow, filter: Filter) -> impl Stream<Item = Heard> + Send + Unpin + 'static {
+        self.store.follow(from, filter)
+    }
+
+    /// Past the breaker: it is how a store that is back is found when no command comes.
+    async fn ping(&self) -> Result<(), ReadError> {
+        let result = self.store.ping().await;
+        if result.is_ok() {
+            self.breaker.answered();
+        }
+        result.map_err(|error| match self.breaker.position() {
+            Standing::Closed => error,
+            open => ReadError::Unavailable(format!("{error}; the circuit is {}", open.as_str())),
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! The whole document: the operations of a service, and what they refer to.
+
+use super::{Description, Operation, Routes};
+use axum::http::Method;
+use serde_json::{Value, json};
+
+/// The document of `service`, whose routes are these, with those that every service has.
+pub(crate) fn document(service: &str, routes: &Routes) -> Value {
+    let mut description = routes.description.clone();
+    describe_the_common(&mut description);
+    let mut schemas = description.schemas;
+    schemas.insert("Problem".to_owned(), problem());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": format!("bookstock {service}"),
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+            "description": "A library's book stock. Every error is a problem document (RFC 9457) with a stable type.",
+        },
+        "servers": [{"url": "/"}],
+        "paths": description.paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+                "description": "A token of the configured issuer. A service without one asks for none.",
+            }},
+        },
+    })
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "description": "RFC 9457. A problem may have members of its own, such as field or revision.",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string", "pattern": "^urn:bookstock:problem:[a-z-]+$"},
+            "title": {"type": "string", "minLength": 1},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {"type": "string", "minLength": 1},
+        },
+    })
+}
+
+fn describe_the_common(description: &mut Description) {
+    let object = json!({"type": "object"});
+    let text = json!({"type": "string"});
+    let get = |id, summary, description| Operation::new(id, summary, description);
+    let json = "application/json";
+    for (path, operation) in [
+        (
+            "/livez",
+            get(
+                "livez",
+                "Whether the process answers",
+                "Alive means that the process answers; nothing else is looked at.",
+            )
+            .answers(200, "It does.", json, &object, &json!({"status": "alive"}), &[]),
+        ),
+        (
+            "/readyz",
+            get("readyz", "Whether the service can do its work", "Every check by name, with what is wrong.")
+                .answers(200, "It can.", json, &object, &json!({"status": "ready", "checks": {}}), &[])
+                .answers_also(503, json, &object),
+        ),
+        (
+            "/metrics",
+            get("metrics", "Metrics for Prometheus", "In the text format; docs/metrics.md lists them.")
+                .answers(200, "The metrics.", "text/plain", &text, &json!("service_ready 1\n"), &[]),
+        ),
+        (
+            "/openapi.json",
+            get("openapi", "This document", "OpenAPI 3.1.").answers(
+                200,
+                "The document.",
+                json,
+                &object,
+                &json!({"openapi": "3.1.0"}),
+                &[],
+            ),
+        ),
+        (
+            "/docs",
+            get("docs", "This document for people", "A page without anything from elsewhere.").answers(
+                200,
+                "The page.",
+                "text/html",
+                &text,
+                &json!("<!doctype html>"),
+                &[],
+            ),
+        ),
+    ] {
+        description.add(&Method::GET, path, &operation);
+    }
+}
