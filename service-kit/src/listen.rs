@@ -21,7 +21,7 @@ use tower::ServiceExt as _;
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// How many connections one listener has at once.
-const MAX_CONNECTIONS: usize = 8_192;
+const MAX_CONNECTIONS: usize = 16_384;
 
 /// How long a client may take for the headers of a request, from its first moment of silence on.
 const HEADERS_WITHIN: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! The OpenAPI document of a service (ADR 0017): a route is made by its description, so there is none without.
+//! The OpenAPI document of a service (ADR 0014): a route is made by its description, so there is none without.
 //!
 //! [`Api`] takes each route together with its [`Operation`] and gives [`Routes`]: a router and the description of all that
 //! is in it. The edge adds what is the same everywhere, and shows the document at `/openapi.json` and `/docs`.

@@ -12,6 +12,7 @@ mod batches;
 mod conditions;
 mod history;
 mod hot_book;
+mod interface;
 mod outage;
 mod repeats;
 mod replicas;

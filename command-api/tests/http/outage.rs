@@ -105,3 +105,23 @@ async fn a_frozen_store_leaves_no_client_without_an_answer() {
     store.thaw().await;
     ready(&replica, 200).await;
 }
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_cut_off_and_found_again_when_it_does() {
+    let store = Store::start().await;
+    let replica = Replica::hurried(&store).await;
+    replica.warehouse(1, 5).await.ok(201);
+    store.freeze().await;
+    eventually("the readiness tells of the circuit", async || {
+        replica.warehouse(1, 5).await;
+        replica.get("/readyz").await.text.contains("the circuit is open")
+    })
+    .await;
+    eventually("a command is turned away unsent", async || {
+        replica.warehouse(1, 5).await.text.contains("event-store-unavailable")
+    })
+    .await;
+    store.thaw().await;
+    ready(&replica, 200).await;
+    eventually("commands are booked again", async || replica.warehouse(2, 5).await.status == 201).await;
+}
