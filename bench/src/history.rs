@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use domain::book::{Book, BookId, STREAM_PREFIX, Warehouse};
 use domain::metadata::SCHEMA_VERSION;
 use domain::{Command as _, Decide as _, Evolve as _, Metadata, Persist as _, Timestamp};
-use event_store::{EventStore, Expected, Filter, Follow, Heard, NewEvent, Position};
+use event_store::{ContentType, EventStore, Expected, Filter, Follow, Heard, NewEvent, Position};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
@@ -78,6 +78,7 @@ fn warehousings(book: u64, events: u32) -> anyhow::Result<(String, Vec<NewEvent>
             written.push(NewEvent {
                 id,
                 event_type: event_type.to_owned(),
+                content_type: ContentType::Json,
                 data: data.into(),
                 metadata: serde_json::to_vec(&metadata)?.into(),
             });

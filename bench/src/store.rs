@@ -12,7 +12,7 @@ use crate::round::{Meter, Round};
 use crate::system::event_store;
 use anyhow::ensure;
 use bytes::Bytes;
-use event_store::{Direction, EventStore, Expected, Kurrent, NewEvent, Start};
+use event_store::{ContentType, Direction, EventStore, Expected, Kurrent, NewEvent, Start};
 use std::path::Path;
 use uuid::Uuid;
 
@@ -118,6 +118,7 @@ impl Call for Appending {
         let event = NewEvent {
             id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{stream}/{next}").as_bytes()),
             event_type: "Appended".to_owned(),
+            content_type: ContentType::Json,
             data: self.data.clone(),
             metadata: Bytes::new(),
         };

@@ -309,7 +309,7 @@ impl<'a> Told<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use event_store::Position;
+    use event_store::{ContentType, Position};
     use uuid::Uuid;
 
     fn stored(metadata: &str) -> StoredEvent {
@@ -319,6 +319,7 @@ mod tests {
             position: Position(99),
             id: Uuid::nil(),
             event_type: "Renewed".to_owned(),
+            content_type: ContentType::Json,
             data: bytes::Bytes::new(),
             metadata: bytes::Bytes::copy_from_slice(metadata.as_bytes()),
             created_micros: 0,

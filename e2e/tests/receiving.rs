@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use e2e::{Ended, Place, Process, ReceivingList, System, command, eventually};
-use event_store::{EventStore as _, Expected, Kurrent, NewEvent, Options};
+use event_store::{ContentType, EventStore as _, Expected, Kurrent, NewEvent, Options};
 use std::fs;
 use std::path::Path;
 
@@ -114,6 +114,7 @@ async fn a_book_that_cannot_be_read_ends_nothing_and_its_row_is_told_apart() {
     let event = NewEvent {
         id: uuid::Uuid::from_u128(1),
         event_type: "Lost".to_owned(),
+        content_type: ContentType::Json,
         data: "{}".into(),
         metadata: "{}".into(),
     };

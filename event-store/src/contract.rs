@@ -18,7 +18,7 @@ pub use append::*;
 pub use follow::*;
 pub use read::*;
 
-use crate::{Appended, EventStore, Expected, NewEvent, StoredEvent};
+use crate::{Appended, ContentType, EventStore, Expected, NewEvent, StoredEvent};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -75,6 +75,7 @@ fn new_events(count: usize) -> Vec<NewEvent> {
     let event = |number| NewEvent {
         id: Uuid::new_v4(),
         event_type: "Warehoused".to_owned(),
+        content_type: ContentType::Json,
         data: Bytes::from(format!(r#"{{"number":{number},"name":"재고 \"관리\""}}"#)),
         metadata: Bytes::from(format!(r#"{{"schemaVersion":1,"of":{count}}}"#)),
     };

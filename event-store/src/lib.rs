@@ -10,6 +10,6 @@ mod store;
 
 pub use kurrent::{Kurrent, KurrentError, Options};
 pub use store::{
-    AppendError, Appended, Direction, EventStore, Expected, Filter, Follow, Heard, NewEvent, Position,
-    ReadError, Start, StoredEvent,
+    AppendError, Appended, ContentType, Direction, EventStore, Expected, Filter, Follow, Heard, NewEvent,
+    Position, ReadError, Start, StoredEvent,
 };

@@ -98,13 +98,25 @@ pub enum Expected {
     Revision(u64),
 }
 
-/// An event to be stored. Data and metadata are JSON.
+/// What the data of an event are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContentType {
+    /// JSON.
+    #[default]
+    Json,
+    /// Bytes that the store does not look into.
+    Binary,
+}
+
+/// An event to be stored. Its metadata are JSON, if there are any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
     /// Chosen by the appender, the same on every retry.
     pub id: Uuid,
     /// The name of its type.
     pub event_type: String,
+    /// What its data are.
+    pub content_type: ContentType,
     /// What happened.
     pub data: Bytes,
     /// What is known around it.
@@ -124,6 +136,8 @@ pub struct StoredEvent {
     pub id: Uuid,
     /// The name of its type.
     pub event_type: String,
+    /// What its data are.
+    pub content_type: ContentType,
     /// What happened.
     pub data: Bytes,
     /// What is known around it.

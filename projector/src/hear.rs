@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use domain::Timestamp;
     use domain::book::Renewed;
-    use event_store::Position;
+    use event_store::{ContentType, Position};
     use futures_util::stream;
     use uuid::Uuid;
 
@@ -140,6 +140,7 @@ mod tests {
             position: Position(position),
             id: Uuid::from_u128(position.into()),
             event_type: event_type.to_owned(),
+            content_type: ContentType::Json,
             data: data.into(),
             metadata: Default::default(),
             created_micros: 0,

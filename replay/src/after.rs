@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use domain::Timestamp;
     use domain::book::{BookEvent, Renewed};
-    use event_store::Position;
+    use event_store::{ContentType, Position};
     use uuid::Uuid;
 
     /// A renewal of a book, whose metadata is wrong.
@@ -135,6 +135,7 @@ mod tests {
             position: Position(position),
             id: Uuid::from_u128(position.into()),
             event_type: event_type.to_owned(),
+            content_type: ContentType::Json,
             data: data.into(),
             metadata: bytes::Bytes::from_static(br#"{"after":{"name":null,"version":2.0,"stock":99}}"#),
             created_micros: 0,

@@ -9,7 +9,7 @@ use crate::recent::Booked;
 use bytes::Bytes;
 use domain::Persist;
 use domain::metadata::{Metadata, SCHEMA_VERSION};
-use event_store::{Appended, NewEvent};
+use event_store::{Appended, ContentType, NewEvent};
 use std::collections::HashMap;
 
 /// The most events in one append: with the longest names and reasons there are, they stay below the megabyte that
@@ -233,6 +233,7 @@ fn encode<A: Persist>(
     NewEvent {
         id: event_id(stream, &intention.key, command, index),
         event_type: event_type.to_owned(),
+        content_type: ContentType::Json,
         data: Bytes::from(data),
         metadata: Bytes::from(serde_json::to_vec(&metadata).expect("metadata is always JSON")),
     }

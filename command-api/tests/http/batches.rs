@@ -205,6 +205,7 @@ async fn rows_of_a_book_that_cannot_be_read_hold_back_no_other() {
     let event = event_store::NewEvent {
         id: uuid::Uuid::from_u128(1),
         event_type: "Lost".to_owned(),
+        content_type: event_store::ContentType::Json,
         data: "{}".into(),
         metadata: "{}".into(),
     };

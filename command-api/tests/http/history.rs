@@ -1,7 +1,7 @@
 //! What is stored, and what is made of streams that others wrote to.
 
 use crate::support::{Replica, Store};
-use event_store::{EventStore as _, Expected, NewEvent};
+use event_store::{ContentType, EventStore as _, Expected, NewEvent};
 use serde_json::{Value, json};
 
 const WAREHOUSED: &str =
@@ -12,6 +12,7 @@ async fn meddle(store: &Store, expected: Expected, event_type: &str, data: &str,
     let event = NewEvent {
         id: uuid::Uuid::from_u128(store.events(1).await.len() as u128 + 1),
         event_type: event_type.to_owned(),
+        content_type: ContentType::Json,
         data: data.to_owned().into(),
         metadata: metadata.to_owned().into(),
     };

@@ -2,26 +2,34 @@
 
 use super::{append, ids, new_events, new_stream, stored_ids, stream_of};
 use crate::Direction::{Backwards, Forwards};
-use crate::{EventStore, Expected, Position, Start, StoredEvent};
+use crate::{ContentType, EventStore, Expected, Position, Start, StoredEvent};
+use bytes::Bytes;
 
-/// Stream, revision, position, id, type, data and metadata come back as given, and the time of storing is there.
+/// Stream, revision, position, id, type, data and metadata come back as given, byte for byte, and the time of storing is there.
 ///
 /// # Panics
 /// If one does not.
 pub async fn an_event_comes_back_as_it_was_given(store: &impl EventStore) {
     let stream = new_stream();
-    let given = new_events(2);
+    let mut given = new_events(4);
+    given[1].data = Bytes::from_static(b"{ \"price\" : 1.50,\n\"qty\":1e2 }");
+    given[2].content_type = ContentType::Binary;
+    given[2].data = Bytes::from_static(b"\0\xff{}\n");
+    given[2].metadata = Bytes::from_static(b"{ \"odd\" : [ ] }\n");
+    given[3].content_type = ContentType::Binary;
+    given[3].metadata = Bytes::new();
     let appended = append(store, &stream, Expected::NoStream, &given).await;
     let stored = store.read_stream(&stream, Start::Beginning, Forwards, 10).await.unwrap();
-    assert_eq!(stored.len(), 2);
+    assert_eq!(stored.len(), 4);
     for (revision, (stored, given)) in (0..).zip(stored.iter().zip(&given)) {
         assert_eq!((&stored.stream, stored.revision), (&stream, revision));
         assert_eq!((stored.id, &stored.event_type), (given.id, &given.event_type));
         assert_eq!((&stored.data, &stored.metadata), (&given.data, &given.metadata));
+        assert_eq!(stored.content_type, given.content_type);
         assert!(stored.created_micros > MICROS_UNTIL_2024, "created at {}", stored.created_micros);
     }
     assert!(stored[0].position < stored[1].position);
-    assert_eq!(stored[1].position, appended.position);
+    assert_eq!(stored[3].position, appended.position);
 }
 
 const MICROS_UNTIL_2024: i64 = 1_704_067_200_000_000;

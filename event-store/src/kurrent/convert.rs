@@ -1,22 +1,30 @@
 //! Events between the port's words and the client's.
 
 use super::failure::Failure;
-use crate::{Expected, NewEvent, Position, StoredEvent};
+use crate::{ContentType, Expected, NewEvent, Position, StoredEvent};
 use bytes::Bytes;
 use eventstore::{EventData, ExpectedRevision, ResolvedEvent};
 use serde_json::value::RawValue;
 
 /// The event as the client sends it.
 pub(super) fn proposed(event: &NewEvent) -> Result<EventData, Failure> {
-    let NewEvent { id, event_type, data, metadata } = event;
+    let NewEvent { id, event_type, content_type, data, metadata } = event;
     if event_type.is_empty() || id.is_nil() {
         return Err(Failure::Refused("an event needs a type, and an id other than zero".to_owned()));
     }
-    // The client marks as JSON only what it serializes itself; raw values pass through that as they are.
-    let json = |bytes| serde_json::from_slice::<&RawValue>(bytes);
-    let proposed = json(data)
-        .and_then(|data| EventData::json(event_type, &data))
-        .map_err(|error| Failure::Refused(format!("the data of event {id} is not JSON: {error}")))?;
+    let proposed = match content_type {
+        ContentType::Binary => EventData::binary(event_type, Bytes::clone(data)),
+        // The client marks as JSON only what it serializes itself; raw values pass through that as they are.
+        ContentType::Json => {
+            let not_json = |error| Failure::Refused(format!("the data of event {id} are not JSON: {error}"));
+            let raw: &RawValue = serde_json::from_slice(data).map_err(not_json)?;
+            if raw.get().len() < data.len() {
+                let reason = "have white space around their JSON, which would be lost";
+                return Err(Failure::Refused(format!("the data of event {id} {reason}")));
+            }
+            EventData::json(event_type, &raw).map_err(not_json)?
+        }
+    };
     Ok(proposed.id(*id).metadata(Bytes::clone(metadata)))
 }
 
@@ -32,6 +40,7 @@ pub(super) fn stored(resolved: ResolvedEvent) -> Option<StoredEvent> {
         position: Position(event.position.commit),
         id: event.id,
         event_type: event.event_type,
+        content_type: if event.is_json { ContentType::Json } else { ContentType::Binary },
         data: event.data,
         metadata: event.custom_metadata,
         created_micros: ticks.map_or_else(|| event.created.timestamp_micros(), |ticks| ticks / 10),
@@ -64,9 +73,17 @@ mod tests {
         NewEvent {
             id: Uuid::from_u128(id),
             event_type: event_type.to_owned(),
+            content_type: ContentType::Json,
             data: Bytes::from_static(data),
             metadata: Bytes::from_static(b"{}"),
         }
+    }
+
+    #[test]
+    fn nothing_is_sent_other_than_it_was_given() {
+        let padded = event(1, "Warehoused", b"{}\n");
+        assert!(matches!(proposed(&padded), Err(Failure::Refused(_))));
+        assert!(proposed(&NewEvent { content_type: ContentType::Binary, ..padded }).is_ok());
     }
 
     #[test]

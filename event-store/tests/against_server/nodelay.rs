@@ -2,7 +2,7 @@
 
 use crate::server::Server;
 use bytes::Bytes;
-use event_store::{EventStore, Expected, Kurrent, NewEvent, Options};
+use event_store::{ContentType, EventStore, Expected, Kurrent, NewEvent, Options};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -29,6 +29,7 @@ async fn typical_append(store: &Kurrent, stream: &str, appends: usize) -> Durati
         let event = NewEvent {
             id: Uuid::from_u128(number as u128),
             event_type: "Warehoused".to_owned(),
+            content_type: ContentType::Json,
             data: Bytes::from_static(br#"{"qty":123}"#),
             metadata: Bytes::from_static(b"{}"),
         };

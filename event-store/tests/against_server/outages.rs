@@ -3,8 +3,8 @@
 use crate::server::{Server, url};
 use bytes::Bytes;
 use event_store::{
-    AppendError, Appended, Direction, EventStore, Expected, Filter, Follow, Heard, Kurrent, NewEvent,
-    Options, ReadError, Start, StoredEvent,
+    AppendError, Appended, ContentType, Direction, EventStore, Expected, Filter, Follow, Heard, Kurrent,
+    NewEvent, Options, ReadError, Start, StoredEvent,
 };
 use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt as _};
@@ -25,6 +25,7 @@ fn event(id: u128) -> NewEvent {
     NewEvent {
         id: Uuid::from_u128(id),
         event_type: "Warehoused".to_owned(),
+        content_type: ContentType::Json,
         data: Bytes::from(format!(r#"{{"qty":{id}}}"#)),
         metadata: Bytes::from_static(b"{}"),
     }

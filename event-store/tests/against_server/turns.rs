@@ -2,7 +2,7 @@
 
 use crate::server::Server;
 use bytes::Bytes;
-use event_store::{EventStore, Expected, Filter, Follow, Heard, Kurrent, NewEvent, Options};
+use event_store::{ContentType, EventStore, Expected, Filter, Follow, Heard, Kurrent, NewEvent, Options};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use std::time::Duration;
@@ -17,6 +17,7 @@ async fn callers_wait_for_their_turn() {
         let event = NewEvent {
             id: Uuid::from_u128(number),
             event_type: "Warehoused".to_owned(),
+            content_type: ContentType::Json,
             data: Bytes::from_static(br#"{"qty":1}"#),
             metadata: Bytes::from_static(b"{}"),
         };

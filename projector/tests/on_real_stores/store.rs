@@ -1,6 +1,6 @@
 //! The event store server as a process of its own.
 
-use event_store::{EventStore as _, Expected, Kurrent, NewEvent, Options};
+use event_store::{ContentType, EventStore as _, Expected, Kurrent, NewEvent, Options};
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -58,6 +58,7 @@ impl Store {
             .map(|((event_type, data), revision)| NewEvent {
                 id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{stream} {revision}").as_bytes()),
                 event_type,
+                content_type: ContentType::Json,
                 data: data.into(),
                 metadata: bytes::Bytes::from_static(b"{}"),
             })

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use domain::book::{Book, BookId, Reason, Skip};
 use domain::metadata::SCHEMA_VERSION;
 use domain::{Decide as _, Evolve as _, Metadata, Persist as _, Timestamp};
-use event_store::{EventStore as _, Expected, NewEvent, StoredEvent};
+use event_store::{ContentType, EventStore as _, Expected, NewEvent, StoredEvent};
 use read_model::database::Connection;
 use read_model::parked;
 use serde::Serialize;
@@ -251,6 +251,7 @@ fn taking_out(
     Ok(NewEvent {
         id,
         event_type: event_type.to_owned(),
+        content_type: ContentType::Json,
         data: data.into(),
         metadata: serde_json::to_vec(&metadata)?.into(),
     })

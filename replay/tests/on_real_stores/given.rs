@@ -5,7 +5,7 @@ use crate::store::Store;
 use clap::Parser as _;
 use domain::book::{Book, BookId, Renew, Warehouse};
 use domain::{Decide, Evolve as _, Metadata, Persist as _, Timestamp};
-use event_store::{EventStore as _, Expected, Kurrent, NewEvent, Options};
+use event_store::{ContentType, EventStore as _, Expected, Kurrent, NewEvent, Options};
 use read_model::{Reader, ReaderOptions};
 use serde_json::{Value, json};
 use service_kit::Health;
@@ -65,6 +65,7 @@ impl Library {
         let event = NewEvent {
             id: id(number, revision),
             event_type: "Shredded".to_owned(),
+            content_type: ContentType::Json,
             data: bytes::Bytes::from_static(b"{}"),
             metadata: bytes::Bytes::from_static(b"{}"),
         };
@@ -81,6 +82,7 @@ impl Library {
         let event = NewEvent {
             id: id(number, revision),
             event_type: "Warehoused".to_owned(),
+            content_type: ContentType::Json,
             data: data.to_string().into(),
             metadata: bytes::Bytes::from_static(
                 br#"{"schemaVersion":1,"after":{"name":null,"version":1.0,"stock":1}}"#,
@@ -142,6 +144,7 @@ impl Library {
             events.push(NewEvent {
                 id: id(number, revision),
                 event_type: event_type.to_owned(),
+                content_type: ContentType::Json,
                 data: data.into(),
                 metadata: serde_json::to_vec(&metadata).unwrap().into(),
             });
