@@ -3,8 +3,11 @@
 mod as_of;
 mod check;
 mod completions;
+mod copy;
 mod explain;
+mod export;
 mod generations;
+mod import;
 mod man;
 mod parked;
 mod rebuild;
@@ -50,6 +53,9 @@ enum Command {
     Rollback(rollback::Rollback),
     Generations(generations::Generations),
     Parked(parked::Parked),
+    Export(export::Export),
+    Import(import::Import),
+    Copy(copy::Copy),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -71,6 +77,9 @@ impl Replay {
             Command::Rollback(rollback) => rollback.run(&places, tell).await,
             Command::Generations(generations) => generations.run(&places, tell).await,
             Command::Parked(parked) => parked.run(&places, tell).await,
+            Command::Export(export) => export.run(&places, tell).await,
+            Command::Import(import) => import.run(&places, tell).await,
+            Command::Copy(copy) => copy.run(&places, tell).await,
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
         }

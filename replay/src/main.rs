@@ -1,20 +1,26 @@
 //! The replay tool: shows, proves, repairs and moves the events and the read models made of them.
 //!
 //! One subcommand, one file in `commands/`; beside it what they share: where the stores are ([`places`]), hearing
-//! the log ([`log`]), what people and programs are told ([`tell`], [`table`], [`progress`]). Absent on purpose: any fold
+//! the log ([`log`]), carrying it elsewhere ([`transfer`]), what people and programs are told ([`tell`], [`table`], [`progress`]). Absent on purpose: any fold
 //! of its own (the views' and the domain's are what it runs), and any effect of replayed events but rows in tables.
 #![forbid(unsafe_code)]
 
 mod after;
 mod build;
+mod carry;
 mod commands;
+mod contents;
 mod drift;
 mod fold;
 mod log;
+mod origin;
 mod places;
 mod progress;
+mod record;
 mod table;
 mod tell;
+mod transfer;
+mod unfit;
 
 use clap::Parser as _;
 use commands::Replay;

@@ -112,6 +112,20 @@ impl Library {
         last
     }
 
+    /// Warehouses so many copies of a book that exists, one by one, with few appends.
+    pub(crate) async fn warehouse_many_more(&mut self, number: u64, times: u64) -> u64 {
+        let warehouse = |at| Warehouse {
+            book_id: book(number),
+            qty: 1.try_into().unwrap(),
+            version: None,
+            name: None,
+            default_name: None,
+            at,
+        };
+        let commands: Vec<_> = (0..times).map(|_| warehouse(self.tick())).collect();
+        self.all(number, &commands).await
+    }
+
     fn tick(&mut self) -> Timestamp {
         self.seconds += 1;
         Timestamp::from_unix_micros(1_700_000_000_000_000 + self.seconds * 1_000_000).unwrap()

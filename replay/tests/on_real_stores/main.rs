@@ -11,6 +11,7 @@
 mod cluster;
 mod given;
 mod looking;
+mod moving;
 mod parked;
 mod rebuilding;
 #[allow(dead_code, reason = "it is shared, and these tests need a part of it")]
