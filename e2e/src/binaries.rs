@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// What could change a program's behaviour behind a test's back.
-const STRANGE: [&str; 15] = [
+const STRANGE: [&str; 17] = [
     "ADMIN_LISTEN",
     "AUTH_AUDIENCE",
     "AUTH_ISSUER",
     "COMMAND_API_LISTEN",
+    "COPY_FROM_URL",
+    "COPY_TO_URL",
     "DATABASE_URL",
     "EVENT_STORE_LISTEN",
     "EVENT_STORE_URL",

@@ -91,8 +91,7 @@ impl Process {
         let status =
             eventually(&what, async || self.child.try_wait().unwrap().ok_or_else(|| "it goes on".to_owned()))
                 .await;
-        let err = fs::read(&self.err).unwrap();
-        Ended { code: status.code(), out: self.said(), err: String::from_utf8_lossy(&err).into_owned() }
+        Ended { code: status.code(), out: self.said(), err: self.said_aside() }
     }
 
     /// Whether it has not ended yet.
@@ -110,6 +109,15 @@ impl Process {
     #[must_use]
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.out).unwrap()).into_owned()
+    }
+
+    /// What it wrote to standard error so far.
+    ///
+    /// # Panics
+    /// When the log cannot be read.
+    #[must_use]
+    pub fn said_aside(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.err).unwrap()).into_owned()
     }
 
     /// Sends it a signal.
