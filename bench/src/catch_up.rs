@@ -47,7 +47,7 @@ pub(crate) async fn run(plan: Plan, size: Size, dir: &Path) -> anyhow::Result<Re
     let servers = [store_process.server(), system.server()];
 
     for round in 0..plan.rounds {
-        report.add(FOLLOWER, 1, history::hear(&store, events, &servers).await?);
+        report.add(FOLLOWER, 1, history::hear_books(&store, events, &servers).await?);
         let database = empty_database(&system.database, round).await?;
         report.add(PROJECTOR, 1, project(&store_url, &database, last, events, &servers, dir).await?);
     }

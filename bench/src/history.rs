@@ -24,21 +24,34 @@ pub(crate) async fn write(store: &impl EventStore, books: u64, events: u32) -> a
     .await
 }
 
-/// Hears the whole history and forgets it.
-pub(crate) async fn hear(store: &impl EventStore, events: u64, servers: &[Server]) -> anyhow::Result<Round> {
+/// Hears all events of the streams with this prefix, of all streams without one, and forgets them.
+pub(crate) async fn hear(
+    store: &impl EventStore,
+    prefix: Option<&str>,
+    servers: &[Server],
+) -> anyhow::Result<Round> {
     let meter = Meter::start(servers)?;
-    let books = Filter { stream_prefixes: vec![STREAM_PREFIX.to_owned()] };
-    let mut heard = store.follow(Follow::FromBeginning, books);
+    let filter = Filter { stream_prefixes: prefix.map(str::to_owned).into_iter().collect() };
+    let mut heard = store.follow(Follow::FromBeginning, filter);
     let mut count = 0;
     loop {
         match heard.next().await.context("following ended by itself")? {
             Heard::Event(_) => count += 1,
-            Heard::CaughtUp => break,
+            Heard::CaughtUp => return meter.stop(count, None),
             Heard::Interrupted(reason) => bail!("following was interrupted: {reason}"),
         }
     }
-    ensure!(count == events, "{count} of {events} events were heard");
-    meter.stop(count, None)
+}
+
+/// Hears the history of the books, which has so many events, and forgets it.
+pub(crate) async fn hear_books(
+    store: &impl EventStore,
+    events: u64,
+    servers: &[Server],
+) -> anyhow::Result<Round> {
+    let round = hear(store, Some(STREAM_PREFIX), servers).await?;
+    ensure!(round.count == events, "{} of {events} events were heard", round.count);
+    Ok(round)
 }
 
 /// The stream of a book and its first events, as the command side writes them.

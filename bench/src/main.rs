@@ -5,14 +5,18 @@
 //! turns, round by round. Absent on purpose: any figure that was not measured in this run.
 #![forbid(unsafe_code)]
 
+mod appending;
 mod catch_up;
 mod commands;
 mod cpu;
 mod event_to_view;
 mod history;
 mod http;
+mod large_store;
 mod limits;
+mod live;
 mod load;
+mod memory;
 mod process;
 mod random;
 mod reads;
@@ -63,6 +67,8 @@ enum Bench {
     Reads,
     /// The event store alone: appends and reading everything.
     Store,
+    /// The event store with ten million events: its memory, its start, and what an append costs then.
+    LargeStore(large_store::Size),
     /// A projector with an empty database and a long history.
     CatchUp(catch_up::Size),
     /// Serves one of the limits; started by the others.
@@ -106,6 +112,7 @@ fn run(Args { bench, seconds, rounds, json, dir }: Args) -> anyhow::Result<()> {
             Bench::Commands => commands::run(plan, data.path()).await,
             Bench::Reads => reads::run(plan, data.path()).await,
             Bench::Store => store::run(plan, data.path()).await,
+            Bench::LargeStore(size) => large_store::run(plan, size, data.path()).await,
             Bench::CatchUp(size) => catch_up::run(plan, size, data.path()).await,
             Bench::Limit(_) => anyhow::bail!("a limit is served before this"),
         }

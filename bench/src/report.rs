@@ -20,6 +20,7 @@ pub(crate) struct Report {
     heading: Heading,
     measured: Vec<(Contestant, Vec<Round>)>,
     compared: Vec<(Contestant, Contestant)>,
+    memory: Vec<Memory>,
 }
 
 /// When and where.
@@ -54,6 +55,13 @@ struct Ratio {
     ratio: Spread,
 }
 
+/// The most memory that a process has had.
+#[derive(Clone, Debug, Serialize)]
+struct Memory {
+    what: &'static str,
+    peak_mib: f64,
+}
+
 /// The whole report as it is written.
 #[derive(Debug, Serialize)]
 struct Written {
@@ -61,6 +69,7 @@ struct Written {
     heading: Heading,
     measured: Vec<Summary>,
     ratios: Vec<Ratio>,
+    memory: Vec<Memory>,
 }
 
 impl Report {
@@ -72,7 +81,7 @@ impl Report {
             rounds: plan.rounds,
             seconds: plan.span.measured.as_secs_f64(),
         };
-        Ok(Self { heading, measured: Vec::new(), compared: Vec::new() })
+        Ok(Self { heading, measured: Vec::new(), compared: Vec::new(), memory: Vec::new() })
     }
 
     /// Takes in a round of `what` with so many callers.
@@ -90,6 +99,11 @@ impl Report {
         self.compared.push((what, limit));
     }
 
+    /// Takes in the most memory that a process has had.
+    pub(crate) fn memory(&mut self, what: &'static str, peak_mib: f64) {
+        self.memory.push(Memory { what, peak_mib });
+    }
+
     /// The report as JSON.
     pub(crate) fn json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string_pretty(&self.written())? + "\n")
@@ -104,6 +118,7 @@ impl Report {
                 .filter_map(|(contestant, rounds)| summary(*contestant, rounds))
                 .collect(),
             ratios: self.compared.iter().filter_map(|(what, limit)| self.ratio(*what, *limit)).collect(),
+            memory: self.memory.clone(),
         }
     }
 
@@ -174,6 +189,7 @@ mod tests {
             report.add("durable route", 64, round(limit));
         }
         report.compare(("bookstock", 64), ("durable route", 64));
+        report.memory("bookstock", 63.96);
         report
     }
 
@@ -185,6 +201,7 @@ mod tests {
         assert_eq!(ours["cpu_us"]["bookstock"]["median"], 500.0);
         assert_eq!(ours["cpu_us"]["generator"]["max"], 100.0);
         assert_eq!(json["ratios"][0]["ratio"], serde_json::json!({"median": 0.2, "min": 0.1, "max": 0.5}));
+        assert_eq!(json["memory"][0]["peak_mib"], 63.96);
     }
 
     #[test]
@@ -195,5 +212,6 @@ mod tests {
             assert!(ours.contains(figure), "{figure} is not in {ours}");
         }
         assert!(table.contains("bookstock / durable route, 64 at once: 0.20 (0.10 - 0.50)"), "{table}");
+        assert!(table.contains("bookstock: at most 64.0 MiB of memory"), "{table}");
     }
 }

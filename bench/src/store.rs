@@ -1,26 +1,29 @@
 //! The event store alone, through the adapter that the services use: appends beside a bare unary call and the disk, and
 //! reading everything.
 
-use crate::Plan;
+use crate::appending::{Appending, EVENT_BYTES};
 use crate::cpu::Server;
-use crate::history;
 use crate::limits::{Running, disk, echo};
-use crate::load::{Call, closed_loop};
-use crate::random::Random;
+use crate::load::closed_loop;
 use crate::report::Report;
 use crate::round::{Meter, Round};
 use crate::system::event_store;
+use crate::{Plan, history, live};
 use anyhow::ensure;
 use bytes::Bytes;
-use event_store::{ContentType, Direction, EventStore, Expected, Kurrent, NewEvent, Start};
+use domain::book::STREAM_PREFIX;
+use event_store::{Direction, EventStore as _, Kurrent, Start};
 use std::path::Path;
-use uuid::Uuid;
+use std::sync::Arc;
 
 const APPEND: &str = "append";
+const BATCH_APPEND: &str = "batch append";
 const ECHO: &str = "unary echo (limit)";
 const FDATASYNC: &str = "fdatasync (limit)";
 const FOLLOW: &str = "follow from the beginning";
+const SCAN: &str = "scanned for 1 % of the streams";
 const READ_ALL: &str = "read all, in pages";
+const LIVE: &str = "append to follower, live";
 
 /// How many callers append at once, over one client.
 const CALLERS: [usize; 3] = [1, 16, 64];
@@ -28,11 +31,11 @@ const CALLERS: [usize; 3] = [1, 16, 64];
 /// How many streams they append to, all together.
 const STREAMS: usize = 1_000;
 
-/// The data of one event, in bytes; its metadata is empty.
-const EVENT_BYTES: usize = 200;
-
 /// The history that is read: so many books with so many events each.
 const HISTORY: (u64, u32) = (10_000, 10);
+
+/// What the names of 111 of its 10,000 streams begin with.
+const FEW: &str = "77";
 
 /// How many events a page has.
 const PAGE: usize = 4_096;
@@ -42,6 +45,8 @@ pub(crate) async fn run(plan: Plan, dir: &Path) -> anyhow::Result<Report> {
     let (process, addr) = event_store(dir).await?;
     let servers = [process.server()];
     let store = Kurrent::connect(&format!("esdb://{addr}?tls=false"), Default::default())?;
+    let client = eventstore::Client::new(format!("esdb://{addr}?tls=false").parse()?)?;
+    let session = Arc::new(client.batch_append(&Default::default()).await?);
     let echo = Running::echo(dir).await?;
     let speaker = echo::Caller::connect(echo.addr, Bytes::from_static(&[b'.'; EVENT_BYTES])).await?;
 
@@ -50,21 +55,32 @@ pub(crate) async fn run(plan: Plan, dir: &Path) -> anyhow::Result<Report> {
     history::write(&store, books, events_each).await?;
     let events = books * u64::from(events_each);
     for _ in 0..plan.rounds {
-        report.add(FOLLOW, 1, history::hear(&store, events, &servers).await?);
+        report.add(FOLLOW, 1, history::hear_books(&store, events, &servers).await?);
+        report.add(SCAN, 1, scan(&store, events, &servers).await?);
         report.add(READ_ALL, 1, read_all(&store, events, &servers).await?);
     }
     for round in 0..plan.rounds {
         for callers in CALLERS {
-            let appending =
-                (0..callers).map(|caller| Appending::new(&store, round, callers, caller)).collect();
+            let appending = (0..callers)
+                .map(|caller| Appending::new(store.clone(), streams("one", round, callers, caller), caller))
+                .collect();
             report.add(APPEND, callers, closed_loop(appending, plan.span, &servers).await?);
+            let in_session = (0..callers)
+                .map(|caller| {
+                    Appending::new(session.clone(), streams("many", round, callers, caller), caller)
+                })
+                .collect();
+            report.add(BATCH_APPEND, callers, closed_loop(in_session, plan.span, &servers).await?);
             let speaking = vec![speaker.clone(); callers];
             report.add(ECHO, callers, closed_loop(speaking, plan.span, &[echo.server()]).await?);
         }
         report.add(FDATASYNC, 1, disk::fdatasync(dir, plan.span).await?);
+        report.add(LIVE, 1, live::measure(&store, &format!("live-{round}-"), plan.span, &servers).await?);
     }
     for callers in CALLERS {
-        report.compare((APPEND, callers), (ECHO, callers));
+        for what in [APPEND, BATCH_APPEND] {
+            report.compare((what, callers), (ECHO, callers));
+        }
     }
     report.compare((APPEND, 1), (FDATASYNC, 1));
     drop(store);
@@ -87,43 +103,19 @@ async fn read_all(store: &Kurrent, events: u64, servers: &[Server]) -> anyhow::R
     meter.stop(count, None)
 }
 
-/// A caller with streams of its own, who knows where they are.
-struct Appending {
-    store: Kurrent,
-    streams: Vec<(String, Expected)>,
-    random: Random,
-    data: Bytes,
+/// Hears the events of a few streams, for which the store has to look at all of them.
+async fn scan(store: &Kurrent, events: u64, servers: &[Server]) -> anyhow::Result<Round> {
+    let heard = history::hear(store, Some(&format!("{STREAM_PREFIX}{FEW}")), servers).await?;
+    let (books, events_each) = HISTORY;
+    let few = (1..=books).filter(|book| book.to_string().starts_with(FEW)).count();
+    let hits = u64::try_from(few)? * u64::from(events_each);
+    ensure!(heard.count == hits, "{} of {hits} events were heard", heard.count);
+    Ok(Round { count: events, ..heard })
 }
 
-impl Appending {
-    fn new(store: &Kurrent, round: u32, callers: usize, caller: usize) -> Self {
-        let stream = |number| (format!("append-{round}-{callers}-{caller}-{number}"), Expected::NoStream);
-        Self {
-            store: store.clone(),
-            streams: (0..STREAMS.div_ceil(callers)).map(stream).collect(),
-            random: Random::seeded(caller),
-            data: format!("{{\"n\":\"{}\"}}", ".".repeat(EVENT_BYTES - 8)).into(),
-        }
-    }
-}
-
-impl Call for Appending {
-    async fn call(&mut self) -> anyhow::Result<()> {
-        let any = self.random.below(self.streams.len());
-        let (stream, expected) = &mut self.streams[any];
-        let next = match expected {
-            Expected::NoStream => 0,
-            Expected::Revision(last) => *last + 1,
-        };
-        let event = NewEvent {
-            id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{stream}/{next}").as_bytes()),
-            event_type: "Appended".to_owned(),
-            content_type: ContentType::Json,
-            data: self.data.clone(),
-            metadata: Bytes::new(),
-        };
-        let appended = self.store.append(stream, *expected, vec![event]).await?;
-        *expected = Expected::Revision(appended.revision);
-        Ok(())
-    }
+/// The streams of one caller, which do not exist yet.
+fn streams(kind: &str, round: u32, callers: usize, caller: usize) -> Vec<(String, u64)> {
+    (0..STREAMS.div_ceil(callers))
+        .map(|number| (format!("append-{kind}-{round}-{callers}-{caller}-{number}"), 0))
+        .collect()
 }

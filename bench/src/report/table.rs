@@ -1,18 +1,18 @@
 //! The report for people.
 
 use super::spread::Spread;
-use super::{Ratio, Report, Summary, Written};
+use super::{Memory, Ratio, Report, Summary, Written};
 use std::fmt;
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Written { heading, measured, ratios } = self.written();
+        let Written { heading, measured, ratios, memory } = self.written();
         let (bench, at, cores) = (heading.bench, heading.at, heading.cores);
         let (rounds, seconds) = (heading.rounds, heading.seconds);
         writeln!(out, "{bench}: {rounds} rounds of {seconds} s in turns, {cores} cores, {at}\n")?;
         writeln!(
             out,
-            "{:<26}{:>8}{:>11}  {:<23}{:>9}{:>9}  CPU µs each",
+            "{:<30}{:>8}{:>11}  {:<23}{:>9}{:>9}  CPU µs each",
             "", "at once", "rate /s", "(min - max)", "p50 ms", "p99 ms"
         )?;
         for summary in &measured {
@@ -21,6 +21,9 @@ impl fmt::Display for Report {
         writeln!(out)?;
         for Ratio { what, to, callers, ratio: Spread { median, min, max } } in &ratios {
             writeln!(out, "{what} / {to}, {callers} at once: {median:.2} ({min:.2} - {max:.2})")?;
+        }
+        for Memory { what, peak_mib } in &memory {
+            writeln!(out, "{what}: at most {peak_mib:.1} MiB of memory")?;
         }
         Ok(())
     }
@@ -34,7 +37,7 @@ fn row(out: &mut fmt::Formatter<'_>, summary: &Summary) -> fmt::Result {
         cpu_us.iter().map(|(program, each)| format!("{program} {:.1}", each.median)).collect();
     writeln!(
         out,
-        "{what:<26}{callers:>8}{:>11}  {spread:<23}{:>9}{:>9}  {}",
+        "{what:<30}{callers:>8}{:>11}  {spread:<23}{:>9}{:>9}  {}",
         thousands(rate.median),
         latency(p50_ms),
         latency(p99_ms),
