@@ -17,7 +17,7 @@ use axum::Router;
 use data_dir::DataDir;
 use event_store_server::{Config, EventStoreServer};
 use parts::Parts;
-use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen};
+use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen, traces};
 use sockets::Sockets;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -86,6 +86,7 @@ pub struct Up {
 /// When a part cannot start, or ends by itself. Whatever runs is stopped then too.
 pub async fn run(up: Up) -> anyhow::Result<ExitCode> {
     service_kit::telemetry::init();
+    traces::start("bookstock")?;
     let shutdown =
         service_kit::shutdown::on_signal(Duration::ZERO).context("the signals to stop cannot be watched")?;
     let data_dir = DataDir::take(&up.data_dir)?;
@@ -97,6 +98,7 @@ pub async fn run(up: Up) -> anyhow::Result<ExitCode> {
     };
     data_dir.withdraw();
     parts.stop().await;
+    traces::stop().await;
     outcome
 }
 

@@ -12,6 +12,8 @@ pub struct Provenance {
     pub actor: Option<String>,
     /// What it has in common with all that followed from one request.
     pub correlation_id: Option<String>,
+    /// The W3C trace context it happened in.
+    pub traceparent: Option<String>,
 }
 
 /// The metadata of a stored event. The `$` names are those that EventStoreDB's own tools understand.

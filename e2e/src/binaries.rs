@@ -51,5 +51,8 @@ pub fn command(name: &str) -> Command {
     for variable in STRANGE {
         command.env_remove(variable);
     }
+    for (variable, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
+        command.env_remove(variable);
+    }
     command
 }

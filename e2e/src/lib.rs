@@ -16,6 +16,7 @@
 
 mod binaries;
 mod browser;
+mod collector;
 mod eventually;
 mod examples;
 mod gateway;
@@ -32,6 +33,7 @@ mod topology;
 
 pub use binaries::{binary, command};
 pub use browser::Browser;
+pub use collector::{Collector, Seen};
 pub use eventually::{PATIENCE, eventually};
 pub use examples::the_examples;
 pub use gateway::{Gateway, free_address};

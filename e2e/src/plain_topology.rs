@@ -14,14 +14,20 @@ const DATA: &str = "topology";
 pub struct PlainTopology {
     place: Arc<Place>,
     supervisor: Process,
+    settings: Vec<(&'static str, String)>,
 }
 
 impl PlainTopology {
     /// Starts one, and waits until all its parts are ready.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with these `settings` in its environment.
+    pub async fn start_with(settings: &[(&'static str, String)]) -> Self {
         let place = Arc::new(Place::new());
-        let supervisor = spawn(&place).await;
-        Self { place, supervisor }
+        let supervisor = spawn(&place, settings).await;
+        Self { place, supervisor, settings: settings.to_vec() }
     }
 
     /// Kills what watches the parts, and nothing else, as a power cut would.
@@ -32,7 +38,7 @@ impl PlainTopology {
     /// Starts it again on the same data.
     pub async fn start_again(&mut self) {
         let _ = fs::remove_file(self.place.path().join(DATA).join("topology.json"));
-        self.supervisor = spawn(&self.place).await;
+        self.supervisor = spawn(&self.place, &self.settings).await;
     }
 
     /// Tells it to stop, and waits until it has ended.
@@ -59,6 +65,16 @@ impl PlainTopology {
     #[must_use]
     pub fn site(&self, name: &str) -> Site {
         Site::new(self.part(name)["address"].as_str().unwrap())
+    }
+
+    /// What a part has logged so far.
+    ///
+    /// # Panics
+    /// When it has no log.
+    #[must_use]
+    pub fn log(&self, name: &str) -> String {
+        let log = self.place.path().join(DATA).join("logs").join(format!("{name}.log"));
+        String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned()
     }
 
     /// Sends a part's process a signal.
@@ -93,8 +109,9 @@ impl PlainTopology {
     }
 }
 
-async fn spawn(place: &Place) -> Process {
+async fn spawn(place: &Place, settings: &[(&'static str, String)]) -> Process {
     let mut up = command("topology");
+    up.envs(settings.iter().map(|(name, value)| (name, value)));
     // On a machine with too much to do a store may be slow; that is not what is tested here.
     up.env("STORE_TIMEOUT_MS", "20000");
     // The socket of PostgreSQL goes away with the place, too.

@@ -4,6 +4,7 @@ use crate::halt::Halt;
 use crate::hear::{self, Next};
 use crate::shift::{End, Which};
 use crate::status::Status;
+use crate::traced::Traced;
 use crate::views::VIEWS;
 use domain::book::STREAM_PREFIX;
 use event_store::{EventStore, Filter, Follow, Position, ReadError};
@@ -106,7 +107,11 @@ impl<Store: EventStore> Owned<'_, Store> {
             *proven = true;
         }
         let (lease, from) = (self.lease, self.checkpoint);
+        let began = self.status.and_then(|_| Traced::begin());
         let applied = batch::apply_or_park(self.connection, lease, from, batch, self.gaps, VIEWS).await?;
+        if let Some(began) = began {
+            began.end(lease.generation, from.position, batch, &applied);
+        }
         self.checkpoint = applied.checkpoint;
         if let Some(status) = self.status {
             status.applied(batch.len(), self.checkpoint.position);

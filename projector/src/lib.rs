@@ -15,6 +15,7 @@ mod retry;
 mod settings;
 mod shift;
 mod status;
+mod traced;
 mod views;
 
 use anyhow::Context as _;

@@ -4,7 +4,7 @@ use crate::database::{Connection, DatabaseError, within};
 use crate::generation::Schema;
 use crate::lease::{Checkpoint, Lease};
 use crate::parked;
-use crate::sift::{Gaps, Trouble, sift};
+use crate::sift::{Gaps, Sifted, Trouble, sift};
 use crate::value;
 use crate::view::{AnyView, Happening};
 use deadpool_postgres::Transaction;
@@ -82,6 +82,8 @@ impl Batch {
 pub struct Applied {
     /// The new checkpoint.
     pub checkpoint: Checkpoint,
+    /// How far the streams that went on have come: the revision of the last event that was applied.
+    pub reached: BTreeMap<BookId, u64>,
     /// The streams that wait from now on.
     pub parked: Vec<Trouble>,
     /// The streams that an event in them asks to fold anew.
@@ -136,7 +138,12 @@ async fn write(
         unreadable.last().map(|last| (last.position, last.event_id)),
     );
     let Some((position, event_id)) = lasts.0.max(lasts.1) else {
-        return Ok(Applied { checkpoint: from, parked: Vec::new(), retry: BTreeSet::new() });
+        return Ok(Applied {
+            checkpoint: from,
+            reached: BTreeMap::new(),
+            parked: Vec::new(),
+            retry: BTreeSet::new(),
+        });
     };
     let to = Checkpoint { position, event_id: Some(event_id) };
     let schema = Schema::of(lease.generation);
@@ -170,7 +177,8 @@ async fn write(
     )
     .await?;
     within(step, async { Ok(transaction.commit().await?) }).await?;
-    Ok(Applied { checkpoint: to, parked: sifted.parked, retry: sifted.retry })
+    let Sifted { revisions: reached, parked, retry, .. } = sifted;
+    Ok(Applied { checkpoint: to, reached, parked, retry })
 }
 
 /// How long a step of a write of so many events may take: two seconds tell a frozen server, and a large batch takes its

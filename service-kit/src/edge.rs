@@ -2,6 +2,7 @@
 //! wrong.
 
 mod measure;
+mod span;
 
 use crate::limits::{LimitSettings, Limits};
 use crate::openapi::{self, Routes};
@@ -77,6 +78,7 @@ async fn bounded_and_told(service: &'static str, mut request: Request, next: Nex
     let id = RequestId::of(&mut request);
     let language = Language::of(request.headers());
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let span = span::begin(service, &mut request, route.as_ref(), &id);
     let measured = Measured::begin(service, request.method(), route);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = tokio::time::timeout(DEADLINE, next.run(request)).await.unwrap_or_else(|_| {
@@ -91,11 +93,12 @@ async fn bounded_and_told(service: &'static str, mut request: Request, next: Nex
     let elapsed = started.elapsed();
     measured.answered(response.status(), elapsed);
     let elapsed_us = elapsed.as_micros();
-    let request_id = id.as_str();
+    let (request_id, trace_id) = (id.as_str(), span.trace_id());
+    span::end(span, response.status());
     if status >= 500 {
-        tracing::warn!(%method, path, status, elapsed_us, request_id, "request");
+        tracing::warn!(%method, path, status, elapsed_us, request_id, trace_id, "request");
     } else {
-        tracing::debug!(%method, path, status, elapsed_us, request_id, "request");
+        tracing::debug!(%method, path, status, elapsed_us, request_id, trace_id, "request");
     }
     id.tell(&mut response);
     response

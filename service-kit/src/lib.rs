@@ -20,6 +20,7 @@ pub mod program;
 pub mod request_id;
 pub mod shutdown;
 pub mod telemetry;
+pub mod traces;
 
 pub use auth::{Auth, AuthSettings};
 pub use body::JsonBody;

@@ -1,6 +1,6 @@
 //! The frame of every service that runs as a program of its own: logging, signals, and one line for whatever ends it.
 
-use crate::{shutdown, telemetry};
+use crate::{shutdown, telemetry, traces};
 use anyhow::Context as _;
 use clap::{Arg, Parser};
 use std::fmt::Display;
@@ -21,15 +21,20 @@ pub async fn run<A: Parser, W>(work: impl FnOnce(A, CancellationToken) -> W) -> 
 where
     W: Future<Output = anyhow::Result<()>>,
 {
-    let matches = A::command().arg(shutdown_delay()).get_matches();
+    let command = A::command().arg(shutdown_delay());
+    let name = command.get_name().to_owned();
+    let matches = command.get_matches();
     let arguments = A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let delay = Duration::from_millis(matches.get_one(SHUTDOWN_DELAY).copied().unwrap_or_default());
     telemetry::init();
     let running = async {
+        traces::start(&name)?;
         let shutdown = shutdown::on_signal(delay).context("the signals to stop cannot be watched")?;
         work(arguments, shutdown).await
     };
-    exit_code(running.await)
+    let outcome = running.await;
+    traces::stop().await;
+    exit_code(outcome)
 }
 
 /// Every program has it, so it stands here and not in the arguments of each.

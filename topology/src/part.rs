@@ -58,6 +58,8 @@ impl Part {
         command.env_clear();
         let kept = ["PATH", "HOME", "TMPDIR", "RUST_LOG", "NAME", "STORE_TIMEOUT_MS"];
         command.envs(kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        // Where traces go, and how many.
+        command.envs(std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(dir).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(command)

@@ -12,6 +12,7 @@ use super::repeat;
 use crate::history::{self, Contention, HistoryError, Loaded};
 use domain::Persist;
 use event_store::{AppendError, EventStore, Expected};
+use service_kit::traces::{Role, Span};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -149,11 +150,13 @@ impl<S: EventStore> Work<'_, S> {
         }
         let events = draft.encode(self.stream, &asks, &loaded.state);
         let expected = before.map_or(Expected::NoStream, |last| Expected::Revision(last.revision));
+        let mut span = self.span(&asks, events.len());
         let began = Instant::now();
         let error = match self.store.append(self.stream, expected, events).await {
             Ok(appended) => {
                 // Everything that was decided on the state before is proved by the append.
                 self.fresh = true;
+                drop(span);
                 loaded = draft.onto(loaded, &asks, appended);
                 loaded.contention = take_turns(loaded.contention, began);
                 *known = Some(loaded);
@@ -162,6 +165,8 @@ impl<S: EventStore> Work<'_, S> {
             }
             Err(error) => error,
         };
+        span.failed(&error.to_string());
+        drop(span);
         let (failure, reason) = match error {
             AppendError::Conflict { .. } => {
                 asks.iter().for_each(|ask| ask.stage().conflicted());
@@ -183,6 +188,16 @@ impl<S: EventStore> Work<'_, S> {
         };
         tell(asks, draft.failed(before, self.fresh, &failure, &reason));
         Attempted::Settled
+    }
+}
+
+impl<S> Work<'_, S> {
+    /// The append of so many events, in the trace of each command that has part in it.
+    fn span<A: Persist>(&self, asks: &Asks<A>, events: usize) -> Span {
+        let traces = asks.iter().filter_map(|ask| ask.intention().provenance.traceparent.as_deref());
+        let mut span = Span::begin("command-api", Role::Asks, || format!("append {}", self.stream), traces);
+        span.set("bookstock.events", i64::try_from(events).unwrap_or(i64::MAX));
+        span
     }
 }
 

@@ -163,6 +163,7 @@ impl BookEvent {
         let provenance = Provenance {
             actor: told.actor.and_then(Told::text),
             correlation_id: told.correlation_id.and_then(Told::text),
+            traceparent: told.traceparent.and_then(Told::text),
         };
         Ok((event, provenance))
     }
@@ -176,6 +177,7 @@ struct Metadata {
     actor: Option<Told>,
     #[serde(rename = "$correlationId")]
     correlation_id: Option<Told>,
+    traceparent: Option<Told>,
 }
 
 /// What should be a text, and may be anything where others wrote.
@@ -278,13 +280,14 @@ mod tests {
         let (_, data) = renewed().encode();
         let told = |metadata: &str| {
             let read = BookEvent::decode_with_provenance("Renewed", &data, metadata.as_bytes());
-            let Provenance { actor, correlation_id } = read.unwrap().1;
-            (actor, correlation_id)
+            let Provenance { actor, correlation_id, traceparent } = read.unwrap().1;
+            (actor, correlation_id, traceparent)
         };
         let text = |text: &str| Some(text.to_owned());
-        assert_eq!(told(r#"{"actor":"4f\u0032b","$correlationId":"req-1"}"#), (text("4f2b"), text("req-1")));
-        assert_eq!(told(r#"{"actor":[7],"$correlationId":null}"#), (None, None));
-        assert_eq!(told(""), (None, None));
+        let sense = r#"{"actor":"4f\u0032b","$correlationId":"req-1","traceparent":"00-4b-0f-01"}"#;
+        assert_eq!(told(sense), (text("4f2b"), text("req-1"), text("00-4b-0f-01")));
+        assert_eq!(told(r#"{"actor":[7],"$correlationId":null,"traceparent":{}}"#), (None, None, None));
+        assert_eq!(told(""), (None, None, None));
     }
 
     #[test]
