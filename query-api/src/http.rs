@@ -1,6 +1,7 @@
 //! Queries over HTTP. This file only lists: one file a view, and what all of them share.
 
 mod admin_list;
+mod as_of;
 mod asked;
 mod book_stock;
 mod changes;
@@ -8,6 +9,7 @@ mod consistency;
 mod cursor;
 mod etag;
 mod hal;
+mod history;
 mod inquiry;
 mod media;
 mod paging;
@@ -33,7 +35,9 @@ pub(crate) fn routes(reader: Reader, shutdown: CancellationToken) -> Router {
         .route("/books", get(shown::list::<Books>))
         .route("/books/changes", get(changes::changes::<Books>))
         .route("/books/{bookId}", get(shown::one::<Books>))
+        .route("/books/{bookId}/history", get(history::history))
         .route("/profile/books", get(book_stock::profile))
+        .route("/profile/history", get(history::profile))
         .route("/admins", get(shown::list::<Admins>))
         .route("/admins/changes", get(changes::changes::<Admins>))
         .route("/admins/{bookId}", get(shown::one::<Admins>))

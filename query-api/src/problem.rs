@@ -62,6 +62,32 @@ pub(crate) fn no_book_yet(book: impl std::fmt::Display, position: u64) -> Proble
         .header(header::CACHE_CONTROL, "no-cache")
 }
 
+/// 404: the library had no such book at the moment `then`, by all that the read models know at `position`.
+pub(crate) fn no_book_then(
+    book: impl std::fmt::Display,
+    then: impl std::fmt::Display,
+    position: u64,
+) -> Problem {
+    BOOK_UNKNOWN
+        .because(text!(
+            en: "No copy of book {book} had come in at {then}.",
+            ko: "{book}번 도서는 {then} 시점까지 입고된 적이 없습니다."
+        ))
+        .header(POSITION, &position.to_string())
+        .header(header::CACHE_CONTROL, "no-cache")
+}
+
+/// 400: the time that is asked about has not come.
+pub(crate) fn not_yet(time: impl std::fmt::Display) -> Problem {
+    invalid_parameter(
+        "asOf",
+        &text!(
+            en: "{time} has not come yet, and what the books will be nobody knows",
+            ko: "{time} 은(는) 아직 오지 않은 시각이라 그때의 재고를 알 수 없습니다"
+        ),
+    )
+}
+
 /// 503: the read models are at `position`, and that is not far enough.
 pub(crate) fn behind(wanted: u64, position: u64) -> Problem {
     PROJECTION_BEHIND

@@ -1,9 +1,14 @@
-//! 도서 이력: every movement of each book. What a book was at a time or a position is read from here.
+//! 도서 이력: every movement of each book. What the books were at a time or a position is read from here (`past`).
 
 use crate::desk::{Question, found};
+use crate::generation::Schema;
+use crate::list::{Key, Mark, Order, Page};
+use crate::list_sql::Parameter;
+use crate::past::Moment;
 use crate::reader::{At, Reader, ReaderError};
 use crate::value::{self, Unreadable};
 use crate::view::{Column, Happening, Keeps, View};
+use crate::whole::{Rows, Whole};
 use domain::Timestamp;
 use domain::book::{BookEvent, BookId, BookName, Edition, Reason, Stock};
 use tokio_postgres::types::{ToSql, Type};
@@ -41,6 +46,19 @@ pub struct Row {
     pub occurred_at: Timestamp,
 }
 
+/// Which of a book's movements, and in which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first one first, or the last one.
+    pub order: Order,
+    /// Where a walk in this order is: the position of the movement seen last.
+    pub after: Option<u64>,
+    /// Those that had happened then; all of them if nothing is said.
+    pub until: Option<Moment>,
+    /// How many at most.
+    pub size: u32,
+}
+
 /// Kinds of movements: one for each kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Movement {
@@ -54,47 +72,47 @@ pub enum Movement {
     Skipped,
 }
 
-/// A moment of the past.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// With every event up to this position.
-    Position(u64),
-    /// With every event that happened until then.
-    Time(Timestamp),
-}
-
-/// Some of the books, in the order of their ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slice {
-    /// The last movement of each.
-    pub rows: Vec<Row>,
-    /// After which book to go on; none when these are the last. There may be more of them though `rows` is short: the
-    /// books that were unknown then are passed over, so many of them at a time.
-    pub next: Option<BookId>,
-}
-
-/// How many books a slice looks at. Few of them may have been known at an early moment.
-const LOOKED_AT: i64 = 5_000;
-
-/// The movements of `book` before position `before` (or all), the last one first, `size` at most.
+/// Some of the movements of `book`. Where a walk goes on is told, but not how many there are.
 ///
 /// # Errors
 /// [`ReaderError`].
-pub async fn of_book(
+pub async fn of_book(reader: &Reader, book: BookId, stretch: &Stretch) -> Result<At<Page<Row>>, ReaderError> {
+    // One more than asked for tells whether there is more.
+    let (id, size) = (value::bigint(book.get()), i64::from(stretch.size) + 1);
+    let from = stretch.from();
+    let until = stretch.until.map(Moment::bound);
+    let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> =
+        vec![(&id, Type::INT8), (&from, Type::INT8), (&size, Type::INT8)];
+    parameters.extend(until.as_ref().map(|(bound, of)| (&**bound as _, of.clone())));
+    let select = format!("{} LIMIT $3", stretch.select("$4"));
+    let found = read(reader, &select, stretch.order_by(), &parameters).await?;
+    let (at, mut rows) = found.split();
+    let most = usize::try_from(stretch.size).unwrap_or(usize::MAX);
+    let more = rows.len() > most;
+    rows.truncate(most);
+    let next =
+        rows.last().filter(|_| more).map(|last| Mark { key: Key::Position(last.position), book_id: book });
+    Ok(at.with(Page { rows, total: None, next }))
+}
+
+/// All movements of `book` in a stretch, whatever size it asks for.
+///
+/// # Errors
+/// [`ReaderError`].
+pub async fn whole_of_book(
     reader: &Reader,
     book: BookId,
-    before: Option<u64>,
-    size: u32,
-) -> Result<At<Vec<Row>>, ReaderError> {
-    let (book, before, size) =
-        (value::bigint(book.get()), before.map_or(i64::MAX, value::bigint), i64::from(size));
-    read(
-        reader,
-        "SELECT * FROM {table} WHERE book_id = $1 AND position < $2 ORDER BY position DESC LIMIT $3",
-        "v.position DESC",
-        &[(&book, Type::INT8), (&before, Type::INT8), (&size, Type::INT8)],
-    )
-    .await
+    stretch: &Stretch,
+) -> Result<At<Rows<Row>>, ReaderError> {
+    let mut parameters: Vec<Parameter> =
+        vec![(Box::new(value::bigint(book.get())), Type::INT8), (Box::new(stretch.from()), Type::INT8)];
+    parameters.extend(stretch.until.map(Moment::bound));
+    let select = stretch.select("$3");
+    let sql = move |schema: Schema| {
+        let (columns, table) = (BookHistory::SELECT, schema.table(BookHistory::NAME));
+        format!("SELECT {columns} FROM ({}) AS v", select.replace("{table}", &table))
+    };
+    reader.stream::<BookHistory>(Whole { sql: Box::new(sql), parameters }).await
 }
 
 /// The movements of all books after position `after`, the first one first, `size` at most.
@@ -112,77 +130,14 @@ pub async fn since(reader: &Reader, after: u64, size: u32) -> Result<At<Vec<Row>
     .await
 }
 
-/// The last movement of `book` at `moment`: what the book was then. None if it was unknown.
-///
-/// # Errors
-/// [`ReaderError`].
-pub async fn as_of(reader: &Reader, book: BookId, moment: Moment) -> Result<At<Option<Row>>, ReaderError> {
-    let id = value::bigint(book.get());
-    let bound = moment.bound();
-    let select = format!("SELECT * FROM {{table}} WHERE book_id = $1 AND {} LIMIT 1", moment.condition("$2"));
-    let found =
-        read(reader, &select, "v.position", &[(&id, Type::INT8), (&*bound, moment.sql_type())]).await?;
-    let (at, rows) = found.split();
-    Ok(at.with(rows.into_iter().next()))
-}
-
-/// What the books after `after` were at `moment`, in the order of their ids, `size` at most.
-///
-/// # Errors
-/// [`ReaderError`].
-pub async fn all_as_of(
-    reader: &Reader,
-    moment: Moment,
-    after: Option<BookId>,
-    size: u32,
-) -> Result<At<Slice>, ReaderError> {
-    let (after, size) = (after.map_or(0, |book| value::bigint(book.get())), i64::from(size));
-    let bound = moment.bound();
-    let sql = |schema: crate::generation::Schema| {
-        format!(
-            "WITH looked_at AS MATERIALIZED (
-                SELECT book_id FROM {books} WHERE book_id > $1 ORDER BY book_id LIMIT $4
-             )
-             SELECT {select}, (SELECT max(book_id) FROM looked_at HAVING count(*) = $4),
-                active.generation, projection.position
-             FROM bookstock.active JOIN bookstock.projection USING (generation)
-             LEFT JOIN (
-                SELECT past.* FROM looked_at CROSS JOIN LATERAL (
-                    SELECT * FROM {table} AS h WHERE h.book_id = looked_at.book_id AND {condition} LIMIT 1
-                ) AS past ORDER BY past.book_id LIMIT $3
-             ) AS v ON true
-             ORDER BY v.book_id",
-            books = schema.table(crate::book_stock::BookStock::NAME),
-            table = schema.table(BookHistory::NAME),
-            select = BookHistory::SELECT,
-            condition = moment.condition("$2"),
-        )
-    };
-    let parameters: [(&(dyn ToSql + Sync), Type); 4] =
-        [(&after, Type::INT8), (&*bound, moment.sql_type()), (&size, Type::INT8), (&LOOKED_AT, Type::INT8)];
-    let question = Question { sql: &sql, parameters: &parameters, kept: true };
-    reader
-        .ask(question, |answer| {
-            let rows = found::<BookHistory>(answer).collect::<Result<Vec<_>, _>>()?;
-            let looked_at: Option<i64> =
-                answer.first().map_or(Ok(None), |row| value::read(row, row.len() - 3))?;
-            let next = match rows.last() {
-                Some(last) if i64::try_from(rows.len()).is_ok_and(|rows| rows >= size) => Some(last.book_id),
-                _ => looked_at.map(value::book_id).transpose()?,
-            };
-            Ok(Slice { rows, next })
-        })
-        .await
-}
-
 /// The rows of `select`, a query on `{table}`, in this order.
-async fn read(
+pub(crate) async fn read(
     reader: &Reader,
     select: &str,
     order: &str,
     parameters: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<At<Vec<Row>>, ReaderError> {
-    let sql = |schema: crate::generation::Schema| {
+    let sql = |schema: Schema| {
         format!(
             "SELECT {}, active.generation, projection.position
              FROM bookstock.active JOIN bookstock.projection USING (generation)
@@ -195,27 +150,37 @@ async fn read(
     reader.ask(question, |rows| found::<BookHistory>(rows).collect()).await
 }
 
-impl Moment {
-    /// A condition and an order that leave what a book was then as the first row.
-    fn condition(self, bound: &str) -> String {
-        match self {
-            Self::Position(_) => format!("position <= {bound} ORDER BY position DESC"),
-            Self::Time(_) => format!("occurred_at <= {bound} ORDER BY occurred_at DESC, position DESC"),
+impl Stretch {
+    fn from(&self) -> i64 {
+        match (self.after, self.order) {
+            (Some(position), _) => value::bigint(position),
+            (None, Order::Ascending) => 0,
+            (None, Order::Descending) => i64::MAX,
         }
     }
 
-    fn bound(self) -> Box<dyn ToSql + Send + Sync> {
-        match self {
-            Self::Position(position) => Box::new(value::bigint(position)),
-            Self::Time(at) => Box::new(value::moment(at)),
+    fn order_by(&self) -> &'static str {
+        match self.order {
+            Order::Ascending => "v.position",
+            Order::Descending => "v.position DESC",
         }
     }
 
-    fn sql_type(self) -> Type {
-        match self {
-            Self::Position(_) => Type::INT8,
-            Self::Time(_) => Type::TIMESTAMPTZ,
-        }
+    /// The query on `{table}`: `$1` is the book, `$2` where to begin, `until` the bound.
+    fn select(&self, until: &str) -> String {
+        let after = if self.order == Order::Ascending { ">" } else { "<" };
+        let until = match self.until {
+            None => String::new(),
+            // By position in both cases, so that one index leads there, however early that was.
+            Some(moment) => format!(
+                " AND position <= (SELECT position FROM {{table}} WHERE book_id = $1 AND {} LIMIT 1)",
+                moment.condition(until)
+            ),
+        };
+        let order = self.order_by();
+        format!(
+            "SELECT * FROM {{table}} AS v WHERE book_id = $1 AND position {after} $2{until} ORDER BY {order}"
+        )
     }
 }
 

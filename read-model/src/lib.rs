@@ -21,6 +21,7 @@ mod memory;
 mod migrate;
 pub mod parity;
 pub mod parked;
+pub mod past;
 mod reader;
 pub mod refold;
 mod search;

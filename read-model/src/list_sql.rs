@@ -3,6 +3,7 @@
 use crate::generation::Schema;
 use crate::list::{Column, Key, ListRequest, Listed, Order, Place, Since, text};
 use crate::value;
+use crate::whole::Whole;
 use std::marker::PhantomData;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -63,9 +64,13 @@ impl<V: Listed> ListSql<V> {
     }
 
     /// All of the list.
-    pub(crate) fn whole(&self, schema: Schema) -> String {
-        let (table, Self { filter, order, .. }) = (schema.table(V::NAME), self);
-        format!("SELECT {} FROM {table} AS v WHERE {filter} ORDER BY {order}", V::SELECT)
+    pub(crate) fn whole(self) -> Whole {
+        let Self { filter, order, parameters, .. } = self;
+        let sql = move |schema: Schema| {
+            let table = schema.table(V::NAME);
+            format!("SELECT {} FROM {table} AS v WHERE {filter} ORDER BY {order}", V::SELECT)
+        };
+        Whole { sql: Box::new(sql), parameters }
     }
 
     fn parameter(&mut self, value: impl ToSql + Send + Sync + 'static, of: Type) -> String {

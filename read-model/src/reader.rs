@@ -4,9 +4,11 @@ use crate::database::{Database, NotAnAddress};
 use crate::desk::{Asked, Desk, Question, settings};
 use crate::hot::Hot;
 use crate::list::{ListRequest, Listed, Page};
+use crate::list_sql::ListSql;
 use crate::memory::{Latest, Memory};
 use crate::value::Unreadable;
-use crate::whole::Rows;
+use crate::view::View;
+use crate::whole::{Rows, Whole};
 use domain::book::BookId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,7 +170,12 @@ impl Reader {
         if latest.snapshot.is_whole() {
             return Ok(latest.at(Rows::in_memory(V::shelf(&latest.snapshot).all(request))));
         }
-        let asked = self.shared.desk.whole::<V>(request).await?;
+        self.stream::<V>(ListSql::<V>::of(request).whole()).await
+    }
+
+    /// All rows of a list from the database, past all that is held in memory.
+    pub(crate) async fn stream<V: View>(&self, list: Whole) -> Result<At<Rows<V::Row>>, ReaderError> {
+        let asked = self.shared.desk.whole::<V>(list).await?;
         Ok(At::fresh(asked.value, asked.position, asked.generation))
     }
 
@@ -208,6 +215,13 @@ impl<T> At<T> {
     pub fn split(self) -> (At<()>, T) {
         let Self { value, position, generation, age, stale } = self;
         (At { value: (), position, generation, age, stale }, value)
+    }
+
+    /// The same of what `change` makes of the value.
+    #[must_use]
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> At<U> {
+        let (at, value) = self.split();
+        at.with(change(value))
     }
 
     /// The same of another value.

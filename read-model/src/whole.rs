@@ -2,10 +2,10 @@
 
 use crate::desk::{Asked, Desk, failed, late, standing};
 use crate::generation::Schema;
-use crate::list::{ListRequest, Listed};
-use crate::list_sql::ListSql;
+use crate::list_sql::Parameter;
 use crate::memory::Entry;
 use crate::reader::ReaderError;
+use crate::view::View;
 use deadpool_postgres::{Object, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,17 +52,19 @@ impl<Row: Clone> Rows<Row> {
     }
 }
 
+/// A statement for all rows of a list, and its parameters.
+pub(crate) struct Whole {
+    pub(crate) sql: Box<dyn Fn(Schema) -> String + Send + Sync>,
+    pub(crate) parameters: Vec<Parameter>,
+}
+
 impl Desk {
     /// All of a list, over a connection of its own.
-    pub(crate) async fn whole<V: Listed>(
-        self: &Arc<Self>,
-        request: &ListRequest,
-    ) -> Result<Asked<Rows<V::Row>>, ReaderError> {
+    pub(crate) async fn whole<V: View>(&self, list: Whole) -> Result<Asked<Rows<V::Row>>, ReaderError> {
         let client = self.client().await?;
         let (begun, beginning) = oneshot::channel();
         let (sender, rows) = mpsc::channel(2);
-        let request = request.clone();
-        tokio::spawn(async move { hand_over::<V>(client, &request, begun, sender).await });
+        tokio::spawn(async move { hand_over::<V>(client, &list, begun, sender).await });
         let (generation, position) =
             beginning.await.map_err(|_| ReaderError::Unavailable("the list was not begun".to_owned()))??;
         Ok(Asked { value: Rows(Source::Database(rows)), position, generation })
@@ -71,9 +73,9 @@ impl Desk {
 
 type Begun = oneshot::Sender<Result<(i32, u64), ReaderError>>;
 
-async fn hand_over<V: Listed>(
+async fn hand_over<V: View>(
     mut client: Object,
-    request: &ListRequest,
+    list: &Whole,
     begun: Begun,
     sender: mpsc::Sender<Result<Vec<V::Row>, ReaderError>>,
 ) {
@@ -93,7 +95,7 @@ async fn hand_over<V: Listed>(
     let finished = match read_standing(&transaction).await {
         Ok((generation, position)) => {
             let _ = begun.send(Ok((generation, position)));
-            parts::<V>(&transaction, request, generation, &sender).await
+            parts::<V>(&transaction, list, generation, &sender).await
         }
         Err(error) => {
             let _ = begun.send(Err(error));
@@ -111,14 +113,13 @@ async fn read_standing(transaction: &Transaction<'_>) -> Result<(i32, u64), Read
     standing(&rows)
 }
 
-async fn parts<V: Listed>(
+async fn parts<V: View>(
     transaction: &Transaction<'_>,
-    request: &ListRequest,
+    list: &Whole,
     generation: i32,
     sender: &mpsc::Sender<Result<Vec<V::Row>, ReaderError>>,
 ) -> Result<(), ReaderError> {
-    let list = ListSql::<V>::of(request);
-    let sql = list.whole(Schema::of(generation));
+    let sql = (list.sql)(Schema::of(generation));
     let types: Vec<_> = list.parameters.iter().map(|(_, of)| of.clone()).collect();
     let values: Vec<_> = list.parameters.iter().map(|(value, _)| &**value as _).collect();
     let portal = bounded(async {

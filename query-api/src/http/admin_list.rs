@@ -3,6 +3,7 @@
 use super::asked::Sortable;
 use super::hal::Links;
 use super::profile;
+use super::rows::Written;
 use super::shown::Shown;
 use axum::response::Response;
 use read_model::admin_list::{self, Row};
@@ -14,10 +15,7 @@ use service_kit::Origin;
 pub(super) struct Admins;
 
 impl Shown for Admins {
-    type Row = Row;
-
     const PATH: &'static str = "/admins";
-    const LIST: &'static str = "admins";
     const PROFILE: &'static str = "/profile/admins";
     const SORTABLE: &'static Sortable = &[
         ("bookId", Column::BookId),
@@ -26,8 +24,6 @@ impl Shown for Admins {
         ("bookVersion", Column::Version),
         ("position", Column::Position),
     ];
-    const FIELDS: &'static [&'static str] =
-        &["bookId", "bookName", "bookStock", "bookVersion", "revision", "position", "occurredAt"];
 
     async fn one(reader: &Reader, book: BookId) -> Result<At<Option<Row>>, ReaderError> {
         admin_list::by_id(reader, book).await
@@ -44,6 +40,14 @@ impl Shown for Admins {
     fn revision(row: &Row) -> u64 {
         row.revision
     }
+}
+
+impl Written for Admins {
+    type Row = Row;
+
+    const LIST: &'static str = "admins";
+    const FIELDS: &'static [&'static str] =
+        &["bookId", "bookName", "bookStock", "bookVersion", "revision", "position", "occurredAt"];
 
     fn json<'a>(row: &'a Row, origin: Option<&'a Origin>) -> impl Serialize + 'a {
         Admin { row, origin }
@@ -75,6 +79,7 @@ pub(super) async fn profile() -> Response {
             ("position", "The place of that event among those of all books; later is larger."),
             ("occurredAt", "When that event happened, in UTC."),
         ],
+        &profile::OF_LISTS,
     )
 }
 

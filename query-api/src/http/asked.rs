@@ -3,7 +3,8 @@
 use super::cursor;
 use super::parameters::Parameters;
 use crate::problem;
-use read_model::{Column, Filter, ListRequest, Order, Place, Since, Words};
+use read_model::past::Moment;
+use read_model::{Column, Filter, ListRequest, Mark, Order, Place, Since, Words};
 use service_kit::{Problem, text};
 
 /// The rows of a page if nobody says how many.
@@ -50,6 +51,26 @@ impl Asked {
         let filter = filter(parameters)?;
         Ok(Self { request: ListRequest { filter, sort, place, size: size_of(size)? }, of_all })
     }
+}
+
+/// Which part is asked of a list that is only walked through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Portion {
+    /// Where to go on.
+    pub(super) after: Option<Mark>,
+    pub(super) size: u32,
+    /// Whether no part was asked for.
+    pub(super) of_all: bool,
+}
+
+/// The part of a list that is walked through in the order of `column`.
+pub(super) fn part_of(parameters: &mut Parameters, column: Column) -> Result<Portion, Problem> {
+    let size = parameters.number("size")?;
+    let token = parameters.text("cursor")?;
+    let of_all = size.is_none() && token.is_none();
+    let after =
+        token.filter(|token| !token.is_empty()).map(|token| cursor::read(token, column)).transpose()?;
+    Ok(Portion { after, size: size_of(size)?, of_all })
 }
 
 /// How many rows are asked for.
@@ -107,17 +128,24 @@ fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
     Ok(Filter { words, min_stock, max_stock, version, changed_since })
 }
 
-/// A position or a time.
 fn since(text: &str) -> Result<Since, Problem> {
+    Ok(match moment("changedSince", text)? {
+        Moment::Position(position) => Since::Position(position),
+        Moment::Time(time) => Since::Time(time),
+    })
+}
+
+/// The position or the time that the parameter `name` is set to.
+pub(super) fn moment(name: &str, text: &str) -> Result<Moment, Problem> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let since =
-        if digits { text.parse().ok().map(Since::Position) } else { text.parse().ok().map(Since::Time) };
-    since.ok_or_else(|| {
+    let moment =
+        if digits { text.parse().ok().map(Moment::Position) } else { text.parse().ok().map(Moment::Time) };
+    moment.ok_or_else(|| {
         let reason = text!(
             en: "{text:?} is neither a position, such as 42, nor an RFC 3339 time, such as 2026-11-24T08:05:00Z",
             ko: "{text:?} 은(는) 42 같은 위치도, 2026-11-24T08:05:00Z 같은 RFC 3339 시각도 아닙니다"
         );
-        problem::invalid_parameter("changedSince", &reason)
+        problem::invalid_parameter(name, &reason)
     })
 }
 

@@ -41,6 +41,11 @@ impl Freshness {
         Ok(Self { min_position, wait: Duration::from_millis(wait_ms) })
     }
 
+    /// As fresh as this, and no older than `position`.
+    pub(super) fn at_least(self, position: u64) -> Self {
+        Self { min_position: self.min_position.max(position), ..self }
+    }
+
     /// What `ask` answers, once that is fresh enough. The snapshot of the answer itself is the proof; it is asked for
     /// first, so that a database which is away is told at once.
     pub(super) async fn read<T, Asked>(

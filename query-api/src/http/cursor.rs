@@ -22,13 +22,16 @@ pub(super) fn write(mark: &Mark) -> String {
 
 /// The mark of a token, which has to be of a list that is sorted by `column`.
 pub(super) fn read(token: &str, column: Column) -> Result<Mark, Problem> {
+    parse(token).filter(|mark| mark.column() == column).ok_or_else(of_another_list)
+}
+
+/// 400: the token is of another list, or of none.
+pub(super) fn of_another_list() -> Problem {
     let reason = text!(
         en: "it is not one that a list in this order gave; begin with an empty one",
         ko: "이 순서의 목록에서 받은 커서가 아닙니다. 빈 커서로 처음부터 시작하십시오"
     );
-    parse(token)
-        .filter(|mark| mark.column() == column)
-        .ok_or_else(|| problem::invalid_parameter("cursor", &reason))
+    problem::invalid_parameter("cursor", &reason)
 }
 
 fn parse(token: &str) -> Option<Mark> {

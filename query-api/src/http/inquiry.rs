@@ -23,6 +23,31 @@ pub(super) struct Inquiry {
 }
 
 impl Inquiry {
+    /// Answers with a part of the list at `path`.
+    pub(super) fn answer_list<T>(
+        &self,
+        path: &str,
+        found: &At<T>,
+        list: &impl Serialize,
+    ) -> Result<Response, Problem> {
+        self.answer_rows(path, found, || Ok(hal::document(list)?.into()))
+    }
+
+    /// Answers with rows of the list at `path`, in the form that is accepted.
+    pub(super) fn answer_rows<T>(
+        &self,
+        path: &str,
+        found: &At<T>,
+        body: impl FnOnce() -> Result<Body, Problem>,
+    ) -> Result<Response, Problem> {
+        let media = self.media.content_type();
+        let query = format!("{media}{path}{}", self.parameters.query());
+        let etag = ETag::of_list(&query, found.generation, found.position);
+        let mut response = self.answer_as(found, &etag, media, body)?;
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+        Ok(response)
+    }
+
     /// Answers with what `found` was made into, unless the client has it already.
     pub(super) fn answer<T>(
         &self,
@@ -34,7 +59,7 @@ impl Inquiry {
     }
 
     /// Answers with `body`, unless the client has it already.
-    pub(super) fn answer_as<T>(
+    fn answer_as<T>(
         &self,
         found: &At<T>,
         etag: &ETag,

@@ -1,5 +1,6 @@
 //! A view over HTTP: what is the same for all of them.
 
+use super::as_of::AsOf;
 use super::asked::{Asked, Sortable};
 use super::consistency::Freshness;
 use super::etag::ETag;
@@ -8,31 +9,23 @@ use super::inquiry::Inquiry;
 use super::media::Media;
 use super::paging::{self, PageNumbers};
 use super::path::BookPath;
-use super::rows;
+use super::rows::{self, Written};
 use super::state::Shared;
 use crate::problem;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use read_model::book_history::Row as Movement;
 use read_model::{At, BookId, ListRequest, Page, Reader, ReaderError, Rows};
-use serde::Serialize;
-use service_kit::{Origin, Problem};
+use service_kit::Problem;
 
 /// A view as it is shown.
-pub(super) trait Shown: Send + Sync + 'static {
-    /// A row of the view.
-    type Row: Clone + Send + Sync + 'static;
-
+pub(super) trait Shown: Written<Row: From<Movement>> {
     /// Where it is, with a slash before it.
     const PATH: &'static str;
-    /// What its list is called.
-    const LIST: &'static str;
     /// Where its fields are described.
     const PROFILE: &'static str;
     /// What its list can be sorted by.
     const SORTABLE: &'static Sortable;
-    /// The names of the fields that rows have in every form, in their order.
-    const FIELDS: &'static [&'static str];
 
     /// The row of a book.
     fn one(
@@ -54,12 +47,6 @@ pub(super) trait Shown: Send + Sync + 'static {
 
     /// The revision of a row.
     fn revision(row: &Self::Row) -> u64;
-
-    /// A row as JSON: with links for a client who came in at `origin`, if there is one.
-    fn json<'a>(row: &'a Self::Row, origin: Option<&'a Origin>) -> impl Serialize + 'a;
-
-    /// The values of [`Shown::FIELDS`].
-    fn values(row: &Self::Row) -> Vec<String>;
 }
 
 /// `GET` of one row.
@@ -69,11 +56,18 @@ pub(super) async fn one<V: Shown>(
     mut inquiry: Inquiry,
 ) -> Result<Response, Problem> {
     let freshness = Freshness::of(&mut inquiry.parameters)?;
+    let as_of = AsOf::of(&mut inquiry.parameters)?;
     inquiry.parameters.refuse_others()?;
     let book_id = book.id()?;
     let reader = &shared.reader;
-    let found = freshness.read(reader, || V::one(reader, book_id)).await?;
-    let row = found.value.as_ref().ok_or_else(|| problem::no_book_yet(&book, found.position))?;
+    let found = match as_of {
+        None => freshness.read(reader, || V::one(reader, book_id)).await?,
+        Some(as_of) => as_of.one::<V>(reader, freshness, book_id).await?,
+    };
+    let row = found.value.as_ref().ok_or_else(|| match as_of {
+        None => problem::no_book_yet(&book, found.position),
+        Some(as_of) => problem::no_book_then(&book, as_of, found.position),
+    })?;
     let etag = ETag::of_row(V::revision(row), found.generation);
     inquiry.answer(&found, &etag, &V::json(row, Some(&inquiry.origin)))
 }
@@ -84,57 +78,44 @@ pub(super) async fn list<V: Shown>(
     mut inquiry: Inquiry,
 ) -> Result<Response, Problem> {
     let freshness = Freshness::of(&mut inquiry.parameters)?;
+    if let Some(as_of) = AsOf::of(&mut inquiry.parameters)? {
+        return as_of.list::<V>(&shared.reader, freshness, inquiry).await;
+    }
     let Asked { request, of_all } = Asked::of(&mut inquiry.parameters, V::SORTABLE)?;
     inquiry.parameters.refuse_others()?;
     let reader = &shared.reader;
-    let mut response = if of_all && inquiry.media != Media::Hal {
+    if of_all && inquiry.media != Media::Hal {
         let found = freshness.read(reader, || V::whole(reader, &request)).await?;
-        let etag = etag::<V, _>(&inquiry, &found);
-        let (standing, rows) = found.split();
-        inquiry.answer_as(&standing, &etag, inquiry.media.content_type(), || {
-            Ok(rows::streamed::<V>(inquiry.media, rows))
-        })?
+        return rows::answer_all::<V, V::Row>(&inquiry, V::PATH, found);
+    }
+    let found = freshness.read(reader, || V::list(reader, &request)).await?;
+    if inquiry.media == Media::Hal {
+        hal::<V>(&inquiry, &request, &found)
     } else {
-        let found = freshness.read(reader, || V::list(reader, &request)).await?;
-        let etag = etag::<V, _>(&inquiry, &found);
-        if inquiry.media == Media::Hal {
-            hal::<V>(&inquiry, &request, &found, &etag)?
-        } else {
-            inquiry.answer_as(&found, &etag, inquiry.media.content_type(), || {
-                rows::written::<V>(inquiry.media, &found.value.rows)
-            })?
-        }
-    };
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-    Ok(response)
-}
-
-fn etag<V: Shown, T>(inquiry: &Inquiry, found: &At<T>) -> ETag {
-    let query = format!("{}{}{}", inquiry.media.content_type(), V::PATH, inquiry.parameters.query());
-    ETag::of_list(&query, found.generation, found.position)
+        rows::answer_some::<V, _>(&inquiry, V::PATH, &found, &found.value.rows)
+    }
 }
 
 fn hal<V: Shown>(
     inquiry: &Inquiry,
     request: &ListRequest,
     found: &At<Page<V::Row>>,
-    etag: &ETag,
 ) -> Result<Response, Problem> {
     let Inquiry { origin, parameters, .. } = inquiry;
     let rows = || found.value.rows.iter().map(|row| V::json(row, Some(origin))).collect::<Vec<_>>();
-    let profile = ("profile", origin.href(V::PROFILE));
+    let profile = origin.href(V::PROFILE);
     match (found.value.total, &request.place) {
         (Some(total), read_model::Place::Page(number)) => {
             let numbers = PageNumbers::new(*number, request.size, total);
             let mut links = numbers.links(origin, V::PATH, parameters);
-            links.add(profile.0, profile.1);
-            inquiry.answer(found, etag, &Collection::new(V::LIST, rows(), links, numbers))
+            links.add("profile", profile);
+            inquiry.answer_list(V::PATH, found, &Collection::new(V::LIST, rows(), links, numbers))
         }
         _ => {
             let mut links = paging::links_of_walk(found.value.next.as_ref(), origin, V::PATH, parameters);
-            links.add(profile.0, profile.1);
+            links.add("profile", profile);
             let size = paging::Part { size: request.size };
-            inquiry.answer(found, etag, &Collection::new(V::LIST, rows(), links, size))
+            inquiry.answer_list(V::PATH, found, &Collection::new(V::LIST, rows(), links, size))
         }
     }
 }

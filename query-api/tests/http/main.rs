@@ -16,6 +16,7 @@ mod bad_input;
 mod caching;
 mod changes;
 mod consistency;
+mod history;
 mod lists;
 mod outage;
 mod paging;

@@ -3,7 +3,9 @@
 use crate::cluster;
 use query_api::Settings;
 use read_model::admin_list::AdminList;
+use read_model::book_history::BookHistory;
 use read_model::book_stock::BookStock;
+use read_model::view::AnyView;
 use read_model::{Database, generation, lease};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -41,7 +43,8 @@ impl Library {
         read_model::migrate(&database_url).await.unwrap();
         let database: Database = database_url.parse().unwrap();
         let mut connection = database.connect("test", lease::WRITER_SETTINGS).await.unwrap();
-        generation::active_or_first(&mut connection, &[&BookStock, &AdminList]).await.unwrap();
+        let views: &[&dyn AnyView] = &[&BookStock, &AdminList, &BookHistory];
+        generation::active_or_first(&mut connection, views).await.unwrap();
         let query_api = QueryApi::start(&database_url).await;
         Self { database_url, query_api }
     }

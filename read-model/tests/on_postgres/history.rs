@@ -1,7 +1,9 @@
 //! What the history of the books tells, of now and of then.
 
 use crate::given::*;
-use read_model::book_history::{self, Moment, Movement};
+use read_model::Order;
+use read_model::book_history::{self, Movement, Stretch};
+use read_model::past::{self, Moment};
 
 #[tokio::test]
 async fn every_movement_is_kept_with_the_book_after_it() {
@@ -20,7 +22,8 @@ async fn every_movement_is_kept_with_the_book_after_it() {
     writer.apply(&batch[3..]).await.unwrap();
 
     let reader = reader(&url);
-    let rows = book_history::of_book(&reader, book(1), None, 10).await.unwrap().value;
+    let last_first = Stretch { order: Order::Descending, after: None, until: None, size: 10 };
+    let rows = book_history::of_book(&reader, book(1), &last_first).await.unwrap().value.rows;
     let told: Vec<_> = rows.iter().map(|row| (row.movement, row.qty, row.stock, row.revision)).collect();
     let expected = [
         (Movement::Corrected, Some(-3), 97, 2),
@@ -35,8 +38,10 @@ async fn every_movement_is_kept_with_the_book_after_it() {
     assert_eq!(corrected.name.as_ref().unwrap().as_str(), "해리 포터");
     assert_eq!((corrected.version.to_string(), corrected.occurred_at), ("1.25".to_owned(), at(2)));
 
-    let older = book_history::of_book(&reader, book(1), Some(corrected.position), 1).await.unwrap().value;
-    assert_eq!(older, rows[1..2]);
+    let next = Stretch { after: Some(corrected.position), size: 1, ..last_first };
+    let older = book_history::of_book(&reader, book(1), &next).await.unwrap().value;
+    assert_eq!(older.rows, rows[1..2]);
+    assert!(older.next.is_some());
     let since = book_history::since(&reader, batch[1].position, 2).await.unwrap().value;
     assert_eq!(
         since.iter().map(|row| row.position).collect::<Vec<_>>(),
@@ -52,9 +57,8 @@ async fn a_book_is_shown_as_it_was_at_a_position_or_a_time() {
     let batch = happenings([warehoused(1, 5, "1.0", None), renewed(1, "2.0"), corrected(1, 7)]);
     writer.apply(&batch).await.unwrap();
     let reader = reader(&url);
-    let stock_at = async |moment| {
-        book_history::as_of(&reader, book(1), moment).await.unwrap().value.map(|row| row.stock)
-    };
+    let stock_at =
+        async |moment| past::book(&reader, book(1), moment).await.unwrap().value.map(|row| row.stock);
     assert_eq!(stock_at(Moment::Position(9)).await, None);
     assert_eq!(stock_at(Moment::Position(10)).await, Some(5));
     assert_eq!(stock_at(Moment::Position(15)).await, Some(100));
@@ -76,7 +80,7 @@ async fn the_whole_list_is_walked_as_it_was() {
     let then = Moment::Position(batch[8].position);
     let (mut after, mut stocks) = (None, Vec::new());
     loop {
-        let slice = book_history::all_as_of(&reader, then, after, 4).await.unwrap().value;
+        let slice = past::books(&reader, then, after, 4).await.unwrap().value;
         stocks.extend(slice.rows.iter().map(|row| u64::from(row.stock)));
         after = slice.next;
         if after.is_none() {
