@@ -9,6 +9,9 @@ use service_kit::{Problem, Text, text};
 /// How long a client should wait for a sick database or a projection that is behind, in seconds.
 const RETRY_AFTER_SECS: u32 = 1;
 
+/// The same for a book that waits for an operator.
+const RETRY_PARKED_AFTER_SECS: u32 = 30;
+
 /// A parameter is unknown, doubled, or has a value that it cannot have.
 pub(crate) static INVALID_PARAMETER: Kind = Kind::new(
     StatusCode::BAD_REQUEST,
@@ -28,6 +31,13 @@ pub(crate) static PROJECTION_BEHIND: Kind = Kind::new(
     StatusCode::SERVICE_UNAVAILABLE,
     "projection-behind",
     Text::fixed("The read models are not that far yet", "조회 모델이 아직 거기까지 반영되지 않았습니다"),
+);
+
+/// The book's stream waits at an event that could not be applied.
+pub(crate) static STREAM_PARKED: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "stream-parked",
+    Text::fixed("The book waits for an operator", "운영자의 조치를 기다리는 도서입니다"),
 );
 
 /// The database of the read models does not answer.
@@ -98,6 +108,18 @@ pub(crate) fn behind(wanted: u64, position: u64) -> Problem {
         .with("position", position.to_string())
         .header(POSITION, &position.to_string())
         .retry_after(RETRY_AFTER_SECS)
+}
+
+/// 503: the stream of `book` waits at the event at position `waits_at`, while the read models are at `position`.
+pub(crate) fn parked(book: impl std::fmt::Display, waits_at: u64, position: u64) -> Problem {
+    STREAM_PARKED
+        .because(text!(
+            en: "Its event at position {waits_at} could not be applied, so book {book} is shown as it was before. An operator has to retry or skip that event; without minPosition the book as it was is answered.",
+            ko: "위치 {waits_at}의 이벤트를 반영하지 못해 {book}번 도서는 그 앞의 상태로 보입니다. 운영자가 그 이벤트를 다시 시도하거나 건너뛰어야 합니다. minPosition 없이 조회하면 그 앞의 상태로 답합니다."
+        ))
+        .with("parkedAt", waits_at.to_string())
+        .header(POSITION, &position.to_string())
+        .retry_after(RETRY_PARKED_AFTER_SECS)
 }
 
 /// 503: the database is out, and what is in memory is of `position`, which is not far enough.

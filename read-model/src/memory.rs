@@ -14,6 +14,7 @@ use crate::database::Database;
 use crate::list::{Column, Key, ListRequest, Listed, Mark, Order, Page, Place};
 use domain::book::BookId;
 pub(crate) use shelf::{Entry, Shelf};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -26,21 +27,29 @@ const STALE_AFTER: Duration = Duration::from_secs(2);
 pub(crate) struct Snapshot {
     pub(crate) generation: i32,
     pub(crate) position: u64,
-    /// How often a stream of the generation was folded anew: then rows changed whose positions are not new.
-    pub(crate) refolds: u64,
+    /// How often a stream of the generation was folded anew: then rows changed whose positions are not new. Nothing by
+    /// control tables of an earlier version, which park no stream either.
+    pub(crate) refolds: Option<u64>,
     /// Every book that changed after this position is here; 0: every book.
     pub(crate) since: u64,
+    /// The books whose streams wait, and the position of the event that each waits at.
+    pub(crate) parked: Arc<BTreeMap<BookId, u64>>,
     pub(crate) books: Shelf<BookStock>,
     pub(crate) admins: Shelf<AdminList>,
 }
 
 impl Snapshot {
-    fn standing(&self) -> (i32, u64, u64) {
+    fn standing(&self) -> (i32, u64, Option<u64>) {
         (self.generation, self.position, self.refolds)
     }
 
     pub(crate) fn is_whole(&self) -> bool {
         self.since == 0
+    }
+
+    /// How many streams wait.
+    pub(crate) fn parked(&self) -> u64 {
+        u64::try_from(self.parked.len()).unwrap_or(u64::MAX)
     }
 
     /// How many books are here.

@@ -9,7 +9,7 @@ use crate::value;
 use deadpool_postgres::Transaction;
 use domain::Timestamp;
 use domain::book::BookId;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 /// How long a statement on the parked streams may take.
@@ -127,6 +127,18 @@ pub async fn wait_on(
         Ok(())
     })
     .await
+}
+
+/// The books that wait at an event after `position`, and where that is.
+pub(crate) async fn since(
+    transaction: &Transaction<'_>,
+    generation: i32,
+    position: u64,
+) -> Result<BTreeMap<BookId, u64>, DatabaseError> {
+    let sql = "SELECT book_id, position FROM bookstock.parked WHERE generation = $1 AND position > $2";
+    let statement = transaction.prepare_cached(sql).await?;
+    let rows = transaction.query(&statement, &[&generation, &value::bigint(position)]).await?;
+    rows.iter().map(|row| Ok((value::read_book_id(row, 0)?, value::read_u64(row, 1)?))).collect()
 }
 
 /// Which of these books wait.

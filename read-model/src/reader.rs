@@ -5,7 +5,7 @@ use crate::desk::{Asked, Desk, Question, settings};
 use crate::hot::Hot;
 use crate::list::{ListRequest, Listed, Page};
 use crate::list_sql::ListSql;
-use crate::memory::{Latest, Memory};
+use crate::memory::{Latest, Memory, Snapshot};
 use crate::value::Unreadable;
 use crate::view::View;
 use crate::whole::{Rows, Whole};
@@ -43,6 +43,8 @@ pub struct At<T> {
     pub age: Duration,
     /// Whether the database is out, so that things may have changed since.
     pub stale: bool,
+    /// How many streams wait at an event that could not be applied.
+    pub parked: u64,
 }
 
 /// The read models were not where a reader wanted them in time.
@@ -108,7 +110,7 @@ impl Reader {
     /// [`ReaderError`].
     pub async fn ping(&self) -> Result<At<()>, ReaderError> {
         let asked = self.shared.desk.ping().await?;
-        Ok(At::fresh((), asked.position, asked.generation))
+        Ok(self.fresh(asked))
     }
 
     /// What is held in memory, and how old it may be; nothing before the database first answered.
@@ -139,6 +141,16 @@ impl Reader {
     /// happen.
     pub async fn wait_for_change(&self, position: u64, generation: i32) -> bool {
         self.shared.memory.wait_for_change(position, generation).await
+    }
+
+    /// The position of the event at which the stream of `book` waits, if it does. What a view shows of that book is no
+    /// newer, however far all others have come.
+    ///
+    /// # Errors
+    /// [`ReaderError`].
+    pub async fn parked(&self, book: BookId) -> Result<At<Option<u64>>, ReaderError> {
+        let latest = self.latest().await?;
+        Ok(latest.at(latest.snapshot.parked.get(&book).copied()))
     }
 
     pub(crate) async fn by_id<V: Listed>(&self, book: BookId) -> Result<At<Option<V::Row>>, ReaderError> {
@@ -176,7 +188,7 @@ impl Reader {
     /// All rows of a list from the database, past all that is held in memory.
     pub(crate) async fn stream<V: View>(&self, list: Whole) -> Result<At<Rows<V::Row>>, ReaderError> {
         let asked = self.shared.desk.whole::<V>(list).await?;
-        Ok(At::fresh(asked.value, asked.position, asked.generation))
+        Ok(self.fresh(asked))
     }
 
     /// Asks the database, past all that is held in memory.
@@ -186,7 +198,14 @@ impl Reader {
         read: impl Fn(&[tokio_postgres::Row]) -> Result<T, Unreadable>,
     ) -> Result<At<T>, ReaderError> {
         let asked = self.shared.desk.ask(question, read).await?;
-        Ok(At::fresh(asked.value, asked.position, asked.generation))
+        Ok(self.fresh(asked))
+    }
+
+    /// What the database has just said.
+    fn fresh<T>(&self, asked: Asked<T>) -> At<T> {
+        let Asked { value, position, generation } = asked;
+        let parked = self.shared.memory.latest().map_or(0, |latest| latest.snapshot.parked());
+        At { value, position, generation, age: Duration::ZERO, stale: false, parked }
     }
 
     /// The latest snapshot. Before there is one, it is waited for while the database answers; asking the database instead
@@ -205,16 +224,11 @@ impl Reader {
 }
 
 impl<T> At<T> {
-    /// What the database has just said.
-    pub(crate) fn fresh(value: T, position: u64, generation: i32) -> Self {
-        Self { value, position, generation, age: Duration::ZERO, stale: false }
-    }
-
     /// Where and when it was read, and the value itself.
     #[must_use]
     pub fn split(self) -> (At<()>, T) {
-        let Self { value, position, generation, age, stale } = self;
-        (At { value: (), position, generation, age, stale }, value)
+        let Self { value, position, generation, age, stale, parked } = self;
+        (At { value: (), position, generation, age, stale, parked }, value)
     }
 
     /// The same of what `change` makes of the value.
@@ -226,8 +240,8 @@ impl<T> At<T> {
 
     /// The same of another value.
     pub(crate) fn with<U>(self, value: U) -> At<U> {
-        let Self { position, generation, age, stale, .. } = self;
-        At { value, position, generation, age, stale }
+        let Self { position, generation, age, stale, parked, .. } = self;
+        At { value, position, generation, age, stale, parked }
     }
 }
 
@@ -235,11 +249,11 @@ impl Latest {
     /// An answer of the database, which is no older than this.
     pub(crate) fn at_its_own<T: Clone>(&self, asked: &Asked<T>) -> At<T> {
         let Asked { value, position, generation } = asked.clone();
-        At { value, position, generation, age: self.age, stale: self.stale }
+        At { position, generation, ..self.at(value) }
     }
 
     pub(crate) fn at<T>(&self, value: T) -> At<T> {
-        let (position, generation) = (self.snapshot.position, self.snapshot.generation);
-        At { value, position, generation, age: self.age, stale: self.stale }
+        let Snapshot { position, generation, .. } = *self.snapshot;
+        At { value, position, generation, age: self.age, stale: self.stale, parked: self.snapshot.parked() }
     }
 }

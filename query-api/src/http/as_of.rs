@@ -54,7 +54,8 @@ impl AsOf {
         freshness: Freshness,
         book: BookId,
     ) -> Result<At<Option<V::Row>>, Problem> {
-        let found = self.freshness(freshness).read(reader, || past::book(reader, book, self.0)).await?;
+        let found =
+            self.freshness(freshness).read_of(book, reader, || past::book(reader, book, self.0)).await?;
         Ok(found.map(|row| row.map(V::Row::from)))
     }
 

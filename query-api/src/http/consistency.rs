@@ -2,7 +2,7 @@
 
 use super::parameters::Parameters;
 use crate::problem;
-use read_model::{At, Reader, ReaderError};
+use read_model::{At, BookId, Reader, ReaderError};
 use service_kit::{Problem, text};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -44,6 +44,26 @@ impl Freshness {
     /// As fresh as this, and no older than `position`.
     pub(super) fn at_least(self, position: u64) -> Self {
         Self { min_position: self.min_position.max(position), ..self }
+    }
+
+    /// What `ask` answers of `book`, once that is fresh enough. A book whose stream waits will not be, however far the
+    /// others have come. That is asked first: a stream that goes on in between is answered, and none that waits.
+    pub(super) async fn read_of<T, Asked>(
+        self,
+        book: BookId,
+        reader: &Reader,
+        ask: impl Fn() -> Asked,
+    ) -> Result<At<T>, Problem>
+    where
+        Asked: Future<Output = Result<At<T>, ReaderError>>,
+    {
+        if self.min_position > 0 {
+            let parked = self.read(reader, || reader.parked(book)).await?;
+            if let Some(position) = parked.value.filter(|position| *position <= self.min_position) {
+                return Err(problem::parked(book, position, parked.position));
+            }
+        }
+        self.read(reader, ask).await
     }
 
     /// What `ask` answers, once that is fresh enough. The snapshot of the answer itself is the proof; it is asked for

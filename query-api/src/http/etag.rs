@@ -1,6 +1,7 @@
 //! Entity tags: a client that has the answer already does not get it again.
 
 use axum::http::{HeaderMap, header};
+use read_model::At;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -14,10 +15,11 @@ impl ETag {
         Self(format!("\"{revision}.{generation}\""))
     }
 
-    /// Of a list: any event may change any page of it, so every position has its own.
-    pub(super) fn of_list(query: &str, generation: i32, position: u64) -> Self {
+    /// Of a list: any event may change any page of it, so every position has its own. A parked stream that goes on again
+    /// changes it too, at the same position.
+    pub(super) fn of_list<T>(query: &str, found: &At<T>) -> Self {
         let mut hasher = DefaultHasher::new();
-        (query, generation, position).hash(&mut hasher);
+        (query, found.generation, found.position, found.parked).hash(&mut hasher);
         Self(format!("\"{:016x}\"", hasher.finish()))
     }
 
@@ -40,6 +42,7 @@ impl fmt::Display for ETag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn is_known(if_none_match: &str) -> bool {
         let headers = HeaderMap::from_iter([(header::IF_NONE_MATCH, if_none_match.parse().unwrap())]);
@@ -58,13 +61,16 @@ mod tests {
     }
 
     #[test]
-    fn lists_differ_by_query_generation_and_position() {
-        let tag = ETag::of_list("/books", 1, 42);
-        assert_eq!(tag, ETag::of_list("/books", 1, 42));
+    fn lists_differ_by_query_generation_position_and_what_is_parked() {
+        let (age, stale) = (Duration::ZERO, false);
+        let at = At { value: (), generation: 1, position: 42, age, stale, parked: 1 };
+        let tag = ETag::of_list("/books", &at);
+        assert_eq!(tag, ETag::of_list("/books", &At { age: Duration::from_secs(1), stale: true, ..at }));
         for other in [
-            ETag::of_list("/books?page=1", 1, 42),
-            ETag::of_list("/books", 2, 42),
-            ETag::of_list("/books", 1, 43),
+            ETag::of_list("/books?page=1", &at),
+            ETag::of_list("/books", &At { generation: 2, ..at }),
+            ETag::of_list("/books", &At { position: 43, ..at }),
+            ETag::of_list("/books", &At { parked: 0, ..at }),
         ] {
             assert_ne!(tag, other);
         }

@@ -86,7 +86,8 @@ pub(super) async fn history(
     let stretch = Stretch { order, after, until: as_of.map(AsOf::moment), size: part.size };
     let freshness = as_of.map_or(freshness, |as_of| as_of.freshness(freshness));
     let reader = &shared.reader;
-    let found = freshness.read(reader, || book_history::of_book(reader, book_id, &stretch)).await?;
+    let found =
+        freshness.read_of(book_id, reader, || book_history::of_book(reader, book_id, &stretch)).await?;
     if found.value.rows.is_empty() && after.is_none() {
         return Err(match as_of {
             None => problem::no_book_yet(&book, found.position),
@@ -95,7 +96,9 @@ pub(super) async fn history(
     }
     let path = format!("/books/{book_id}/history");
     if part.of_all && inquiry.media != Media::Hal {
-        let all = freshness.read(reader, || book_history::whole_of_book(reader, book_id, &stretch)).await?;
+        let all = freshness
+            .read_of(book_id, reader, || book_history::whole_of_book(reader, book_id, &stretch))
+            .await?;
         return rows::answer_all::<Movements, _>(&inquiry, &path, all);
     }
     if inquiry.media != Media::Hal {

@@ -4,7 +4,7 @@ use super::etag::ETag;
 use super::hal;
 use super::media::Media;
 use super::parameters::Parameters;
-use crate::headers::{AGE, POSITION, STALE};
+use crate::headers::{AGE, PARKED, POSITION, STALE};
 use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -42,9 +42,13 @@ impl Inquiry {
     ) -> Result<Response, Problem> {
         let media = self.media.content_type();
         let query = format!("{media}{path}{}", self.parameters.query());
-        let etag = ETag::of_list(&query, found.generation, found.position);
+        let etag = ETag::of_list(&query, found);
         let mut response = self.answer_as(found, &etag, media, body)?;
-        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+        let headers = response.headers_mut();
+        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        if found.parked > 0 {
+            headers.insert(PARKED, found.parked.into());
+        }
         Ok(response)
     }
 

@@ -61,7 +61,7 @@ pub(super) async fn one<V: Shown>(
     let book_id = book.id()?;
     let reader = &shared.reader;
     let found = match as_of {
-        None => freshness.read(reader, || V::one(reader, book_id)).await?,
+        None => freshness.read_of(book_id, reader, || V::one(reader, book_id)).await?,
         Some(as_of) => as_of.one::<V>(reader, freshness, book_id).await?,
     };
     let row = found.value.as_ref().ok_or_else(|| match as_of {

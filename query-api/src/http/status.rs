@@ -17,6 +17,8 @@ struct Status {
     generation: Option<i32>,
     /// Where answers come from.
     source: Source,
+    /// How many books wait for an operator.
+    parked: u64,
     /// How many books are in memory.
     books_in_memory: usize,
 }
@@ -36,6 +38,7 @@ pub(super) async fn status(State(shared): State<Shared>) -> Response {
         stale: standing.is_none_or(|at| at.stale),
         generation: standing.map(|at| at.generation),
         source: if standing.is_some_and(|at| at.value.whole) { Source::Memory } else { Source::Database },
+        parked: standing.map_or(0, |at| at.parked),
         books_in_memory: standing.map_or(0, |at| at.value.books),
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(status)).into_response()

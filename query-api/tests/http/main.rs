@@ -20,6 +20,7 @@ mod history;
 mod lists;
 mod outage;
 mod paging;
+mod parked;
 mod permission;
 mod program;
 mod wire;

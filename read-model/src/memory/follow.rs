@@ -8,9 +8,12 @@ use crate::book_stock::BookStock;
 use crate::database::{Connection, Database, DatabaseError, within};
 use crate::generation::Schema;
 use crate::list::Listed;
+use crate::parked;
 use crate::value;
 use deadpool_postgres::Transaction;
+use domain::book::BookId;
 use futures_util::TryStreamExt as _;
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,15 +154,21 @@ impl Follower<'_> {
         if (generation, refolds) != (from.generation, from.refolds) || position < from.position {
             return Ok(None);
         }
-        let (books, admins) = tokio::try_join!(
+        let (books, admins, parked) = tokio::try_join!(
             changed::<BookStock>(&transaction, generation, from.position, most),
             changed::<AdminList>(&transaction, generation, from.position, most),
+            parked(&transaction, generation, from.position, refolds),
         )?;
         if books.len().max(admins.len()) > most {
             return Ok(None);
         }
         let (books, admins) = (from.books.with(books), from.admins.with(admins));
-        let next = Snapshot { generation, position, refolds, since: from.since, books, admins };
+        let parked = if parked.is_empty() {
+            Arc::clone(&from.parked)
+        } else {
+            Arc::new(from.parked.iter().map(|(book, at)| (*book, *at)).chain(parked).collect())
+        };
+        let next = Snapshot { generation, position, refolds, since: from.since, parked, books, admins };
         let most = if from.is_whole() { self.books } else { 2 * latest(self.books) };
         Ok(Some(if next.len() > most { self.latest_of(next) } else { next }))
     }
@@ -173,12 +182,14 @@ impl Follower<'_> {
         let transaction = snapshot(connection).await?;
         let Some((generation, position, refolds)) = standing_in(&transaction).await? else { return Ok(None) };
         let begun = Instant::now();
-        let (books, admins) = tokio::try_join!(
+        let (books, admins, parked) = tokio::try_join!(
             changed::<BookStock>(&transaction, generation, 0, most),
             changed::<AdminList>(&transaction, generation, 0, most),
+            parked(&transaction, generation, 0, refolds),
         )?;
         let (books, admins) = (Shelf::of(books), Shelf::of(admins));
-        let read = Snapshot { generation, position, refolds, since: 0, books, admins };
+        let parked = Arc::new(parked);
+        let read = Snapshot { generation, position, refolds, since: 0, parked, books, admins };
         let whole = read.len() <= most;
         let next = if whole { read } else { self.latest_of(read) };
         let (books, elapsed_ms) = (next.len(), begun.elapsed().as_millis());
@@ -215,21 +226,38 @@ async fn snapshot(connection: &mut Connection) -> Result<Transaction<'_>, Databa
 
 // The control tables may be of an earlier version, which counts no refolds: a projector has still to migrate them.
 const STANDING: &str = "SELECT active.generation, projection.position,
-        coalesce((to_jsonb(projection) ->> 'refolds')::int8, 0)
+        (to_jsonb(projection) ->> 'refolds')::int8
     FROM bookstock.active JOIN bookstock.projection USING (generation)";
 
-async fn standing(connection: &Connection) -> Result<Option<(i32, u64, u64)>, DatabaseError> {
+type Standing = (i32, u64, Option<u64>);
+
+async fn standing(connection: &Connection) -> Result<Option<Standing>, DatabaseError> {
     let statement = connection.client.prepare_cached(STANDING).await?;
-    let row = connection.client.query_opt(&statement, &[]).await?;
-    row.map(|row| Ok((value::read(&row, 0)?, value::read_u64(&row, 1)?, value::read_u64(&row, 2)?)))
-        .transpose()
+    connection.client.query_opt(&statement, &[]).await?.as_ref().map(read_standing).transpose()
 }
 
-async fn standing_in(transaction: &Transaction<'_>) -> Result<Option<(i32, u64, u64)>, DatabaseError> {
+async fn standing_in(transaction: &Transaction<'_>) -> Result<Option<Standing>, DatabaseError> {
     let statement = transaction.prepare_cached(STANDING).await?;
-    let row = transaction.query_opt(&statement, &[]).await?;
-    row.map(|row| Ok((value::read(&row, 0)?, value::read_u64(&row, 1)?, value::read_u64(&row, 2)?)))
-        .transpose()
+    transaction.query_opt(&statement, &[]).await?.as_ref().map(read_standing).transpose()
+}
+
+fn read_standing(row: &tokio_postgres::Row) -> Result<Standing, DatabaseError> {
+    let refolds: Option<i64> = value::read(row, 2)?;
+    let refolds = refolds.and_then(|refolds| u64::try_from(refolds).ok());
+    Ok((value::read(row, 0)?, value::read_u64(row, 1)?, refolds))
+}
+
+/// The books whose streams wait at an event after `position`. One that goes on again is folded anew.
+async fn parked(
+    transaction: &Transaction<'_>,
+    generation: i32,
+    position: u64,
+    refolds: Option<u64>,
+) -> Result<BTreeMap<BookId, u64>, DatabaseError> {
+    match refolds {
+        Some(_) => parked::since(transaction, generation, position).await,
+        None => Ok(BTreeMap::new()),
+    }
 }
 
 /// The rows that changed after `position`, the last of them first, and no more than one above `most`.
