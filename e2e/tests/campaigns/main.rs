@@ -1,0 +1,6 @@
+//! Faults that the whole system survives, each tried a few times here and any number of times by `cargo xtask campaign`.
+#![cfg(test)]
+#![forbid(unsafe_code)]
+
+mod c1_killed_under_commands;
+mod journal;
