@@ -17,10 +17,11 @@ mod transact;
 use anyhow::Context as _;
 use domain::book::{Book, BookName};
 use event_store::{EventStore as _, Kurrent, Options};
-use inbound::http::Desk;
+use inbound::Desk;
 use service_kit::{Health, Routes};
 pub use settings::Settings;
 use sick::Guarded;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use transact::Transact;
@@ -45,7 +46,7 @@ pub fn routes(settings: &Settings, health: &Health, shutdown: CancellationToken)
     tokio::spawn(health.check("event-store").follow(async move || asked.ping().await, shutdown));
     let budget_bytes = usize::try_from(settings.book_cache_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
     let transact = Transact::new(store, deadline, budget_bytes, heap_bytes);
-    Ok(inbound::http::routes(Desk::new(transact, settings.name.clone())))
+    Ok(inbound::http::routes(Arc::new(Desk::new(transact, settings.name.clone()))))
 }
 
 /// What a cached book holds outside of itself.

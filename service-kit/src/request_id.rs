@@ -2,7 +2,7 @@
 //! request caused, and on every answer, so that all of that can be found by it.
 
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::response::Response;
 use std::convert::Infallible;
 use uuid::Uuid;
@@ -32,6 +32,12 @@ impl RequestId {
         Self(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("none")))
     }
 
+    /// The id that the edge left among a request's `extensions`, else a new one.
+    #[must_use]
+    pub fn among(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_else(Self::made_here)
+    }
+
     /// Puts it on the answer.
     pub(crate) fn tell(self, response: &mut Response) {
         response.headers_mut().insert(HEADER, self.0);
@@ -48,7 +54,7 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut axum::http::request::Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(Self::made_here))
+        Ok(Self::among(&parts.extensions))
     }
 }
 

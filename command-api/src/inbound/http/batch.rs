@@ -7,7 +7,7 @@ mod framing;
 mod problem;
 mod rows;
 
-use super::{Desk, describe, headers};
+use super::{Desk, LISTS_AT_ONCE, describe, headers};
 use crate::intention::Provenance;
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
@@ -26,9 +26,6 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-
-/// So many lists are booked at once by one process.
-pub(super) const LISTS_AT_ONCE: usize = 4;
 
 /// So many pieces of results wait for a client that does not read: about a megabyte.
 const PIECES_UNREAD: usize = 64;

@@ -1,12 +1,12 @@
 //! 재고 정정: `POST /books/{bookId}/corrections`.
 
-use super::answer::{BookNow, created};
+use super::answer::created;
 use super::describe;
 use super::fields::{Fields, missing};
-use super::headers::Wanted;
 use super::path::BookPath;
 use super::problem::{STOCK_BELOW_ZERO, STOCK_LIMIT};
-use super::{Desk, now, problem};
+use super::wanted::Wanted;
+use super::{Desk, now};
 use crate::intention::Intention;
 use axum::extract::State;
 use axum::response::Response;
@@ -49,7 +49,6 @@ pub(super) async fn post(
     let fields = fields.only(&["qtyDelta", "reason"])?;
     let qty_delta = fields.number("qtyDelta")?.ok_or_else(|| missing("qtyDelta"))?;
     let reason = fields.text("reason")?.ok_or_else(|| missing("reason"))?;
-    let outcome = desk.transact.run(&Correct { book_id, qty_delta, reason, at: now() }, &intention).await;
-    let book = BookNow::after(book_id, outcome.map_err(|failure| problem::of(failure, &intention.key))?)?;
+    let book = desk.run(book_id, Correct { book_id, qty_delta, reason, at: now() }, &intention).await?;
     created(&book, wanted, &format!("/books/{book_id}"), &book)
 }

@@ -1,16 +1,16 @@
 //! The routes of the original system: `POST /libraries` is a warehousing if it has a qty, else a renewal, and
 //! `GET /libraries/{bookId}` shows what came of it, straight from the stream.
 
-use super::answer::{BookNow, created, with_place};
+use super::answer::{created, with_place};
 use super::describe;
 use super::fields::{Fields, invalid, missing};
-use super::headers::Wanted;
 use super::path::BookPath;
 use super::problem::{
     BOOK_UNKNOWN, EDITION_MISMATCH, EDITION_NOT_GREATER, NO_LATER_EDITION, STOCK_LIMIT, STORE_UNAVAILABLE,
     STREAM_UNREADABLE,
 };
-use super::{Desk, problem, renew, warehouse};
+use super::wanted::Wanted;
+use super::{BookNow, Desk, renew, warehouse};
 use crate::intention::Intention;
 use axum::extract::State;
 use axum::response::Response;
@@ -93,15 +93,11 @@ pub(super) async fn get(
     origin: Origin,
     BookPath(book_id): BookPath,
 ) -> Result<Response, Problem> {
-    let last = desk.transact.last(&book_id.stream()).await.map_err(|error| problem::of_reading(&error))?;
-    let found = last.and_then(|moment| {
-        let qty = match moment.event {
-            BookEvent::Warehoused(event) => Some(event.qty),
-            BookEvent::Renewed(_) | BookEvent::Corrected(_) | BookEvent::Skipped(_) => None,
-        };
-        BookNow::at(book_id, &moment.state, moment.at).map(|book| (qty, book))
-    });
-    let (qty, book) = found.ok_or_else(|| problem::nothing_came_in(book_id))?;
+    let (last, book) = desk.last(book_id).await?;
+    let qty = match last.event {
+        BookEvent::Warehoused(event) => Some(event.qty),
+        BookEvent::Renewed(_) | BookEvent::Corrected(_) | BookEvent::Skipped(_) => None,
+    };
     with_place(&book, "application/hal+json", &Library::new(&href(&origin, book_id), qty, &book))
 }
 

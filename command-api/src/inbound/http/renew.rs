@@ -1,12 +1,12 @@
 //! 재판: `POST /books/{bookId}/renewals`.
 
-use super::answer::{BookNow, created};
+use super::answer::created;
 use super::describe;
 use super::fields::OptionalFields;
-use super::headers::Wanted;
 use super::path::BookPath;
 use super::problem::{EDITION_NOT_GREATER, NO_LATER_EDITION};
-use super::{Desk, now, problem};
+use super::wanted::Wanted;
+use super::{BookNow, Desk, now};
 use crate::intention::Intention;
 use axum::extract::State;
 use axum::response::Response;
@@ -48,6 +48,5 @@ pub(super) async fn run(
     version: Option<Edition>,
     intention: &Intention,
 ) -> Result<BookNow, Problem> {
-    let outcome = desk.transact.run(&Renew { book_id, version, at: now() }, intention).await;
-    BookNow::after(book_id, outcome.map_err(|failure| problem::of(failure, &intention.key))?)
+    desk.run(book_id, Renew { book_id, version, at: now() }, intention).await
 }

@@ -1,12 +1,12 @@
 //! 입고: `POST /books/{bookId}/warehousings`.
 
-use super::answer::{BookNow, created};
+use super::answer::created;
 use super::describe;
 use super::fields::{Fields, missing};
-use super::headers::Wanted;
 use super::path::BookPath;
 use super::problem::{EDITION_MISMATCH, STOCK_LIMIT};
-use super::{Desk, now, problem};
+use super::wanted::Wanted;
+use super::{BookNow, Desk, now};
 use crate::intention::Intention;
 use axum::extract::State;
 use axum::response::Response;
@@ -53,6 +53,5 @@ pub(super) async fn run(
 ) -> Result<BookNow, Problem> {
     let default_name = desk.default_name.clone();
     let command = Warehouse { book_id, qty, version, name, default_name, at: now() };
-    let outcome = desk.transact.run(&command, intention).await;
-    BookNow::after(book_id, outcome.map_err(|failure| problem::of(failure, &intention.key))?)
+    desk.run(book_id, command, intention).await
 }

@@ -1,8 +1,7 @@
 //! Booking the rows of a list: rows of one book in order and together, several books at once, a bounded number of rows
 //! under way, and the results in the order of the rows.
 
-use super::super::answer::BookNow;
-use super::super::{Desk, problem};
+use super::super::{BookNow, Desk, problem};
 use super::problem as list_problem;
 use super::rows::{Ready, Row, Rows};
 use crate::identity::Key;
@@ -314,7 +313,7 @@ fn settle(number: u64, result: Result<BookNow, Problem>, language: Language) -> 
 
 fn booked(row: u64, book: &BookNow) -> Vec<u8> {
     let status = StatusCode::CREATED.as_u16();
-    line(&Line { row, status, replayed: book.repeated(), answer: Some(book), problem: None })
+    line(&Line { row, status, replayed: book.repeated, answer: Some(book), problem: None })
 }
 
 fn failed(row: u64, problem: &Problem, language: Language) -> Vec<u8> {

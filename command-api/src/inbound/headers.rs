@@ -5,7 +5,7 @@ use crate::intention::{Intention, Precondition, Provenance};
 use crate::recent::WINDOW;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, header};
 use service_kit::auth::Caller;
 use service_kit::{Problem, RequestId, text};
 use std::convert::Infallible;
@@ -16,32 +16,40 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-
-impl<S: Send + Sync> FromRequestParts<S> for Intention {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let provenance =
-            Provenance::from_request_parts(parts, state).await.unwrap_or_else(|never| match never {});
-        let headers = &parts.headers;
+impl Intention {
+    /// What a request's headers and its edge say of the command in it. The metadata of a gRPC call are such headers.
+    pub(super) fn of(headers: &HeaderMap, extensions: &Extensions) -> Result<Self, Problem> {
         Ok(Self {
             key: key(headers)?.unwrap_or_else(Key::made_here),
             reach: WINDOW,
             preconditions: preconditions(headers)?,
-            provenance: Arc::new(provenance),
+            provenance: Arc::new(Provenance::of(headers, extensions)),
         })
+    }
+}
+
+impl Provenance {
+    fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
+        let request_id = RequestId::among(extensions).as_str().to_owned();
+        let traceparent = text(headers, &TRACEPARENT).filter(|text| is_traceparent(text));
+        let actor = extensions.get::<Caller>().map(|caller| caller.subject().to_string());
+        Self { actor, request_id, traceparent: traceparent.map(str::to_owned) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Intention {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.headers, &parts.extensions)
     }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Provenance {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let request_id = RequestId::from_request_parts(parts, state).await?.as_str().to_owned();
-        let traceparent = text(&parts.headers, &TRACEPARENT).filter(|text| is_traceparent(text));
-        let actor = parts.extensions.get::<Caller>().map(|caller| caller.subject().to_string());
-        Ok(Self { actor, request_id, traceparent: traceparent.map(str::to_owned) })
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers, &parts.extensions))
     }
 }
 
@@ -100,33 +108,6 @@ fn revision(etag: &str) -> Option<u64> {
     (is_number(revision) && is_number(generation)).then(|| revision.parse().ok()).flatten()
 }
 
-/// How much of an answer is wanted (`Prefer: return=`, RFC 7240).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// All of it.
-    Representation,
-    /// Only what the headers say.
-    Minimal,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Wanted {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(wanted(&parts.headers))
-    }
-}
-
-/// The first `return` among all preferences counts; what is not understood is left out.
-fn wanted(headers: &HeaderMap) -> Wanted {
-    let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
-    let first = preferences.flat_map(|value| value.split(',')).find_map(|preference| {
-        let (name, value) = preference.split(';').next()?.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("return").then(|| value.trim().trim_matches('"'))
-    });
-    if first == Some("minimal") { Wanted::Minimal } else { Wanted::Representation }
-}
-
 /// Whether it is a W3C trace context of version 00: `00-<trace id>-<parent id>-<flags>` in lower-case hex.
 fn is_traceparent(text: &str) -> bool {
     let hex = |part: &str, length: usize| {
@@ -174,23 +155,6 @@ mod tests {
         assert_eq!(preconditions(&both).unwrap(), [Precondition::Exists, Precondition::NotAt(4)]);
         for bad in ["3", "\"\"", "\"a\"", "\"+3\"", "\"3.\"", "\"3.x\"", "W/\"3\"", "\"3\", \"4\"", ""] {
             assert!(parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn only_the_first_preference_for_a_return_counts() {
-        for (values, expected) in [
-            (vec![], Wanted::Representation),
-            (vec!["return=minimal"], Wanted::Minimal),
-            (
-                vec!["respond-async, wait=5", "handling=lenient; x=y , Return = \"minimal\"; foo"],
-                Wanted::Minimal,
-            ),
-            (vec!["return=representation, return=minimal"], Wanted::Representation),
-            (vec!["return", "minimal", "return=tiny"], Wanted::Representation),
-        ] {
-            let values: Vec<_> = values.into_iter().map(str::as_bytes).collect();
-            assert_eq!(wanted(&headers(&PREFER, &values)), expected, "{values:?}");
         }
     }
 
