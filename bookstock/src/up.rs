@@ -49,6 +49,10 @@ pub struct Up {
     #[arg(long, value_name = "ADDR", env = "COMMAND_API_LISTEN", default_value = "127.0.0.1:8085")]
     command_api: SocketAddr,
 
+    /// Where the command side is for gRPC.
+    #[arg(long, value_name = "ADDR", env = "GRPC_LISTEN", default_value = "127.0.0.1:8095")]
+    grpc: SocketAddr,
+
     /// Where the query side is.
     #[arg(long, value_name = "ADDR", env = "QUERY_API_LISTEN", default_value = "127.0.0.1:8083")]
     query_api: SocketAddr,
@@ -116,6 +120,7 @@ async fn start_and_watch(
     let addresses = Addresses {
         gateway: addresses::http(&sockets.gateway)?,
         command_api: addresses::http(&sockets.command_api)?,
+        grpc: addresses::http(&sockets.grpc)?,
         query_api: addresses::http(&sockets.query_api)?,
         admin: addresses::http(&sockets.admin)?,
         event_store: event_store.clone(),
@@ -137,7 +142,8 @@ async fn start_and_watch(
 
     // Their watches of store and database end when the listeners have stopped.
     let services = CancellationToken::new();
-    let commands = command_api::routes(&settings::of(&[of_store])?, &command, services.clone())?;
+    let command_api::WaysIn { http: commands, grpc: calls } =
+        command_api::open(&settings::of(&[of_store])?, &command, services.clone())?;
     let mut of_queries = vec![of_database];
     of_queries.extend(database.read_url.as_deref().map(|url| ("read-database-url", url)));
     let queries = query_api::routes(&settings::of(&of_queries)?, &query, services.clone()).await?;
@@ -155,7 +161,8 @@ async fn start_and_watch(
         (sockets.query_api, edge::around("query-api", queries.clone(), &query, &auth, &up.limits)),
         (sockets.admin, edge::around("query-api", queries, &query, &auth, &up.limits)),
     ];
-    parts.add("listening", STOP_WITHIN, |stop| serve_all(listeners, stop, services));
+    let calls = (sockets.grpc, edge::around_calls("command-api", calls, &auth, &up.limits));
+    parts.add("listening", STOP_WITHIN, |stop| serve_all(listeners, calls, stop, services));
 
     tokio::select! {
         () = readiness::reached(&health) => {}
@@ -214,11 +221,13 @@ fn start_event_store(
 
 async fn serve_all(
     listeners: [(TcpListener, Router); 4],
+    (for_calls, calls): (TcpListener, Router),
     stop: CancellationToken,
     services: CancellationToken,
 ) -> anyhow::Result<()> {
     let serving = listeners.map(|(listener, router)| listen::serve(listener, router, stop.clone()));
-    futures_util::future::join_all(serving).await;
+    let serving_calls = listen::serve_calls(for_calls, calls, stop);
+    tokio::join!(futures_util::future::join_all(serving), serving_calls);
     services.cancel();
     Ok(())
 }

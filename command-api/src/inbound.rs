@@ -3,6 +3,7 @@
 mod book_now;
 mod desk;
 mod explain;
+pub(crate) mod grpc;
 mod headers;
 pub(crate) mod http;
 mod problem;

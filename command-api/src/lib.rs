@@ -1,4 +1,4 @@
-//! The command side over HTTP: a command comes in, one loop decides it on the book's own stream, an event goes to
+//! The command side over HTTP and gRPC: a command comes in, one loop decides it on the book's own stream, an event goes to
 //! the event store, and the answer tells what the book is after it.
 //!
 //! Absent on purpose: the read models (an answer comes from the stream alone), any rule of the business (they are in
@@ -18,6 +18,7 @@ use anyhow::Context as _;
 use domain::book::{Book, BookName};
 use event_store::{EventStore as _, Kurrent, Options};
 use inbound::Desk;
+use service_kit::edge::Calls;
 use service_kit::{Health, Routes};
 pub use settings::Settings;
 use sick::Guarded;
@@ -32,21 +33,32 @@ const STORE_SHARE: f64 = 0.9;
 /// What a name takes besides its text: two counts, and what the allocator adds.
 const NAME_OVERHEAD_BYTES: usize = 32;
 
-/// The routes of the command side. From here until `shutdown` the check `event-store` of `health` follows the store;
+/// The ways in for commands.
+pub struct WaysIn {
+    /// Over HTTP.
+    pub http: Routes,
+    /// Over gRPC.
+    pub grpc: Calls,
+}
+
+/// Opens the command side. From here until `shutdown` the check `event-store` of `health` follows the store;
 /// that it is down now is no error. Call it inside a tokio runtime.
 ///
 /// # Errors
 /// When the event store's address cannot be understood.
-pub fn routes(settings: &Settings, health: &Health, shutdown: CancellationToken) -> anyhow::Result<Routes> {
+pub fn open(settings: &Settings, health: &Health, shutdown: CancellationToken) -> anyhow::Result<WaysIn> {
     let deadline = Duration::from_millis(settings.store_timeout_ms);
     let options = Options { call_timeout: deadline.mul_f64(STORE_SHARE), ..Options::default() };
     let store = Kurrent::connect(&settings.event_store_url, options).context("EVENT_STORE_URL")?;
     let store = Guarded::new(store);
     let asked = store.clone();
-    tokio::spawn(health.check("event-store").follow(async move || asked.ping().await, shutdown));
+    tokio::spawn(health.check("event-store").follow(async move || asked.ping().await, shutdown.clone()));
     let budget_bytes = usize::try_from(settings.book_cache_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
     let transact = Transact::new(store, deadline, budget_bytes, heap_bytes);
-    Ok(inbound::http::routes(Arc::new(Desk::new(transact, settings.name.clone()))))
+    let desk = Arc::new(Desk::new(transact, settings.name.clone()));
+    let grpc = inbound::grpc::calls(Arc::clone(&desk), health.clone(), shutdown)
+        .context("the definition of the gRPC service")?;
+    Ok(WaysIn { http: inbound::http::routes(desk), grpc })
 }
 
 /// What a cached book holds outside of itself.

@@ -9,13 +9,17 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
-/// Takes the commands of bookstock over HTTP and books them in the event store.
+/// Takes the commands of bookstock over HTTP and gRPC and books them in the event store.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
     /// Where to listen; port 0 takes any free one.
     #[arg(long, env = "COMMAND_API_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8085")]
     listen: SocketAddr,
+
+    /// Where to listen for gRPC.
+    #[arg(long, env = "GRPC_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8095")]
+    grpc_listen: SocketAddr,
 
     /// Listen on an address that other machines can reach, though nothing asks who they are.
     #[arg(long)]
@@ -40,12 +44,17 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let auth = Auth::new(&args.auth)?;
     let exposure = auth.exposure(args.insecure);
     let setting = "--listen or COMMAND_API_LISTEN";
-    let listener = listen::bind("command-api", setting, args.listen, exposure).await?;
-    let addr = listener.local_addr().context("the address listened on is not known")?;
+    let http = listen::bind("command-api", setting, args.listen, exposure).await?;
+    let setting = "--grpc-listen or GRPC_LISTEN";
+    let grpc = listen::bind("command-api (gRPC)", setting, args.grpc_listen, exposure).await?;
     let health = Health::default();
-    let routes = command_api::routes(&args.settings, &health, shutdown.clone())?;
-    program::announce("command-api", format_args!("http://{addr}"))?;
-    let router = edge::around("command-api", routes, &health, &auth, &args.limits);
-    listen::serve(listener, router, shutdown).await;
+    let ways_in = command_api::open(&args.settings, &health, shutdown.clone())?;
+    for (name, listener) in [("command-api", &http), ("command-api (gRPC)", &grpc)] {
+        let addr = listener.local_addr().context("the address listened on is not known")?;
+        program::announce(name, format_args!("http://{addr}"))?;
+    }
+    let routes = edge::around("command-api", ways_in.http, &health, &auth, &args.limits);
+    let calls = edge::around_calls("command-api", ways_in.grpc, &auth, &args.limits);
+    tokio::join!(listen::serve(http, routes, shutdown.clone()), listen::serve_calls(grpc, calls, shutdown),);
     Ok(())
 }

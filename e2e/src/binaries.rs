@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// What could change a program's behaviour behind a test's back.
-const STRANGE: [&str; 17] = [
+const STRANGE: [&str; 18] = [
     "ADMIN_LISTEN",
     "AUTH_AUDIENCE",
     "AUTH_ISSUER",
@@ -16,6 +16,7 @@ const STRANGE: [&str; 17] = [
     "EVENT_STORE_LISTEN",
     "EVENT_STORE_URL",
     "GATEWAY_LISTEN",
+    "GRPC_LISTEN",
     "LOG_FORMAT",
     "NAME",
     "PGDATA",
@@ -44,7 +45,8 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// A command that runs the program `name`, with nothing of our own environment that would configure it.
+/// A command that runs the program `name`, with nothing of our own environment that would configure it. Where it listens
+/// for gRPC, several may.
 #[must_use]
 pub fn command(name: &str) -> Command {
     let mut command = Command::new(binary(name));
@@ -54,5 +56,6 @@ pub fn command(name: &str) -> Command {
     for (variable, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
         command.env_remove(variable);
     }
+    command.env("GRPC_LISTEN", "127.0.0.1:0");
     command
 }

@@ -11,9 +11,10 @@ use std::sync::Arc;
 const DATA: &str = "data";
 
 /// The flags that say where each part listens, and what `bookstock.json` calls the part.
-const LISTENERS: [(&str, &str); 5] = [
+const LISTENERS: [(&str, &str); 6] = [
     ("--gateway", "gateway"),
     ("--command-api", "commandApi"),
+    ("--grpc", "grpc"),
     ("--query-api", "queryApi"),
     ("--admin", "admin"),
     ("--event-store", "eventStore"),

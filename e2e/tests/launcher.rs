@@ -52,6 +52,7 @@ async fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     for (part, flag) in [
         ("gateway", "--gateway"),
         ("commandApi", "--command-api"),
+        ("grpc", "--grpc"),
         ("queryApi", "--query-api"),
         ("admin", "--admin"),
         ("eventStore", "--event-store"),

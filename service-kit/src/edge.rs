@@ -1,6 +1,7 @@
 //! What every HTTP listener puts around its routes: health, metrics, limits, and a problem document for whatever goes
 //! wrong.
 
+mod calls;
 mod measure;
 mod span;
 
@@ -15,6 +16,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
+pub use calls::{Calls, around_calls};
 use measure::Measured;
 use std::any::Any;
 use std::time::{Duration, Instant};
@@ -57,10 +59,18 @@ pub fn around(
         .route("/docs", get(|| async { Html(openapi::PAGE) }))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::no_such_route() });
+    frame(service, routes, auth, in_language)
+}
+
+/// How an answer is told in a language, if it is a problem.
+pub type Tell = fn(Response, Language) -> Response;
+
+/// What is around all routes, however their problems are told.
+fn frame(service: &'static str, routes: Router, auth: &Auth, tell: Tell) -> Router {
     auth.around(service, routes)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(fault))
-        .layer(middleware::from_fn(move |request, next| bounded_and_told(service, request, next)))
+        .layer(middleware::from_fn(move |request, next| bounded_and_told(service, tell, request, next)))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
@@ -73,7 +83,7 @@ fn fault(panic: Box<dyn Any + Send>) -> Response {
     Problem::internal(&cause).into_response()
 }
 
-async fn bounded_and_told(service: &'static str, mut request: Request, next: Next) -> Response {
+async fn bounded_and_told(service: &'static str, tell: Tell, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(&mut request);
     let language = Language::of(request.headers());
@@ -88,13 +98,14 @@ async fn bounded_and_told(service: &'static str, mut request: Request, next: Nex
         );
         DEADLINE_EXCEEDED.because(detail).retry_after(1).into_response()
     });
-    let mut response = in_language(response, language);
-    let status = response.status().as_u16();
+    let mut response = tell(response, language);
+    let status = calls::status_of(&response);
     let elapsed = started.elapsed();
-    measured.answered(response.status(), elapsed);
+    measured.answered(status, elapsed);
     let elapsed_us = elapsed.as_micros();
     let (request_id, trace_id) = (id.as_str(), span.trace_id());
-    span::end(span, response.status());
+    span::end(span, status);
+    let status = status.as_u16();
     if status >= 500 {
         tracing::warn!(%method, path, status, elapsed_us, request_id, trace_id, "request");
     } else {

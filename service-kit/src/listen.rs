@@ -2,12 +2,15 @@
 
 use crate::limits::Peer;
 use axum::Router;
-use axum::http::Request;
+use axum::body::Body;
+use axum::http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,6 +31,12 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(20);
 
 /// The most that the headers of a request may take, in bytes.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// The same over HTTP/2, where it is counted unpacked.
+const MAX_HEADER_LIST_BYTES: u32 = 32 * 1024;
+
+/// How many requests one HTTP/2 connection has under way at once.
+const MAX_STREAMS: u32 = 256;
 
 /// How long to wait before accepting again when the system refuses, as it does when file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -117,6 +126,22 @@ pub async fn bind(
 /// Serves `router` until `shutdown`, then lets requests under way end for at most five seconds. A client that is slow
 /// with its headers, or idle for long, is cut off, and there are only so many at once.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+    serve_by(connection, listener, router, shutdown).await;
+}
+
+/// The same for gRPC, which is HTTP/2 from the first byte on.
+pub async fn serve_calls(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+    serve_by(connection_of_calls, listener, router, shutdown).await;
+}
+
+async fn serve_by<C>(
+    connection: impl Fn(TcpStream, SocketAddr, Router) -> C,
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+) where
+    C: GracefulConnection<Error = hyper::Error> + Send + 'static,
+{
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let accepting = async {
@@ -153,18 +178,43 @@ fn connection(
     peer: SocketAddr,
     router: Router,
 ) -> impl GracefulConnection<Error = hyper::Error> + Send + 'static {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY was not set");
-    }
-    let requests = router.map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        request
-    });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(MAX_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(requests))
+        .serve_connection(prepared(stream), requests(peer, router))
+}
+
+/// The same over HTTP/2. A client that does not answer a ping is cut off.
+fn connection_of_calls(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> impl GracefulConnection<Error = hyper::Error> + Send + 'static {
+    http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HEADERS_WITHIN)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_LIST_BYTES)
+        .serve_connection(prepared(stream), requests(peer, router))
+}
+
+fn prepared(stream: TcpStream) -> TokioIo<TcpStream> {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY was not set");
+    }
+    TokioIo::new(stream)
+}
+
+fn requests(
+    peer: SocketAddr,
+    router: Router,
+) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Send + 'static
+{
+    TowerToHyperService::new(router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request
+    }))
 }
 
 #[cfg(test)]

@@ -190,6 +190,12 @@ impl Problem {
         &self.members
     }
 
+    /// The headers that its answer carries.
+    #[must_use]
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
     /// The document itself, in `language`.
     #[must_use]
     pub fn document(&self, language: Language) -> Map<String, Value> {

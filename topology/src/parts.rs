@@ -29,7 +29,7 @@ pub(crate) struct Setting<'a> {
 pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
     let addr = |port: u16| address(port, setting.free_ports);
     let store = addr(2113)?;
-    let commands = [addr(8085)?, addr(18085)?];
+    let commands = [(addr(8085)?, addr(8095)?), (addr(18085)?, addr(18095)?)];
     let queries = [addr(8083)?, addr(18083)?];
     let projectors = [addr(8087)?, addr(18087)?];
     let (gateway, gateway_metrics, prometheus) = (addr(8088)?, addr(8404)?, addr(9090)?);
@@ -51,9 +51,10 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
         let part = part.env("PROJECTOR_LISTEN", at).env("EVENT_STORE_URL", &store_url);
         parts.push(part.env("DATABASE_URL", &setting.database_url));
     }
-    for (number, at) in (1..).zip(commands) {
+    for (number, (at, grpc)) in (1..).zip(commands) {
         let part = service(&format!("command-api-{number}"), "command-api", at)?;
-        parts.push(part.env("COMMAND_API_LISTEN", at).env("EVENT_STORE_URL", &store_url));
+        let part = part.env("COMMAND_API_LISTEN", at).env("GRPC_LISTEN", grpc);
+        parts.push(part.env("EVENT_STORE_URL", &store_url));
     }
     for (number, at, admin) in [(1, queries[0], addr(8086)?), (2, queries[1], addr(18086)?)] {
         let part = service(&format!("query-api-{number}"), "query-api", at)?;
@@ -66,13 +67,13 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
         .arg(deploy("gateway/haproxy.cfg"))
         .env("GATEWAY_LISTEN", gateway)
         .env("GATEWAY_METRICS_LISTEN", gateway_metrics)
-        .env("COMMAND_API_1", commands[0])
-        .env("COMMAND_API_2", commands[1])
+        .env("COMMAND_API_1", commands[0].0)
+        .env("COMMAND_API_2", commands[1].0)
         .env("QUERY_API_1", queries[0])
         .env("QUERY_API_2", queries[1]);
     parts.push(haproxy);
 
-    let services = [projectors, commands, queries].concat();
+    let services = [projectors, commands.map(|(at, _)| at), queries].concat();
     let config = setting.dir.join("prometheus/prometheus.yml");
     std::fs::write(&config, prometheus_config(&services, gateway_metrics))
         .with_context(|| format!("writing {}", config.display()))?;

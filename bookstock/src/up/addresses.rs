@@ -14,6 +14,8 @@ pub struct Addresses {
     pub gateway: String,
     /// The command side.
     pub command_api: String,
+    /// The command side for gRPC.
+    pub grpc: String,
     /// The query side.
     pub query_api: String,
     /// The query side once more, for the admin list.
@@ -30,7 +32,7 @@ impl Addresses {
     pub(super) fn greet(&self, own_event_store: bool, own_database: bool) -> std::io::Result<()> {
         let event_store = if own_event_store { "as EVENT_STORE_URL says" } else { &self.event_store };
         let database = if own_database { "as DATABASE_URL says" } else { &self.database };
-        let Self { gateway, command_api, query_api, admin, .. } = self;
+        let Self { gateway, command_api, grpc, query_api, admin, .. } = self;
         let mut out = std::io::stdout().lock();
         write!(
             out,
@@ -38,6 +40,7 @@ impl Addresses {
 
   gateway      {gateway}
   command-api  {command_api}
+  gRPC         {grpc}
   query-api    {query_api}
   admin        {admin}
   event store  {event_store}
@@ -101,6 +104,7 @@ mod tests {
         let addresses = Addresses {
             gateway: "g".to_owned(),
             command_api: "c".to_owned(),
+            grpc: "r".to_owned(),
             query_api: "q".to_owned(),
             admin: "a".to_owned(),
             event_store: "e".to_owned(),
@@ -108,7 +112,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&addresses).unwrap(),
-            r#"{"gateway":"g","commandApi":"c","queryApi":"q","admin":"a","eventStore":"e","database":"d"}"#
+            r#"{"gateway":"g","commandApi":"c","grpc":"r","queryApi":"q","admin":"a","eventStore":"e","database":"d"}"#
         );
     }
 }

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 pub(super) struct Sockets {
     pub(super) gateway: TcpListener,
     pub(super) command_api: TcpListener,
+    pub(super) grpc: TcpListener,
     pub(super) query_api: TcpListener,
     pub(super) admin: TcpListener,
     /// `None` if the event store is another process.
@@ -27,6 +28,7 @@ impl Sockets {
         Ok(Self {
             gateway: bind("gateway", "--gateway", up.gateway, exposure).await?,
             command_api: bind("command-api", "--command-api", up.command_api, exposure).await?,
+            grpc: bind("gRPC", "--grpc", up.grpc, exposure).await?,
             query_api: bind("query-api", "--query-api", up.query_api, exposure).await?,
             admin: bind("admin", "--admin", up.admin, exposure).await?,
             event_store,

@@ -6,6 +6,14 @@ use domain::book::{
 };
 use service_kit::{Text, text};
 
+/// How much of a client's own word is shown back, in characters.
+const MAX_ECHO: usize = 64;
+
+/// A client's own word, or the beginning of it, to be shown back.
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(MAX_ECHO).collect()
+}
+
 /// Why a text is not the value that it should be.
 pub(super) trait Explain {
     /// The reason. `given` is the text, or what can be shown of it.

@@ -217,6 +217,17 @@ pub(super) fn of_reading(error: &HistoryError) -> Problem {
     }
 }
 
+/// 422: the field `name` is needed.
+pub(super) fn missing(name: &str) -> Problem {
+    invalid(name, &text!(en: "it is missing", ko: "값이 없습니다"))
+}
+
+/// 422: what is in the field `name` is not acceptable, for this reason.
+pub(super) fn invalid(name: &str, reason: &Text) -> Problem {
+    let Text { en, ko } = reason;
+    Problem::invalid(text!(en: "{name}: {en}.", ko: "{name}: {ko}.")).with("field", name)
+}
+
 /// 404: the path names something that is no book and never will be.
 pub(super) fn no_such_book() -> Problem {
     BOOK_UNKNOWN.because(text!(

@@ -16,5 +16,6 @@ mod interface;
 mod outage;
 mod repeats;
 mod replicas;
+#[allow(dead_code, reason = "the tests over gRPC use the rest")]
 mod support;
 mod wire;

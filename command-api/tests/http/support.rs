@@ -14,6 +14,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -108,6 +109,7 @@ fn server_binary() -> PathBuf {
 /// A command side with a cache of its own, as one of several replicas would be.
 pub(crate) struct Replica {
     addr: SocketAddr,
+    grpc: SocketAddr,
     http: reqwest::Client,
     _running: DropGuard,
 }
@@ -119,14 +121,18 @@ impl Replica {
 
     /// With the deadline that programs have. All others are patient, so that a busy machine fails no test.
     pub(crate) async fn hurried(store: &Store) -> Self {
-        Self::run(store, None, 777).await
+        Self::run(store, None, 777, &LimitSettings::default()).await
     }
 
     pub(crate) async fn start_with(store: &Store, name: Option<&str>) -> Self {
-        Self::run(store, name, 20_000).await
+        Self::run(store, name, 20_000, &LimitSettings::default()).await
     }
 
-    async fn run(store: &Store, name: Option<&str>, store_timeout_ms: u64) -> Self {
+    pub(crate) async fn limited(store: &Store, limits: &LimitSettings) -> Self {
+        Self::run(store, None, 20_000, limits).await
+    }
+
+    async fn run(store: &Store, name: Option<&str>, store_timeout_ms: u64, limits: &LimitSettings) -> Self {
         let settings = Settings {
             event_store_url: store.url(),
             name: name.map(|name| name.parse::<BookName>().unwrap()),
@@ -134,20 +140,23 @@ impl Replica {
             book_cache_mib: 1,
         };
         let (health, shutdown) = (Health::default(), CancellationToken::new());
-        let routes = command_api::routes(&settings, &health, shutdown.clone()).unwrap();
-        let any_port = ([127, 0, 0, 1], 0).into();
-        let listener = listen::bind("command-api", "--listen", any_port, Exposure::Loopback).await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        tokio::spawn(listen::serve(
-            listener,
-            edge::around("command-api", routes, &health, &Auth::open(), &LimitSettings::default()),
-            shutdown.clone(),
-        ));
-        Self { addr, http: reqwest::Client::new(), _running: shutdown.drop_guard() }
+        let ways_in = command_api::open(&settings, &health, shutdown.clone()).unwrap();
+        let (http, addr) = bind().await;
+        let routes = edge::around("command-api", ways_in.http, &health, &Auth::open(), limits);
+        tokio::spawn(listen::serve(http, routes, shutdown.clone()));
+        let (calls, grpc) = bind().await;
+        let routes = edge::around_calls("command-api", ways_in.grpc, &Auth::open(), limits);
+        tokio::spawn(listen::serve_calls(calls, routes, shutdown.clone()));
+        Self { addr, grpc, http: reqwest::Client::new(), _running: shutdown.drop_guard() }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where it listens for gRPC.
+    pub(crate) fn grpc(&self) -> String {
+        format!("http://{}", self.grpc)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -200,6 +209,13 @@ impl Replica {
     }
 }
 
+async fn bind() -> (TcpListener, SocketAddr) {
+    let any_port = ([127, 0, 0, 1], 0).into();
+    let listener = listen::bind("command-api", "--listen", any_port, Exposure::Loopback).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    (listener, addr)
+}
+
 /// An HTTP answer, read to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
@@ -248,7 +264,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Answer {
 }
 
 /// Tries until it holds, for as long as patience lasts.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !holds().await {
         assert!(started.elapsed() < PATIENCE, "{what} did not come about");

@@ -45,9 +45,24 @@ const OPEN_BELOW: [&str; 2] = ["/docs", "/web"];
 /// What shows the machinery.
 const OPS: [&str; 2] = ["/metrics", "/status"];
 
+/// gRPC services that answer without a token: probes, and the description of the interface.
+const OPEN_CALLS: [&str; 3] = [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
+
 /// The scope that a request needs; none if it is open to all. What is not listed is a question if its method is a safe
-/// one, else a command, so that a route that somebody forgot is never too open.
+/// one, else a command, so that a route that somebody forgot is never too open. A gRPC call is a question if its name
+/// begins with `Get`.
 pub(crate) fn needed(method: &Method, path: &str) -> Option<Scope> {
+    if let Some((service, call)) = call(path) {
+        return match () {
+            () if OPEN_CALLS.contains(&service) => None,
+            () if call.starts_with("Get") => Some(Scope::Read),
+            () => Some(Scope::Write),
+        };
+    }
     let asks = *method == Method::GET || *method == Method::HEAD;
     let below =
         |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -60,6 +75,13 @@ pub(crate) fn needed(method: &Method, path: &str) -> Option<Scope> {
     } else {
         Some(Scope::Write)
     }
+}
+
+/// The service and the method of a gRPC call's path, `/package.Service/Method`.
+fn call(path: &str) -> Option<(&str, &str)> {
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    let (package, _) = service.split_once('.')?;
+    (!package.is_empty() && !method.contains('/')).then_some((service, method))
 }
 
 #[cfg(test)]
@@ -84,6 +106,13 @@ mod tests {
             (Method::POST, "/libraries", Some(Scope::Write)),
             (Method::DELETE, "/books/1", Some(Scope::Write)),
             (Method::OPTIONS, "/books", Some(Scope::Write)),
+            (Method::GET, super::super::guard::METADATA_PATH, None),
+            (Method::POST, "/grpc.health.v1.Health/Watch", None),
+            (Method::POST, "/grpc.health.v1.Healthy/Check", Some(Scope::Write)),
+            (Method::POST, "/bookstock.v1.Books/GetBook", Some(Scope::Read)),
+            (Method::POST, "/bookstock.v1.Books/Renew", Some(Scope::Write)),
+            (Method::GET, "/bookstock.v1.Books/Renew", Some(Scope::Write)),
+            (Method::POST, "/bookstock.v1.Books/Renew/GetBook", Some(Scope::Write)),
         ] {
             assert_eq!(needed(&method, path), scope, "{method} {path}");
         }

@@ -2,9 +2,9 @@
 
 use super::answer::created;
 use super::describe;
-use super::fields::{Fields, missing};
+use super::fields::Fields;
 use super::path::BookPath;
-use super::problem::{STOCK_BELOW_ZERO, STOCK_LIMIT};
+use super::problem::{STOCK_BELOW_ZERO, STOCK_LIMIT, missing};
 use super::wanted::Wanted;
 use super::{Desk, now};
 use crate::intention::Intention;

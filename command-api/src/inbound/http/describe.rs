@@ -74,7 +74,7 @@ pub(super) fn created(operation: Operation, schema: &str, example: &Value) -> Op
         PLACE[1],
         PLACE[2],
         ("Location", "Where the book is."),
-        ("Idempotency-Replayed", "true, if this is the first answer again."),
+        ("Idempotency-Replayed", "true, if this is known to be the first answer again."),
     ];
     operation.answers(
         201,

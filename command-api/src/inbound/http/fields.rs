@@ -3,7 +3,8 @@
 //! A number may come as a JSON number or as a string with the same text, as HTTPie sends it; either way it is its
 //! text that is read, so that `1.0` stays exact. `null` is the same as absent.
 
-use super::explain::Explain;
+use super::explain::{Explain, shortened};
+use super::problem::invalid;
 use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, Request};
 use serde::Deserialize;
@@ -15,9 +16,6 @@ use std::str::FromStr;
 
 /// The longest text that is looked at as a number, in bytes.
 const MAX_NUMBER_LENGTH: usize = 32;
-
-/// How much of a client's own word is shown back, in characters.
-const MAX_ECHO: usize = 64;
 
 /// The fields of a JSON object as they were written.
 #[derive(Debug, Default)]
@@ -88,17 +86,6 @@ impl Fields {
     }
 }
 
-/// 422: the field `name` is needed.
-pub(super) fn missing(name: &str) -> Problem {
-    invalid(name, &text!(en: "it is missing", ko: "값이 없습니다"))
-}
-
-/// 422: what is in the field `name` is not acceptable, for this reason.
-pub(super) fn invalid(name: &str, reason: &Text) -> Problem {
-    let Text { en, ko } = reason;
-    Problem::invalid(text!(en: "{name}: {en}.", ko: "{name}: {ko}.")).with("field", name)
-}
-
 fn no_number(text: &str) -> Text {
     let text = shortened(text);
     text!(en: "{text:?} is not a number", ko: "{text:?}는 수가 아닙니다")
@@ -109,10 +96,6 @@ fn unescaped(name: &str, json: &str) -> Result<String, Problem> {
         let json = shortened(json);
         invalid(name, &text!(en: "{json:?} is not a string of text", ko: "{json:?}는 문자열이 아닙니다"))
     })
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(MAX_ECHO).collect()
 }
 
 impl<'de> Deserialize<'de> for Fields {

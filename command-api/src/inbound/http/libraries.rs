@@ -3,11 +3,11 @@
 
 use super::answer::{created, with_place};
 use super::describe;
-use super::fields::{Fields, invalid, missing};
+use super::fields::Fields;
 use super::path::BookPath;
 use super::problem::{
     BOOK_UNKNOWN, EDITION_MISMATCH, EDITION_NOT_GREATER, NO_LATER_EDITION, STOCK_LIMIT, STORE_UNAVAILABLE,
-    STREAM_UNREADABLE,
+    STREAM_UNREADABLE, invalid, missing,
 };
 use super::wanted::Wanted;
 use super::{BookNow, Desk, renew, warehouse};

@@ -2,9 +2,9 @@
 
 use super::answer::created;
 use super::describe;
-use super::fields::{Fields, missing};
+use super::fields::Fields;
 use super::path::BookPath;
-use super::problem::{EDITION_MISMATCH, STOCK_LIMIT};
+use super::problem::{EDITION_MISMATCH, STOCK_LIMIT, missing};
 use super::wanted::Wanted;
 use super::{BookNow, Desk, now};
 use crate::intention::Intention;

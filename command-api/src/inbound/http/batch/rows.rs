@@ -1,8 +1,9 @@
 //! The rows of a list: found in the body as it comes, and read into commands.
 
 use super::super::Desk;
-use super::super::fields::{Fields, missing};
+use super::super::fields::Fields;
 use super::super::now;
+use super::super::problem::missing;
 use super::framing::{Found, Framing};
 use super::problem;
 use crate::identity::Key;
