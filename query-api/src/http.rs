@@ -7,7 +7,9 @@ mod book_stock;
 mod changes;
 mod consistency;
 mod cursor;
+mod describe;
 mod etag;
+mod field;
 mod hal;
 mod history;
 mod inquiry;
@@ -22,26 +24,62 @@ mod state;
 mod status;
 
 use admin_list::Admins;
-use axum::Router;
-use axum::routing::get;
 use book_stock::Books;
+use history::Movements;
 use read_model::Reader;
+use rows::Written as _;
+use service_kit::{Api, Routes};
 use state::Shared;
 use tokio_util::sync::CancellationToken;
 
 /// All routes for queries. Those who follow what changes are let go at `shutdown`.
-pub(crate) fn routes(reader: Reader, shutdown: CancellationToken) -> Router {
-    Router::new()
-        .route("/books", get(shown::list::<Books>))
-        .route("/books/changes", get(changes::changes::<Books>))
-        .route("/books/{bookId}", get(shown::one::<Books>))
-        .route("/books/{bookId}/history", get(history::history))
-        .route("/profile/books", get(book_stock::profile))
-        .route("/profile/history", get(history::profile))
-        .route("/admins", get(shown::list::<Admins>))
-        .route("/admins/changes", get(changes::changes::<Admins>))
-        .route("/admins/{bookId}", get(shown::one::<Admins>))
-        .route("/profile/admins", get(admin_list::profile))
-        .route("/status", get(status::status))
+pub(crate) fn routes(reader: Reader, shutdown: CancellationToken) -> Routes {
+    Api::default()
+        .schema(Books::ROW, describe::row::<Books>())
+        .schema(Movements::ROW, describe::row::<Movements>())
+        .schema(Admins::ROW, describe::row::<Admins>())
+        .get("/books", shown::list::<Books>, describe::list::<Books>("listBooks", "도서 재고: the books"))
+        .get(
+            "/books/changes",
+            changes::changes::<Books>,
+            describe::changes("followBooks", "What changes in the books"),
+        )
+        .get("/books/{bookId}", shown::one::<Books>, describe::one::<Books>("getBook", "도서 재고: a book"))
+        .get(
+            "/books/{bookId}/history",
+            history::history,
+            describe::history::<Movements>("getHistory", "도서 이력: every movement of a book"),
+        )
+        .get(
+            "/profile/books",
+            book_stock::profile,
+            profile::operation("describeBooks", "What a book's fields mean"),
+        )
+        .get(
+            "/profile/history",
+            history::profile,
+            profile::operation("describeHistory", "What a movement's fields mean"),
+        )
+        .get(
+            "/admins",
+            shown::list::<Admins>,
+            describe::list::<Admins>("listAdmins", "관리자 목록: the admin list"),
+        )
+        .get(
+            "/admins/changes",
+            changes::changes::<Admins>,
+            describe::changes("followAdmins", "What changes in the admin list"),
+        )
+        .get(
+            "/admins/{bookId}",
+            shown::one::<Admins>,
+            describe::one::<Admins>("getAdmin", "관리자 목록: a row of it"),
+        )
+        .get(
+            "/profile/admins",
+            admin_list::profile,
+            profile::operation("describeAdmins", "What the admin list's fields mean"),
+        )
+        .get("/status", status::status, status::operation())
         .with_state(Shared::new(reader, shutdown))
 }

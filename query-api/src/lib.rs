@@ -35,5 +35,5 @@ pub async fn routes(
     let ask = async move || asked.ping().await.map(drop);
     check.ask_once(&ask).await;
     tokio::spawn(check.follow(ask, shutdown.clone()));
-    Ok(http::routes(reader, shutdown).into())
+    Ok(http::routes(reader, shutdown))
 }

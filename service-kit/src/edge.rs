@@ -44,7 +44,7 @@ pub fn around(
     auth: &Auth,
     limits: &LimitSettings,
 ) -> Router {
-    let document = Bytes::from(openapi::document(service, &routes).to_string());
+    let document = Bytes::from(openapi::document(service, &routes, auth.asks()).to_string());
     let document = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) });
     let checks = health.clone();
     let shown = get(move || async move {

@@ -1,6 +1,7 @@
 //! 관리자 목록: `GET /admins` and `GET /admins/{bookId}`.
 
 use super::asked::Sortable;
+use super::field::{Field, Kind};
 use super::hal::Links;
 use super::profile;
 use super::rows::Written;
@@ -45,9 +46,22 @@ impl Shown for Admins {
 impl Written for Admins {
     type Row = Row;
 
+    const ROW: &'static str = "Admin";
     const LIST: &'static str = "admins";
-    const FIELDS: &'static [&'static str] =
-        &["bookId", "bookName", "bookStock", "bookVersion", "revision", "position", "occurredAt"];
+    const FIELDS: &'static [Field] = &[
+        Field::new("bookId", "Which book.", Kind::BookId),
+        Field::new("bookName", "What it is called; null if nobody ever said.", Kind::Text),
+        Field::new("bookStock", "The copies in stock.", Kind::Stock),
+        Field::new("bookVersion", "The current edition, an exact decimal.", Kind::Version),
+        Field::new("revision", "The number of its last event in its own history, from 0.", Kind::Revision),
+        Field::new(
+            "position",
+            "The place of that event among those of all books; later is larger.",
+            Kind::Position,
+        ),
+        Field::new("occurredAt", "When that event happened, in UTC.", Kind::Time),
+    ];
+    const LINKED: bool = true;
 
     fn json<'a>(row: &'a Row, origin: Option<&'a Origin>) -> impl Serialize + 'a {
         Admin { row, origin }
@@ -67,20 +81,7 @@ impl Written for Admins {
 }
 
 pub(super) async fn profile() -> Response {
-    profile::alps(
-        "admin",
-        "admins",
-        &[
-            ("bookId", "Which book."),
-            ("bookName", "What it is called; null if nobody ever said."),
-            ("bookStock", "The copies in stock."),
-            ("bookVersion", "The current edition, an exact decimal."),
-            ("revision", "The number of its last event in its own history, from 0."),
-            ("position", "The place of that event among those of all books; later is larger."),
-            ("occurredAt", "When that event happened, in UTC."),
-        ],
-        &profile::OF_LISTS,
-    )
+    profile::alps("admin", "admins", Admins::FIELDS, &profile::OF_LISTS)
 }
 
 /// A row of the list on the wire.

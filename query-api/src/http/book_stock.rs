@@ -1,6 +1,7 @@
 //! 도서 재고: `GET /books` and `GET /books/{bookId}`.
 
 use super::asked::Sortable;
+use super::field::{Field, Kind};
 use super::hal::Links;
 use super::profile;
 use super::rows::Written;
@@ -45,9 +46,22 @@ impl Shown for Books {
 impl Written for Books {
     type Row = Row;
 
+    const ROW: &'static str = "BookStock";
     const LIST: &'static str = "books";
-    const FIELDS: &'static [&'static str] =
-        &["bookId", "name", "stock", "version", "revision", "position", "occurredAt"];
+    const FIELDS: &'static [Field] = &[
+        Field::new("bookId", "Which book.", Kind::BookId),
+        Field::new("name", "What it is called; null if nobody ever said.", Kind::Text),
+        Field::new("stock", "The copies in stock.", Kind::Stock),
+        Field::new("version", "The current edition, an exact decimal.", Kind::Version),
+        Field::new("revision", "The number of its last event in its own history, from 0.", Kind::Revision),
+        Field::new(
+            "position",
+            "The place of that event among those of all books; later is larger.",
+            Kind::Position,
+        ),
+        Field::new("occurredAt", "When that event happened, in UTC.", Kind::Time),
+    ];
+    const LINKED: bool = true;
 
     fn json<'a>(row: &'a Row, origin: Option<&'a Origin>) -> impl Serialize + 'a {
         Book { row, origin }
@@ -67,20 +81,7 @@ impl Written for Books {
 }
 
 pub(super) async fn profile() -> Response {
-    profile::alps(
-        "book",
-        "books",
-        &[
-            ("bookId", "Which book."),
-            ("name", "What it is called; null if nobody ever said."),
-            ("stock", "The copies in stock."),
-            ("version", "The current edition, an exact decimal."),
-            ("revision", "The number of its last event in its own history, from 0."),
-            ("position", "The place of that event among those of all books; later is larger."),
-            ("occurredAt", "When that event happened, in UTC."),
-        ],
-        &profile::OF_LISTS,
-    )
+    profile::alps("book", "books", Books::FIELDS, &profile::OF_LISTS)
 }
 
 /// A book on the wire.

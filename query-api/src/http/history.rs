@@ -4,6 +4,7 @@ use super::as_of::AsOf;
 use super::asked::part_of;
 use super::consistency::Freshness;
 use super::cursor;
+use super::field::{Field, Kind};
 use super::hal::Collection;
 use super::inquiry::Inquiry;
 use super::media::Media;
@@ -21,26 +22,44 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use service_kit::{Origin, Problem, text};
 
 /// The movements of a book as they are shown.
-struct Movements;
+pub(super) struct Movements;
 
 impl Written for Movements {
     type Row = Row;
 
+    const ROW: &'static str = "Movement";
     const LIST: &'static str = "movements";
-    const FIELDS: &'static [&'static str] = &[
-        "bookId",
-        "type",
-        "qty",
-        "version",
-        "stock",
-        "name",
-        "reason",
-        "actor",
-        "correlationId",
-        "revision",
-        "position",
-        "occurredAt",
+    const FIELDS: &'static [Field] = &[
+        Field::new("bookId", "Which book.", Kind::BookId),
+        Field::new("type", "What happened: Warehoused, Renewed, Corrected, or Skipped.", Kind::Movement),
+        Field::new(
+            "qty",
+            "The copies that came in, the first run, or the difference; null for what was skipped.",
+            Kind::Qty,
+        ),
+        Field::new("version", "The edition after it, an exact decimal.", Kind::Version),
+        Field::new("stock", "The copies in stock after it.", Kind::Stock),
+        Field::new("name", "What the book is called after it; null if nobody ever said.", Kind::Text),
+        Field::new("reason", "Why, where somebody had to say; else null.", Kind::Text),
+        Field::new(
+            "actor",
+            "Who did it, the subject of a token; null if nobody had to show one.",
+            Kind::Text,
+        ),
+        Field::new(
+            "correlationId",
+            "What it has in common with all that followed from one request.",
+            Kind::Text,
+        ),
+        Field::new("revision", "The number of its event in the book's own history, from 0.", Kind::Revision),
+        Field::new(
+            "position",
+            "The place of that event among those of all books; later is larger.",
+            Kind::Position,
+        ),
+        Field::new("occurredAt", "When it happened, in UTC.", Kind::Time),
     ];
+    const LINKED: bool = false;
 
     fn json<'a>(row: &'a Row, _: Option<&'a Origin>) -> impl Serialize + 'a {
         Movement(row)
@@ -129,25 +148,7 @@ fn order(parameters: &mut Parameters) -> Result<Order, Problem> {
 }
 
 pub(super) async fn profile() -> Response {
-    profile::alps(
-        "movement",
-        "history",
-        &[
-            ("bookId", "Which book."),
-            ("type", "What happened: Warehoused, Renewed, Corrected, or Skipped."),
-            ("qty", "The copies that came in, the first run, or the difference; null for what was skipped."),
-            ("version", "The edition after it, an exact decimal."),
-            ("stock", "The copies in stock after it."),
-            ("name", "What the book is called after it; null if nobody ever said."),
-            ("reason", "Why, where somebody had to say; else null."),
-            ("actor", "Who did it, the subject of a token; null if nobody had to show one."),
-            ("correlationId", "What it has in common with all that followed from one request."),
-            ("revision", "The number of its event in the book's own history, from 0."),
-            ("position", "The place of that event among those of all books; later is larger."),
-            ("occurredAt", "When it happened, in UTC."),
-        ],
-        &profile::OF_HISTORY,
-    )
+    profile::alps("movement", "history", Movements::FIELDS, &profile::OF_HISTORY)
 }
 
 /// A movement on the wire.

@@ -39,12 +39,18 @@ impl Media {
         }
     }
 
-    /// Its name.
+    /// The name of [`Media::Csv`].
+    pub(super) const CSV: &'static str = "text/csv";
+
+    /// The name of [`Media::NdJson`].
+    pub(super) const NDJSON: &'static str = "application/x-ndjson";
+
+    /// Its name, and how its text is written where that is not said by the name.
     pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Hal => super::hal::MEDIA_TYPE,
             Self::Csv => "text/csv; charset=utf-8",
-            Self::NdJson => "application/x-ndjson",
+            Self::NdJson => Self::NDJSON,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The rows of a list without a document around them: CSV, and JSON a line.
 
+use super::field::Field;
 use super::inquiry::Inquiry;
 use super::media::Media;
 use axum::body::{Body, Bytes};
@@ -15,10 +16,14 @@ pub(super) trait Written: Send + Sync + 'static {
     /// A row.
     type Row: Clone + Send + Sync + 'static;
 
+    /// What the OpenAPI document calls a row.
+    const ROW: &'static str;
     /// What a list of them is called.
     const LIST: &'static str;
-    /// The names of the fields that rows have in every form, in their order.
-    const FIELDS: &'static [&'static str];
+    /// The fields that rows have in every form, in their order.
+    const FIELDS: &'static [Field];
+    /// Whether a row has links where it has a document around it.
+    const LINKED: bool;
 
     /// A row as JSON: with links for a client who came in at `origin`, if there is one.
     fn json<'a>(row: &'a Self::Row, origin: Option<&'a Origin>) -> impl Serialize + 'a;
@@ -80,7 +85,10 @@ fn cut_off(error: &ReaderError) -> io::Error {
 
 fn head<V: Written>(media: Media) -> io::Result<Vec<u8>> {
     match media {
-        Media::Csv => line(csv::Writer::from_writer(Vec::new()), V::FIELDS),
+        Media::Csv => {
+            let names: Vec<_> = V::FIELDS.iter().map(|field| field.name).collect();
+            line(csv::Writer::from_writer(Vec::new()), &names)
+        }
         Media::NdJson | Media::Hal => Ok(Vec::new()),
     }
 }

@@ -17,6 +17,7 @@ mod caching;
 mod changes;
 mod consistency;
 mod history;
+mod interface;
 mod lists;
 mod outage;
 mod paging;

@@ -99,10 +99,15 @@ impl Auth {
         Self(None)
     }
 
+    /// Whether anybody is asked for a token.
+    pub(crate) fn asks(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Where the service may listen that this guards; `insecure` is its operator's word.
     #[must_use]
     pub fn exposure(&self, insecure: bool) -> Exposure {
-        if self.0.is_some() { Exposure::Guarded } else { Exposure::unguarded(insecure) }
+        if self.asks() { Exposure::Guarded } else { Exposure::unguarded(insecure) }
     }
 
     /// The origin of the issuer, for browsers that log in there; none if nobody is asked.

@@ -4,10 +4,15 @@ use super::{Description, Operation, Routes};
 use axum::http::Method;
 use serde_json::{Value, json};
 
-/// The document of `service`, whose routes are these, with those that every service has.
-pub(crate) fn document(service: &str, routes: &Routes) -> Value {
+/// The document of `service`, whose routes are these, with those that every service has. Only one that is `guarded` asks
+/// for tokens.
+pub(crate) fn document(service: &str, routes: &Routes, guarded: bool) -> Value {
     let mut description = routes.description.clone();
     describe_the_common(&mut description);
+    if !guarded {
+        let items = description.paths.values_mut().filter_map(Value::as_object_mut);
+        items.flat_map(serde_json::Map::values_mut).for_each(|operation| operation["security"] = json!([]));
+    }
     let mut schemas = description.schemas;
     schemas.insert("Problem".to_owned(), problem());
     json!({
@@ -96,5 +101,19 @@ fn describe_the_common(description: &mut Description) {
         ),
     ] {
         description.add(&Method::GET, path, &operation);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_asks_for_no_tokens_does_not_say_that_it_does() {
+        let needed = |guarded| {
+            document("test", &Routes::default(), guarded)["paths"]["/metrics"]["get"]["security"].take()
+        };
+        assert_eq!(needed(true), json!([{"bearer": ["ops"]}]));
+        assert_eq!(needed(false), json!([]));
     }
 }

@@ -86,8 +86,9 @@ impl Operation {
         self
     }
 
-    /// It answers with `status` and this form too, where a problem would have another.
-    pub(super) fn answers_also(mut self, status: u16, media_type: &'static str, schema: &Value) -> Self {
+    /// It answers with `status` and this form too, besides what it answers with or the problems of that status.
+    #[must_use]
+    pub fn answers_also(mut self, status: u16, media_type: &'static str, schema: &Value) -> Self {
         self.also.push((status, media_type, schema.clone()));
         self
     }

@@ -35,13 +35,13 @@ pub(super) fn command(id: &'static str, summary: &'static str, description: &'st
             ),
             header(
                 "Prefer",
-                "return=minimal leaves the body of the answer out.",
-                &json!({"type": "string", "enum": ["return=minimal", "return=representation"]}),
+                "return=minimal leaves the body of the answer out. Any other preference is passed over.",
+                &json!({"type": "string", "example": "return=representation"}),
             ),
             header(
                 "X-Request-Id",
-                "The id of this request in logs, events and the answer; made if it is missing.",
-                &json!({"type": "string", "pattern": "^[!-~]{1,128}$"}),
+                "The id of this request in logs, events and the answer; made unless there is one of 1 to 128 visible characters.",
+                &json!({"type": "string", "example": "request-9"}),
             ),
             header(
                 "traceparent",
