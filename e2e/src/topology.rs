@@ -82,6 +82,12 @@ impl Service {
         self.process.thaw();
     }
 
+    /// The most memory that it has had in RAM, in bytes.
+    #[must_use]
+    pub fn peak_memory_bytes(&self) -> u64 {
+        self.process.peak_memory_bytes()
+    }
+
     /// Waits until it says that it is ready.
     pub async fn ready(&self) {
         let site = self.site();

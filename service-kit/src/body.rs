@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
+use std::time::Duration;
 
 /// 415: the body is in a format that nobody here reads.
 pub static UNSUPPORTED_MEDIA_TYPE: Kind = Kind::new(
@@ -29,8 +30,60 @@ pub static UNSUPPORTED_ENCODING: Kind = Kind::new(
     Text::fixed("The body is packed", "압축된 본문은 받지 않습니다"),
 );
 
-/// A JSON object read as `T`. What is refused, and how: not JSON by its content type 415, too large 413, not well
-/// formed 400, a field that is unknown, missing, doubled or of the wrong type 422.
+/// 408: the body does not come.
+pub static BODY_TOO_SLOW: Kind = Kind::new(
+    StatusCode::REQUEST_TIMEOUT,
+    "body-too-slow",
+    Text::fixed("The body comes too slowly", "본문이 너무 느리게 옵니다"),
+);
+
+/// How long a body of a few kilobytes may take.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// How deep a body may nest: deeper than any that means something.
+const MAX_DEPTH: usize = 16;
+
+/// Refuses a packed body: nothing here is unpacked, and so nothing can grow.
+///
+/// # Errors
+/// 415, if the headers say that it is packed.
+pub fn unpacked(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.get_all(header::CONTENT_ENCODING).iter().all(|packed| packed == "identity") {
+        return Ok(());
+    }
+    Err(UNSUPPORTED_ENCODING.because(text!(
+        en: "Send the body as it is, without Content-Encoding.",
+        ko: "Content-Encoding 없이 본문을 그대로 보내십시오."
+    )))
+}
+
+/// Refuses JSON that nests too deep. Whether it is JSON at all is not looked at.
+///
+/// # Errors
+/// 400, if it does.
+pub fn shallow(json: &[u8]) -> Result<(), Problem> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(Problem::malformed(text!(
+                en: "The JSON nests deeper than {MAX_DEPTH} levels.",
+                ko: "JSON 이 {MAX_DEPTH}단계보다 깊이 겹칩니다."
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A JSON object read as `T`. What is refused, and how: not JSON by its content type 415, too large 413, too slow 408, too
+/// deep or not well formed 400, a field that is unknown, missing, doubled or of the wrong type 422.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
@@ -38,20 +91,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if request.headers().get(header::CONTENT_ENCODING).is_some_and(|packed| packed != "identity") {
-            return Err(UNSUPPORTED_ENCODING.because(text!(
-                en: "Send the body as it is, without Content-Encoding.",
-                ko: "Content-Encoding 없이 본문을 그대로 보내십시오."
-            )));
-        }
+        unpacked(request.headers())?;
         if !is_json(request.headers()) {
             return Err(UNSUPPORTED_MEDIA_TYPE.because(text!(
                 en: "Send JSON, with Content-Type: application/json.",
                 ko: "Content-Type: application/json 으로 JSON을 보내십시오."
             )));
         }
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        let read = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, state)).await;
+        let bytes = read
+            .map_err(|_| {
+                let seconds = BODY_WITHIN.as_secs();
+                BODY_TOO_SLOW.because(text!(
+                    en: "It was not complete after {seconds} s; send it again.",
+                    ko: "{seconds}초가 지나도 다 오지 않았습니다. 다시 보내십시오."
+                ))
+            })?
+            .map_err(|rejection| match rejection.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => BODY_TOO_LARGE
                     .because(text!(en: "Send a smaller body.", ko: "더 작은 본문을 보내십시오.")),
                 _ => Problem::malformed(text!(
@@ -71,8 +127,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             ko: "본문이 올바른 JSON이 아닙니다({line}번째 줄 {column}번째 칸: {error})."
         ))
     };
+    shallow(bytes)?;
     // Reading into a type stops at the first wrong field and would take an array for an object, so the form
-    // is looked at first. It takes no recursion, however deep the body is.
+    // is looked at first.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(malformed)?;
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(Problem::invalid(text!(
@@ -119,6 +176,15 @@ mod tests {
         Router::new().route("/", route).oneshot(request).await.unwrap().status()
     }
 
+    #[test]
+    fn depth_is_counted_outside_of_strings() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(shallow(nested(MAX_DEPTH).as_bytes()).is_ok());
+        assert!(shallow(nested(MAX_DEPTH + 1).as_bytes()).is_err());
+        assert!(shallow(br#"{"name": "[[[[[[[[[[[[[[[[[[[[\"{{{{{{{{{{{{{{{{{{{{"}"#).is_ok());
+        assert!(shallow(format!("[{}]", "[],".repeat(1_000)).as_bytes()).is_ok());
+    }
+
     #[tokio::test]
     async fn each_kind_of_bad_body_has_its_own_status() {
         let json = "application/json; charset=utf-8";
@@ -129,7 +195,7 @@ mod tests {
         assert_eq!(send(json, "[".repeat(100_000)).await, 400);
         assert_eq!(send(json, r#"{"qty":1}, {"#).await, 400);
         assert_eq!(send(json, "[1]").await, 422);
-        assert_eq!(send(json, format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))).await, 422);
+        assert_eq!(send(json, format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))).await, 400);
         assert_eq!(send(json, r#"{"qty":-1}"#).await, 422);
         assert_eq!(send(json, r#"{"qty":1,"qty":2}"#).await, 422);
         assert_eq!(send(json, r#"{"qty":1,"quantity":2}"#).await, 422);

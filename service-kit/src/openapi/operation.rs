@@ -1,7 +1,7 @@
 //! What one route takes and answers.
 
 use crate::auth::Scope;
-use crate::body::{BODY_TOO_LARGE, UNSUPPORTED_ENCODING, UNSUPPORTED_MEDIA_TYPE};
+use crate::body::{BODY_TOO_LARGE, BODY_TOO_SLOW, UNSUPPORTED_ENCODING, UNSUPPORTED_MEDIA_TYPE};
 use crate::edge::DEADLINE_EXCEEDED;
 use crate::language::Language;
 use crate::problem::{self, INTERNAL, INVALID, Kind, MALFORMED, TYPE_PREFIX};
@@ -48,7 +48,13 @@ impl Operation {
     #[must_use]
     pub fn body(mut self, required: bool, schema: &Value, example: &Value) -> Self {
         self = self.body_as("application/json", required, schema, example);
-        self.problems.extend([&BODY_TOO_LARGE, &UNSUPPORTED_MEDIA_TYPE, &UNSUPPORTED_ENCODING, &INVALID]);
+        self.problems.extend([
+            &BODY_TOO_LARGE,
+            &BODY_TOO_SLOW,
+            &UNSUPPORTED_MEDIA_TYPE,
+            &UNSUPPORTED_ENCODING,
+            &INVALID,
+        ]);
         self
     }
 

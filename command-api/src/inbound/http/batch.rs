@@ -18,6 +18,7 @@ use bytes::Bytes;
 use framing::Framing;
 use rows::{MAX_BYTES, Row, Rows};
 use serde_json::{Value, json};
+use service_kit::body::unpacked;
 use service_kit::openapi::{Operation, header as taken, parameter};
 use service_kit::{Language, Problem};
 use std::collections::HashMap;
@@ -100,6 +101,7 @@ fn atomic_check(parameters: &HashMap<String, String>) -> Result<bool, Problem> {
 }
 
 fn framing(headers: &HeaderMap) -> Result<Framing, Problem> {
+    unpacked(headers)?;
     let length =
         headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_BYTES) {

@@ -7,6 +7,7 @@ mod lines;
 use super::super::fields::Fields;
 use super::problem;
 use serde_json::error::Category;
+use service_kit::body::shallow;
 use service_kit::{Problem, text};
 
 /// The longest row, in bytes.
@@ -95,6 +96,7 @@ impl Row {
         if row.too_long {
             return Err(too_long());
         }
+        shallow(&row.bytes)?;
         serde_json::from_slice(&row.bytes).map_err(|error| match error.classify() {
             Category::Data => {
                 Problem::invalid(text!(en: "A row is a JSON object.", ko: "한 줄은 JSON 객체여야 합니다."))

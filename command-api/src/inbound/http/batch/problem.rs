@@ -1,6 +1,7 @@
 //! What can be wrong with a list, or with a row as a part of it.
 
 use axum::http::StatusCode;
+use service_kit::body::BODY_TOO_SLOW;
 use service_kit::problem::{Kind, MALFORMED};
 use service_kit::{Problem, Text, text};
 
@@ -27,13 +28,6 @@ static TOO_LARGE: Kind = Kind::new(
     StatusCode::PAYLOAD_TOO_LARGE,
     "body-too-large",
     Text::fixed("The body is too large", "본문이 너무 큽니다"),
-);
-
-/// The client stopped sending.
-static TOO_SLOW: Kind = Kind::new(
-    StatusCode::REQUEST_TIMEOUT,
-    "body-too-slow",
-    Text::fixed("The body comes too slowly", "본문이 너무 느리게 옵니다"),
 );
 
 /// The body is in no form that a list comes in.
@@ -89,10 +83,10 @@ pub(super) fn too_large(most: u64) -> Problem {
     ))
 }
 
-pub(super) fn too_slow(seconds: u64) -> Problem {
-    TOO_SLOW.because(text!(
-        en: "Nothing came for {seconds} s, so the rest of the list is not waited for.",
-        ko: "{seconds}초 동안 아무것도 오지 않아 목록의 나머지를 기다리지 않습니다."
+pub(super) fn too_slow(silence_secs: u64, bytes_per_sec: u64) -> Problem {
+    BODY_TOO_SLOW.because(text!(
+        en: "Nothing came for {silence_secs} s, or less than {bytes_per_sec} bytes a second, so the rest of the list is not waited for.",
+        ko: "{silence_secs}초 동안 아무것도 오지 않았거나 1초에 {bytes_per_sec}바이트보다 느려 목록의 나머지를 기다리지 않습니다."
     ))
 }
 

@@ -12,7 +12,7 @@ use domain::book::{BookId, Warehouse};
 use futures_util::StreamExt as _;
 use service_kit::Problem;
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The most rows of one list.
 pub(super) const MAX_ROWS: u64 = 100_000;
@@ -22,6 +22,10 @@ pub(super) const MAX_BYTES: u64 = 64 << 20;
 
 /// How long a client may send nothing before it counts as gone.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// How slowly a list may come, on average of the time that was waited for it, once [`SILENCE`] is used up: there are few
+/// places for lists.
+const SLOWEST_BYTES_PER_SEC: u64 = 256;
 
 const FIELDS: [&str; 5] = ["bookId", "qty", "name", "version", "idempotencyKey"];
 
@@ -48,6 +52,7 @@ pub(super) struct Rows {
     checked: VecDeque<Row>,
     ended: Option<Result<(), Problem>>,
     bytes: u64,
+    waited: Duration,
     number: u64,
     /// The key of the request, which with a row's number is the row's.
     key: Option<Key>,
@@ -63,6 +68,7 @@ impl Rows {
             checked: VecDeque::new(),
             ended: None,
             bytes: 0,
+            waited: Duration::ZERO,
             number: 0,
             key,
         }
@@ -109,9 +115,12 @@ impl Rows {
 
     /// Waits for more of the body. It may be dropped at any time without losing anything.
     pub(super) async fn more(&mut self) {
-        let piece = match tokio::time::timeout(SILENCE, self.body.next()).await {
-            Ok(piece) => piece,
-            Err(_) => return self.end(Err(problem::too_slow(SILENCE.as_secs()))),
+        let patience = patience(self.bytes, self.waited);
+        let waiting = Waiting { since: Instant::now(), total: &mut self.waited };
+        let piece = tokio::time::timeout(patience, self.body.next()).await;
+        drop(waiting);
+        let Ok(piece) = piece else {
+            return self.end(Err(problem::too_slow(SILENCE.as_secs(), SLOWEST_BYTES_PER_SEC)));
         };
         let mut found = Vec::new();
         let mut over = match piece {
@@ -154,6 +163,24 @@ impl Rows {
     }
 }
 
+/// How long the next piece is waited for, after so many bytes and so much waiting.
+fn patience(bytes: u64, waited: Duration) -> Duration {
+    let earned = Duration::from_secs(bytes / SLOWEST_BYTES_PER_SEC);
+    (SILENCE + earned).saturating_sub(waited).min(SILENCE)
+}
+
+/// Adds the time until it is dropped, also with a future that is not waited for any longer.
+struct Waiting<'a> {
+    since: Instant,
+    total: &'a mut Duration,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *self.total += self.since.elapsed();
+    }
+}
+
 fn read(fields: Fields, desk: &Desk, of_request: Option<&Key>, number: u64) -> Result<Ready, Problem> {
     let fields = fields.only(&FIELDS)?;
     let book_id: BookId = fields.number("bookId")?.ok_or_else(|| missing("bookId"))?;
@@ -168,4 +195,19 @@ fn read(fields: Fields, desk: &Desk, of_request: Option<&Key>, number: u64) -> R
 
 fn row_key(key: &Key, number: u64) -> Option<Key> {
     Key::from_client(&format!("{}:{number}", key.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_drips_is_not_waited_for_without_end() {
+        let secs = Duration::from_secs;
+        assert_eq!(patience(0, Duration::ZERO), SILENCE);
+        assert_eq!(patience(10, secs(20)), secs(10));
+        assert_eq!(patience(10, secs(31)), Duration::ZERO);
+        // Whoever sends as fast as lines do has all the patience again.
+        assert_eq!(patience(1 << 20, secs(600)), SILENCE);
+    }
 }
