@@ -156,6 +156,15 @@ pub(crate) fn of_reading(error: &ReaderError) -> Problem {
                 ))
                 .retry_after(RETRY_AFTER_SECS)
         }
+        ReaderError::OtherVersion { .. } => {
+            tracing::error!(%error, "a query was not answered");
+            READ_MODEL_UNAVAILABLE
+                .because(text!(
+                    en: "The read models were made by another version of this program and do not hold this. `replay rebuild` makes them anew.",
+                    ko: "조회 모델을 다른 버전의 프로그램이 만들어 이 내용이 없습니다. `replay rebuild` 로 다시 만들어야 합니다."
+                ))
+                .retry_after(RETRY_AFTER_SECS)
+        }
         ReaderError::Unreadable(_) => Problem::internal(error),
     }
 }

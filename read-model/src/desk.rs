@@ -2,7 +2,7 @@
 //! that serves.
 
 use crate::database::{Database, describe};
-use crate::generation::Schema;
+use crate::generation::{FOLD_VERSION, Schema};
 use crate::list::{ListRequest, Listed, Page};
 use crate::list_sql::ListSql;
 use crate::migrate::READER_ROLE;
@@ -130,10 +130,15 @@ impl Desk {
             let sql = (question.sql)(Schema::of(asked));
             let rows = match self.run(&sql, question.parameters, question.kept, deadline).await {
                 Ok(rows) => rows,
-                Err(ReaderError::NotSetUp(_)) => {
-                    // It was dropped since it served.
+                Err(error @ ReaderError::NotSetUp(_)) => {
+                    // It was dropped since it served, or it never had that.
                     self.generation.store(0, Ordering::Relaxed);
-                    continue;
+                    match self.serving(deadline).await? {
+                        (generation, version) if generation == asked => {
+                            return Err(other_version(generation, version).unwrap_or(error));
+                        }
+                        _ => continue,
+                    }
                 }
                 Err(error) => return Err(error),
             };
@@ -144,6 +149,20 @@ impl Desk {
             }
         }
         Err(ReaderError::Unavailable("the generation that serves keeps changing".to_owned()))
+    }
+
+    /// That the tables which serve were made by another version of the views, if they were.
+    pub(crate) async fn other_version(&self) -> Result<Option<ReaderError>, ReaderError> {
+        let (generation, version) = self.serving(Instant::now() + self.query_timeout).await?;
+        Ok(other_version(generation, version))
+    }
+
+    /// The generation that serves, and the version of the views that made it.
+    async fn serving(&self, deadline: Instant) -> Result<(i32, i32), ReaderError> {
+        let sql = "SELECT generation, fold_version FROM bookstock.active JOIN bookstock.projection USING (generation)";
+        let rows = self.run(sql, &[], true, deadline).await?;
+        let row = rows.first().ok_or_else(|| ReaderError::NotSetUp("no generation serves".to_owned()))?;
+        Ok((value::read(row, 0)?, value::read(row, 1)?))
     }
 
     /// A connection, when there is one to spare in time.
@@ -207,6 +226,10 @@ pub(crate) fn found<V: View>(rows: &[Row]) -> impl Iterator<Item = Result<V::Row
     rows.iter().filter(|row| !matches!(row.try_get::<_, Option<i64>>(0), Ok(None))).map(V::read)
 }
 
+fn other_version(generation: i32, theirs: i32) -> Option<ReaderError> {
+    (theirs != FOLD_VERSION).then_some(ReaderError::OtherVersion { generation, theirs, ours: FOLD_VERSION })
+}
+
 pub(crate) fn late(what: &str, limit: Duration) -> ReaderError {
     ReaderError::Unavailable(format!("PostgreSQL {what} within {} ms", limit.as_millis()))
 }
@@ -221,9 +244,12 @@ fn refused_connection(error: PoolError) -> ReaderError {
 pub(crate) fn failed(error: &tokio_postgres::Error) -> ReaderError {
     let reason = describe(error);
     match error.code() {
-        // The control tables, the generation's tables, or the role of readers is missing.
+        // The control tables, the generation's tables or columns, or the role of readers is missing.
         Some(
-            &SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME | &SqlState::INVALID_PARAMETER_VALUE,
+            &SqlState::UNDEFINED_TABLE
+            | &SqlState::UNDEFINED_COLUMN
+            | &SqlState::INVALID_SCHEMA_NAME
+            | &SqlState::INVALID_PARAMETER_VALUE,
         ) => ReaderError::NotSetUp(reason),
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => ReaderError::Unavailable(format!(
             "{reason}; let a superuser run once: GRANT {READER_ROLE} TO <the user of query-api>;"

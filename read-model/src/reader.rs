@@ -73,6 +73,18 @@ pub enum ReaderError {
     /// The database holds no read models yet.
     #[error("the read models are not set up yet ({0}); start the projector once on this database")]
     NotSetUp(String),
+    /// The tables that serve do not hold what was asked for: another version of the views made them.
+    #[error(
+        "generation {generation} of the read models was made by version {theirs} of the views, and this program has version {ours}; `replay rebuild` makes them anew"
+    )]
+    OtherVersion {
+        /// The generation that serves.
+        generation: i32,
+        /// The version that made it.
+        theirs: i32,
+        /// The version of this program.
+        ours: i32,
+    },
     /// What was read makes no sense.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
@@ -218,8 +230,8 @@ impl Reader {
         if let Some(latest) = memory.first(desk.query_timeout()).await {
             return Ok(latest);
         }
-        desk.ping().await?;
-        Err(ReaderError::Unavailable("they have not been read into memory yet".to_owned()))
+        let not_yet = ReaderError::Unavailable("they have not been read into memory yet".to_owned());
+        Err(desk.other_version().await?.unwrap_or(not_yet))
     }
 }
 

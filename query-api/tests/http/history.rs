@@ -230,3 +230,19 @@ async fn what_the_past_cannot_be_asked_for_is_named() {
         assert_eq!(library.get(path).await.outcome(), (404, "book-unknown".to_owned()), "{path}");
     }
 }
+
+#[tokio::test]
+async fn what_an_older_version_of_the_tables_does_not_hold_is_said_with_the_way_out() {
+    let library = library("history_older_version").await;
+    library.sql("UPDATE bookstock.projection SET fold_version = 2; DROP TABLE rm_1.book_history").await;
+    for path in ["/books/1/history", "/books/1?asOf=12", "/books?asOf=12"] {
+        let answer = library.get(path).await;
+        assert_eq!(answer.outcome(), (503, "read-model-unavailable".to_owned()), "{path}");
+        assert!(
+            answer.json()["detail"].as_str().unwrap().contains("replay rebuild"),
+            "{path}: {}",
+            answer.text
+        );
+    }
+    assert_eq!(library.get("/books/1").await.status, 200);
+}

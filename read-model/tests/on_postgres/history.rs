@@ -1,9 +1,9 @@
 //! What the history of the books tells, of now and of then.
 
 use crate::given::*;
-use read_model::Order;
 use read_model::book_history::{self, Movement, Stretch};
 use read_model::past::{self, Moment};
+use read_model::{Order, Reader, ReaderError, ReaderOptions, book_stock};
 
 #[tokio::test]
 async fn every_movement_is_kept_with_the_book_after_it() {
@@ -88,4 +88,22 @@ async fn the_whole_list_is_walked_as_it_was() {
         }
     }
     assert_eq!(stocks, (1..=9).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn of_tables_that_an_older_version_made_history_is_not_promised_for_later() {
+    let url = read_models("older_version").await;
+    sql(&url, "UPDATE bookstock.projection SET fold_version = 2; DROP TABLE rm_1.book_history").await;
+    let reader = reader(&url);
+    let stretch = Stretch { order: Order::Descending, after: None, until: None, size: 10 };
+    let error = book_history::of_book(&reader, book(1), &stretch).await.unwrap_err();
+    assert!(matches!(error, ReaderError::OtherVersion { generation: 1, theirs: 2, .. }), "{error}");
+    assert!(error.to_string().contains("replay rebuild"), "{error}");
+    // What the older version has is still answered.
+    reader.ping().await.unwrap();
+
+    sql(&url, "ALTER TABLE rm_1.book_stock DROP COLUMN name").await;
+    let another = Reader::new(&url, ReaderOptions::default()).unwrap();
+    let error = book_stock::by_id(&another, book(1)).await.unwrap_err();
+    assert!(matches!(error, ReaderError::OtherVersion { theirs: 2, .. }), "{error}");
 }
