@@ -1,14 +1,14 @@
 //! Following, as the owner of the lease: read, hear, write with the checkpoint in one transaction.
 
 use crate::halt::Halt;
-use crate::hear::{self, Next};
+use crate::hear::{self, Hearing, Next};
 use crate::shift::{End, Which};
 use crate::status::Status;
 use crate::traced::Traced;
 use crate::views::VIEWS;
 use domain::book::STREAM_PREFIX;
-use event_store::{EventStore, Filter, Follow, Position, ReadError};
-use read_model::batch::{self, ApplyError, Batch};
+use event_store::{Direction, EventStore, Filter, Follow, Position, ReadError, Start};
+use read_model::batch::{self, Applied, ApplyError, Batch, Gap};
 use read_model::database::Connection;
 use read_model::lease::{Checkpoint, Lease, LeaseError};
 use read_model::sift::Gaps;
@@ -22,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 /// How often the lease is renewed: three times within its term.
 const RENEWAL: Duration = Duration::from_secs(1);
 
+/// How many events before the checkpoint are looked at once more whenever following begins or was interrupted.
+const LOOK_BACK: usize = 1_000;
+
 /// What one owner works with.
 pub(crate) struct Owned<'a, Store> {
     pub(crate) store: &'a Store,
@@ -30,9 +33,14 @@ pub(crate) struct Owned<'a, Store> {
     pub(crate) status: Option<&'a Status>,
     pub(crate) lease: &'a Lease,
     pub(crate) checkpoint: Checkpoint,
+    pub(crate) owner: &'a str,
     pub(crate) batch_events: usize,
-    /// A gap is read once more from the checkpoint; only one that is still there parks its stream.
-    pub(crate) gaps: Gaps,
+    /// Whether the store has proved to be the one of the checkpoint since it was last lost.
+    pub(crate) proven: bool,
+    /// The gaps for which the events were read once more from the checkpoint: one that is still there parks its stream.
+    pub(crate) read_again: BTreeSet<Gap>,
+    /// Whether they are to be read once more now.
+    pub(crate) reads_again: bool,
     /// Ready after each write.
     pub(crate) progress: &'a Check,
 }
@@ -41,47 +49,65 @@ impl<Store: EventStore> Owned<'_, Store> {
     /// Applies every event after the checkpoint, and goes on until something ends it. `following` is called once the
     /// store has proved to be the one of the checkpoint.
     pub(crate) async fn follow(mut self, shutdown: &CancellationToken, following: impl FnOnce()) -> End {
-        if let Err(end) = self.prove_same_store().await {
+        if let Err(end) = self.prove().await {
             return end;
         }
         following();
-        let from = match self.checkpoint.position {
+        let mut hearing = self.hear();
+        let mut renewals = tokio::time::interval(RENEWAL);
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let end = loop {
+            let done = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break End::Stopped,
+                // Somebody gave a lease back, or another generation serves.
+                () = self.connection.notified() => self.renew().await,
+                _ = renewals.tick() => self.renew().await,
+                next = hearing.next() => match next {
+                    Some(Next::Batch(batch)) => self.write(batch).await,
+                    Some(Next::Interrupted) => {
+                        // Then another store may answer, be it one that was restored to an earlier state.
+                        self.proven = false;
+                        Ok(())
+                    }
+                    // Only when the runtime shuts down.
+                    None => break End::Stopped,
+                },
+            };
+            match done {
+                Ok(()) if self.reads_again => {
+                    hearing.stop().await;
+                    self.reads_again = false;
+                    if let Err(end) = self.look_back().await {
+                        break end;
+                    }
+                    hearing = self.hear();
+                }
+                Ok(()) => {}
+                Err(end) => break end,
+            }
+        };
+        hearing.stop().await;
+        end
+    }
+
+    /// Begins to hear what comes after the checkpoint.
+    fn hear(&self) -> Hearing {
+        let Self { store, status, lease, checkpoint, owner, batch_events, .. } = self;
+        if let Some(status) = status {
+            status.begin(owner, lease.generation, checkpoint.position, *batch_events);
+        }
+        let from = match checkpoint.position {
             0 => Follow::FromBeginning,
             position => Follow::After(Position(position)),
         };
         let books = Filter { stream_prefixes: vec![STREAM_PREFIX.to_owned()] };
-        let mut batches =
-            hear::in_batches(self.store.follow(from, books), self.batch_events, self.status.cloned());
-        let mut renewals = tokio::time::interval(RENEWAL);
-        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // After an interruption another store may answer, be it one that was restored to an earlier state.
-        let mut proven = true;
-        loop {
-            let done = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return End::Stopped,
-                // Somebody gave a lease back, or another generation serves.
-                () = self.connection.notified() => self.renew(&mut proven).await,
-                _ = renewals.tick() => self.renew(&mut proven).await,
-                next = batches.recv() => match next {
-                    Some(Next::Batch(batch)) => self.write(&batch, &mut proven).await,
-                    Some(Next::Interrupted) => {
-                        proven = false;
-                        Ok(())
-                    }
-                    // Only when the runtime shuts down.
-                    None => return End::Stopped,
-                },
-            };
-            if let Err(end) = done {
-                return end;
-            }
-        }
+        hear::in_batches(store.follow(from, books), *batch_events, status.cloned())
     }
 
     /// Renews the lease. A store that has not proved to be the one of the checkpoint since it was lost is asked again:
     /// one that holds less than the checkpoint would send nothing that shows it.
-    async fn renew(&mut self, proven: &mut bool) -> Result<(), End> {
+    async fn renew(&mut self) -> Result<(), End> {
         self.lease.renew(self.connection).await?;
         let serving = generation::active(self.connection).await?.map(|generation| generation.number);
         if (serving == Some(self.lease.generation)) != (self.which == Which::Serving) {
@@ -91,38 +117,87 @@ impl<Store: EventStore> Owned<'_, Store> {
         if let Some(status) = self.status {
             status.measure(parked::count(self.connection, self.lease.generation).await?);
         }
-        if !*proven {
-            match self.prove_same_store().await {
-                Ok(()) => *proven = true,
-                Err(End::StoreLost(reason)) => tracing::debug!(reason, "the event store is still away"),
-                Err(end) => return Err(end),
-            }
+        match self.prove().await {
+            Err(End::StoreLost(reason)) => tracing::debug!(reason, "the event store is still away"),
+            proved => proved?,
         }
         Ok(())
     }
 
-    async fn write(&mut self, batch: &Batch, proven: &mut bool) -> Result<(), End> {
-        if !*proven {
-            self.prove_same_store().await?;
-            *proven = true;
-        }
-        let (lease, from) = (self.lease, self.checkpoint);
+    async fn write(&mut self, batch: Batch) -> Result<(), End> {
+        self.prove().await?;
+        let heard = batch.len();
+        let batch = batch.in_order();
+        let (generation, from) = (self.lease.generation, self.checkpoint.position);
         let began = self.status.and_then(|_| Traced::begin());
-        let applied = batch::apply_or_park(self.connection, lease, from, batch, self.gaps, VIEWS).await?;
+        let Some(applied) = self.apply(&batch).await? else { return Ok(()) };
         if let Some(began) = began {
-            began.end(lease.generation, from.position, batch, &applied);
+            began.end(generation, from, &batch, &applied);
         }
-        self.checkpoint = applied.checkpoint;
         if let Some(status) = self.status {
-            status.applied(batch.len(), self.checkpoint.position);
+            status.applied(heard, self.checkpoint.position);
         }
-        tracing::debug!(events = batch.len(), position = self.checkpoint.position, "events were applied");
+        tracing::debug!(events = heard, position = self.checkpoint.position, "events were applied");
         self.progress.ready_as("active");
+        self.retry_those_of(applied).await
+    }
+
+    /// Applies a batch; nothing of it, if a gap in it is to be read once more.
+    async fn apply(&mut self, batch: &Batch) -> Result<Option<Applied>, End> {
+        let (lease, from, gaps) = (self.lease, self.checkpoint, Gaps::ParkThese(&self.read_again));
+        match batch::apply_or_park(self.connection, lease, from, batch, gaps, VIEWS).await {
+            Ok(applied) => {
+                self.checkpoint = applied.checkpoint;
+                self.read_again.retain(|gap| gap.position > self.checkpoint.position);
+                Ok(Some(applied))
+            }
+            Err(ApplyError::Gaps(gaps)) => {
+                let (reason, streams) = (gaps.first().map(ToString::to_string), gaps.len());
+                tracing::warn!(reason, streams, "events are missing; reading once more from the checkpoint");
+                self.read_again.extend(gaps);
+                self.reads_again = true;
+                Ok(None)
+            }
+            Err(ApplyError::Fenced) => Err(End::TakenOver),
+            Err(ApplyError::Database(error)) => Err(error.into()),
+        }
+    }
+
+    async fn retry_those_of(&mut self, applied: Applied) -> Result<(), End> {
         let parked = applied.parked.iter().map(|trouble| trouble.book_id);
         for book in parked.chain(applied.retry).collect::<BTreeSet<_>>() {
             self.retry(book).await?;
         }
         Ok(())
+    }
+
+    /// Makes sure, once after each interruption, that this is the store of the checkpoint, and that nothing came late
+    /// meanwhile.
+    async fn prove(&mut self) -> Result<(), End> {
+        if !self.proven {
+            self.prove_same_store().await?;
+            self.look_back().await?;
+            self.proven = true;
+        }
+        Ok(())
+    }
+
+    /// Looks once more at the last events before the checkpoint. What a store told late may have been on its way when it
+    /// was lost, and would never come again.
+    async fn look_back(&mut self) -> Result<(), End> {
+        if self.checkpoint.event_id.is_none() {
+            return Ok(());
+        }
+        let from = Start::At(Position(self.checkpoint.position));
+        let mut batch = Batch::default();
+        for event in self.store.read_all(from, Direction::Backwards, LOOK_BACK).await? {
+            hear::take(&mut batch, &event);
+        }
+        // There is no gap in it, as no event of it is after the checkpoint.
+        match self.apply(&batch.in_order()).await? {
+            Some(applied) => self.retry_those_of(applied).await,
+            None => Ok(()),
+        }
     }
 
     /// Positions mean nothing in another store: the event of the checkpoint must be where it was.
@@ -135,16 +210,6 @@ impl<Store: EventStore> Owned<'_, Store> {
         }
         let (expected, found) = (expected.to_string(), found.map(|id| id.to_string()));
         Err(End::Halted(Halt::OtherStore { position, expected, found }))
-    }
-}
-
-impl From<ApplyError> for End {
-    fn from(error: ApplyError) -> Self {
-        match error {
-            ApplyError::Fenced => Self::TakenOver,
-            ApplyError::Gap(gap) => Self::Halted(gap.into()),
-            ApplyError::Database(error) => Self::DatabaseLost(error.to_string()),
-        }
     }
 }
 

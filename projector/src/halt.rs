@@ -1,14 +1,9 @@
 //! What the projector does not get past by itself.
 
-use read_model::batch::Gap;
-
 /// Going on would make the read models wrong, so the projector stops here until an operator has helped. It looks
 /// again now and then, so that nothing needs to be restarted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Halt {
-    /// The store does not tell a stream's whole history. If it does not when asked again, the stream is parked.
-    #[error("{0}")]
-    Gap(#[from] Gap),
     /// The checkpoint is of an event that this store does not have.
     #[error(
         "the read models were made from another event store: at position {position} they have event {expected}, and this store has {}; connect the store they were made from, or make them anew with `replay rebuild`",
@@ -22,6 +17,11 @@ pub(crate) enum Halt {
         /// The event id that the store has there.
         found: Option<String>,
     },
+    /// The store has another event where the read models have one, though it has the checkpoint's where it was.
+    #[error(
+        "the read models were made from another event store, be it a copy of this one: they have other events at some positions ({0}); connect the store they were made from, or make them anew with `replay rebuild`"
+    )]
+    PositionTaken(String),
     /// The tables are of another version of this program.
     #[error(
         "the read models that serve were folded by version {theirs} of the views, and this program has version {ours}; run `replay rebuild`, or the program that made them"
@@ -32,11 +32,4 @@ pub(crate) enum Halt {
         /// This program's.
         ours: i32,
     },
-}
-
-impl Halt {
-    /// Whether reading once more from the checkpoint is all that is to be done about it.
-    pub(crate) fn is_a_gap(&self) -> bool {
-        matches!(self, Self::Gap(_))
-    }
 }

@@ -8,6 +8,7 @@ use read_model::Happening;
 use read_model::batch::Batch;
 use read_model::sift::Trouble;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// What comes next, in the order in which it was heard.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +28,27 @@ pub enum Understood {
     Unreadable(Trouble),
 }
 
+/// What is being heard, beside whoever writes it.
+#[derive(Debug)]
+pub(crate) struct Hearing {
+    receiver: mpsc::Receiver<Next>,
+    gathering: JoinHandle<()>,
+}
+
+impl Hearing {
+    /// What comes next; nothing when the runtime shuts down.
+    pub(crate) async fn next(&mut self) -> Option<Next> {
+        self.receiver.recv().await
+    }
+
+    /// Ends it: nothing is heard, or counted as heard, after that.
+    pub(crate) async fn stop(&mut self) {
+        self.gathering.abort();
+        // It was cancelled, or had ended.
+        let _ = (&mut self.gathering).await;
+    }
+}
+
 /// Decodes what is heard and hands it on in batches: as soon as the writer is free, whatever has come by then, `most`
 /// events at most. So a lone event goes on at once, and while history is read the batches are full. It goes on beside
 /// the writer, so that decoding and writing overlap. It ends with the receiver.
@@ -34,11 +56,10 @@ pub(crate) fn in_batches(
     heard: impl Stream<Item = Heard> + Send + Unpin + 'static,
     most: usize,
     status: Option<Status>,
-) -> mpsc::Receiver<Next> {
+) -> Hearing {
     // The writer has one batch, and one waits: a deeper queue would only make both smaller.
     let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(gather(heard, most, status, sender));
-    receiver
+    Hearing { receiver, gathering: tokio::spawn(gather(heard, most, status, sender)) }
 }
 
 async fn gather(
@@ -56,12 +77,7 @@ async fn gather(
             next = heard.next(), if batch.len() < most && behind.is_none() => match next {
                 Some(Heard::Event(event)) => {
                     let begins = batch.is_empty();
-                    match decode(&event) {
-                        Some(Understood::Happened(happening)) => batch.happenings.push(happening),
-                        Some(Understood::Unreadable(trouble)) => batch.unreadable.push(trouble),
-                        None => continue,
-                    }
-                    if let Some(status) = &status {
+                    if take(&mut batch, &event) && let Some(status) = &status {
                         status.heard(event.created_micros, begins);
                     }
                 }
@@ -91,6 +107,16 @@ async fn gather(
             () = sender.closed() => return,
         }
     }
+}
+
+/// Takes an event into a batch, if it belongs to a book.
+pub(crate) fn take(batch: &mut Batch, event: &StoredEvent) -> bool {
+    match decode(event) {
+        Some(Understood::Happened(happening)) => batch.happenings.push(happening),
+        Some(Understood::Unreadable(trouble)) => batch.unreadable.push(trouble),
+        None => return false,
+    }
+    true
 }
 
 /// The event with its place, if it belongs to a book: other streams may begin with the same letters.
@@ -152,11 +178,11 @@ mod tests {
     }
 
     /// Hears these events and no more, for ever.
-    fn hear(events: impl IntoIterator<Item = StoredEvent>, most: usize) -> mpsc::Receiver<Next> {
+    fn hear(events: impl IntoIterator<Item = StoredEvent>, most: usize) -> Hearing {
         hear_all(events.into_iter().map(Heard::Event).collect(), most)
     }
 
-    fn hear_all(heard: Vec<Heard>, most: usize) -> mpsc::Receiver<Next> {
+    fn hear_all(heard: Vec<Heard>, most: usize) -> Hearing {
         in_batches(stream::iter(heard).chain(stream::pending()), most, None)
     }
 
@@ -167,21 +193,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_lone_event_goes_on_at_once() {
-        assert_eq!(positions(hear([event("book-1", 7)], 100).recv().await), [7]);
+        assert_eq!(positions(hear([event("book-1", 7)], 100).next().await), [7]);
     }
 
     #[tokio::test]
     async fn what_is_there_goes_on_in_full_batches_in_order() {
         let mut batches = hear((1..=7).map(|position| event("book-1", position)), 3);
-        assert_eq!(positions(batches.recv().await), [1, 2, 3]);
-        assert_eq!(positions(batches.recv().await), [4, 5, 6]);
-        assert_eq!(positions(batches.recv().await), [7]);
+        assert_eq!(positions(batches.next().await), [1, 2, 3]);
+        assert_eq!(positions(batches.next().await), [4, 5, 6]);
+        assert_eq!(positions(batches.next().await), [7]);
     }
 
     #[tokio::test]
     async fn an_unreadable_event_goes_on_beside_the_others_with_what_is_wrong() {
         let mut batches = hear([event("book-1", 1), unreadable(2), event("book-1", 3)], 100);
-        let Some(Next::Batch(batch)) = batches.recv().await else { panic!("a batch was due") };
+        let Some(Next::Batch(batch)) = batches.next().await else { panic!("a batch was due") };
         assert_eq!((batch.happenings.len(), batch.unreadable.len()), (2, 1));
         let trouble = &batch.unreadable[0];
         assert_eq!((trouble.revision, trouble.position), (2, 2));
@@ -193,14 +219,14 @@ mod tests {
         let lost = Heard::Interrupted("gone".to_owned());
         let heard = vec![Heard::Event(event("book-1", 1)), lost, Heard::Event(event("book-1", 2))];
         let mut batches = hear_all(heard, 100);
-        assert_eq!(positions(batches.recv().await), [1]);
-        assert_eq!(batches.recv().await, Some(Next::Interrupted));
-        assert_eq!(positions(batches.recv().await), [2]);
+        assert_eq!(positions(batches.next().await), [1]);
+        assert_eq!(batches.next().await, Some(Next::Interrupted));
+        assert_eq!(positions(batches.next().await), [2]);
     }
 
     #[tokio::test]
     async fn an_event_about_another_book_than_its_stream_is_unreadable() {
-        let Some(Next::Batch(batch)) = hear([event("book-2", 1)], 100).recv().await else {
+        let Some(Next::Batch(batch)) = hear([event("book-2", 1)], 100).next().await else {
             panic!("a batch was due")
         };
         assert_eq!(batch.unreadable[0].reason, "event 1 is about book 1");
@@ -209,6 +235,6 @@ mod tests {
     #[tokio::test]
     async fn a_stream_that_is_no_books_is_left_out() {
         let events = [event("book-club", 1), event("book-01", 2), event("book-1", 3)];
-        assert_eq!(positions(hear(events, 100).recv().await), [3]);
+        assert_eq!(positions(hear(events, 100).next().await), [3]);
     }
 }

@@ -8,10 +8,10 @@ use event_store::EventStore;
 use read_model::database::Connection;
 use read_model::generation::{self, FOLD_VERSION};
 use read_model::lease::{Checkpoint, HANDED_BACK, Lease, WRITER_SETTINGS};
-use read_model::sift::Gaps;
 use read_model::{Database, DatabaseError, MigrateError, migrate};
 use service_kit::Health;
 use service_kit::health::Check;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -87,11 +87,7 @@ impl<Store: EventStore> Projector<Store> {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut last = End::Stopped;
         loop {
-            let halted = match &last {
-                End::Halted(halt) => Some(halt),
-                _ => None,
-            };
-            let end = self.shift(halted, &shutdown).await;
+            let end = self.shift(&shutdown).await;
             if end == End::Stopped || (end == End::Switched && self.which != Which::Serving) {
                 return;
             }
@@ -131,31 +127,23 @@ impl<Store: EventStore> Projector<Store> {
                 self.projection_check.not_ready(reason);
                 OUTAGE_PAUSE
             }
-            End::Halted(halt) if news => {
-                tracing::warn!(reason = %halt, "reading once more from the checkpoint");
-                Duration::ZERO
-            }
             End::Halted(halt) => {
-                tracing::error!(reason = %halt, "the projection has halted; the read models stay as they are");
+                if news {
+                    tracing::error!(reason = %halt, "the projection has halted; the read models stay as they are");
+                }
                 self.projection_check.not_ready(&halt.to_string());
                 HALT_PAUSE
             }
         }
     }
 
-    /// Stands by, then works, and hands the lease back. After a halt only progress is a reason to be ready again.
-    async fn shift(&self, halted: Option<&Halt>, shutdown: &CancellationToken) -> End {
-        let ready_as = |what| {
-            if !halted.is_some_and(Halt::is_a_gap) {
-                self.projection_check.ready_as(what);
-            }
+    /// Stands by, then works, and hands the lease back.
+    async fn shift(&self, shutdown: &CancellationToken) -> End {
+        let (mut connection, lease, checkpoint) = match shutdown.run_until_cancelled(self.stand_by()).await {
+            None => return End::Stopped,
+            Some(Err(end)) => return end,
+            Some(Ok(owned)) => owned,
         };
-        let (mut connection, lease, checkpoint) =
-            match shutdown.run_until_cancelled(self.stand_by(|| ready_as("standing by"))).await {
-                None => return End::Stopped,
-                Some(Err(end)) => return end,
-                Some(Ok(owned)) => owned,
-            };
         let following = || {
             tracing::info!(
                 owner = self.owner,
@@ -164,7 +152,7 @@ impl<Store: EventStore> Projector<Store> {
                 position = checkpoint.position,
                 "projecting"
             );
-            ready_as("active");
+            self.projection_check.ready_as("active");
         };
         let owned = Owned {
             store: &self.store,
@@ -174,12 +162,12 @@ impl<Store: EventStore> Projector<Store> {
             lease: &lease,
             checkpoint,
             batch_events: self.batch_events,
-            gaps: if halted.is_some_and(Halt::is_a_gap) { Gaps::Park } else { Gaps::Refuse },
+            owner: &self.owner,
+            proven: false,
+            read_again: BTreeSet::new(),
+            reads_again: false,
             progress: &self.projection_check,
         };
-        if let Some(status) = &self.status {
-            status.begin(&self.owner, lease.generation, checkpoint.position, self.batch_events);
-        }
         let end = owned.follow(shutdown, following).await;
         if let Some(status) = &self.status {
             status.end();
@@ -193,7 +181,7 @@ impl<Store: EventStore> Projector<Store> {
     }
 
     /// Waits until the lease is ours.
-    async fn stand_by(&self, ready: impl Fn()) -> Result<(Connection, Lease, Checkpoint), End> {
+    async fn stand_by(&self) -> Result<(Connection, Lease, Checkpoint), End> {
         migrate(&self.database_url).await?;
         let mut connection = self.database.connect("bookstock projector", WRITER_SETTINGS).await?;
         connection.listen(HANDED_BACK).await?;
@@ -212,7 +200,7 @@ impl<Store: EventStore> Projector<Store> {
                 tracing::info!(owner = self.owner, "standing by: another projector is active");
                 told = true;
             }
-            ready();
+            self.projection_check.ready_as("standing by");
             // Whether it was handed back or not, the lease is asked for next.
             let _ = tokio::time::timeout(POLL, connection.notified()).await;
         }
@@ -231,6 +219,10 @@ async fn serving(connection: &mut Connection) -> Result<i32, End> {
 
 impl From<DatabaseError> for End {
     fn from(error: DatabaseError) -> Self {
+        // The one thing that has to be new in any view is the position of a movement.
+        if error.is_taken() {
+            return Self::Halted(Halt::PositionTaken(error.to_string()));
+        }
         Self::DatabaseLost(error.to_string())
     }
 }

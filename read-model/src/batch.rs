@@ -28,9 +28,9 @@ pub enum ApplyError {
     /// The lease is another owner's, or the checkpoint is not where this owner left it.
     #[error("another projector has taken over, so nothing was written")]
     Fenced,
-    /// An event is missing, or comes twice.
-    #[error(transparent)]
-    Gap(#[from] Gap),
+    /// Events are missing, or come twice.
+    #[error("{}{}", .0.first().map(ToString::to_string).unwrap_or_default(), and_more(.0))]
+    Gaps(Vec<Gap>),
     /// PostgreSQL failed. If it did so while committing, the batch may be applied after all: take the lease again to
     /// learn the checkpoint.
     #[error(transparent)]
@@ -38,7 +38,7 @@ pub enum ApplyError {
 }
 
 /// A stream whose next event is not the one after its last.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error(
     "{} goes on with revision {found} at position {position}, where revision {expected} was expected",
     book.stream()
@@ -52,6 +52,11 @@ pub struct Gap {
     pub found: u64,
     /// Where it came.
     pub position: u64,
+}
+
+fn and_more(gaps: &[Gap]) -> String {
+    let more = gaps.len().saturating_sub(1);
+    if more == 0 { String::new() } else { format!(", and {more} other streams have gaps") }
 }
 
 /// What has come, in the order of its positions.
@@ -75,6 +80,20 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Each event once, in the order of the positions, however they came.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        if !self.happenings.is_sorted_by(|one, next| one.position < next.position) {
+            self.happenings.sort_by_key(|happening| happening.position);
+            self.happenings.dedup_by_key(|happening| happening.position);
+        }
+        if !self.unreadable.is_sorted_by(|one, next| one.position < next.position) {
+            self.unreadable.sort_by_key(|trouble| trouble.position);
+            self.unreadable.dedup_by_key(|trouble| trouble.position);
+        }
+        self
+    }
 }
 
 /// What a batch led to.
@@ -91,8 +110,8 @@ pub struct Applied {
 }
 
 /// Applies `batch`, in the order of its positions, to all `views` of the generation that `lease` is on, as one
-/// transaction, and answers the new checkpoint. Events up to the checkpoint `from` are left out: they are in already.
-/// Any gap refuses the batch.
+/// transaction, and answers the new checkpoint. Events up to the checkpoint `from` are in already; a stream of which one
+/// is not, because it came late, is parked, to be folded anew. Any gap refuses the batch.
 ///
 /// # Errors
 /// [`ApplyError`].
@@ -115,7 +134,7 @@ pub async fn apply_or_park(
     lease: &Lease,
     from: Checkpoint,
     batch: &Batch,
-    gaps: Gaps,
+    gaps: Gaps<'_>,
     views: &[&dyn AnyView],
 ) -> Result<Applied, ApplyError> {
     write(connection, lease, from, &batch.happenings, &batch.unreadable, gaps, views).await
@@ -127,28 +146,30 @@ async fn write(
     from: Checkpoint,
     happenings: &[Happening],
     unreadable: &[Trouble],
-    gaps: Gaps,
+    gaps: Gaps<'_>,
     views: &[&dyn AnyView],
 ) -> Result<Applied, ApplyError> {
-    let happenings =
-        &happenings[happenings.partition_point(|happening| happening.position <= from.position)..];
-    let unreadable = &unreadable[unreadable.partition_point(|trouble| trouble.position <= from.position)..];
-    let lasts = (
-        happenings.last().map(|last| (last.position, last.event_id)),
-        unreadable.last().map(|last| (last.position, last.event_id)),
-    );
-    let Some((position, event_id)) = lasts.0.max(lasts.1) else {
+    if happenings.is_empty() && unreadable.is_empty() {
         return Ok(Applied {
             checkpoint: from,
             reached: BTreeMap::new(),
             parked: Vec::new(),
             retry: BTreeSet::new(),
         });
-    };
-    let to = Checkpoint { position, event_id: Some(event_id) };
-    let schema = Schema::of(lease.generation);
+    }
     let books: BTreeSet<BookId> = happenings.iter().map(|happening| happening.book_id).collect();
     let books = books.into_iter().chain(unreadable.iter().map(|trouble| trouble.book_id));
+    let old = happenings.partition_point(|happening| happening.position <= from.position);
+    let (old_happenings, happenings) = happenings.split_at(old);
+    let old = unreadable.partition_point(|trouble| trouble.position <= from.position);
+    let (old_unreadable, unreadable) = unreadable.split_at(old);
+    let lasts = (
+        happenings.last().map(|last| (last.position, last.event_id)),
+        unreadable.last().map(|last| (last.position, last.event_id)),
+    );
+    let new = lasts.0.max(lasts.1);
+    let to = new.map_or(from, |(position, id)| Checkpoint { position, event_id: Some(id) });
+    let schema = Schema::of(lease.generation);
     let books: Vec<i64> = books.map(|book| value::bigint(book.get())).collect();
     let step = step(happenings.len());
 
@@ -165,7 +186,9 @@ async fn write(
     if !ours {
         return Err(ApplyError::Fenced);
     }
-    let sifted = sift(revisions, waiting, happenings, unreadable, gaps)?;
+    let old = old_happenings.iter().map(|old| came_late(old, from)).chain(old_unreadable.iter().cloned());
+    let sifted = sift(revisions, waiting, old, happenings, unreadable, gaps).map_err(ApplyError::Gaps)?;
+    let views = if sifted.applied.is_empty() { &[] } else { views };
     within(
         step,
         try_join4(
@@ -179,6 +202,16 @@ async fn write(
     within(step, async { Ok(transaction.commit().await?) }).await?;
     let Sifted { revisions: reached, parked, retry, .. } = sifted;
     Ok(Applied { checkpoint: to, reached, parked, retry })
+}
+
+/// What is said of an event that turns out not to be in though the checkpoint is behind it.
+fn came_late(happening: &Happening, checkpoint: Checkpoint) -> Trouble {
+    let Happening { book_id, revision, position, event_id, .. } = *happening;
+    let reason = format!(
+        "event {revision} came late, after position {}; it is to be folded anew",
+        checkpoint.position
+    );
+    Trouble { book_id, revision, position, event_id, reason }
 }
 
 /// How long a step of a write of so many events may take: two seconds tell a frozen server, and a large batch takes its
@@ -241,6 +274,9 @@ pub(crate) async fn save_revisions(
     schema: &Schema,
     revisions: &BTreeMap<BookId, u64>,
 ) -> Result<(), DatabaseError> {
+    if revisions.is_empty() {
+        return Ok(());
+    }
     let books: Vec<i64> = revisions.keys().map(|book| value::bigint(book.get())).collect();
     let revisions: Vec<i64> = revisions.values().copied().map(value::bigint).collect();
     let sql = format!(

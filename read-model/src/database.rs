@@ -54,6 +54,12 @@ impl DatabaseError {
             Self::NoAnswer(_) | Self::Unreadable(_) | Self::NoGeneration => None,
         }
     }
+
+    /// Whether a row that was to be written is there already, of something else.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.code() == Some(&SqlState::UNIQUE_VIOLATION)
+    }
 }
 
 /// An error of PostgreSQL with all its causes: its own text leaves them out.

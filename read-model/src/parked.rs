@@ -159,8 +159,9 @@ pub(crate) async fn save(
     sifted: &Sifted<'_>,
 ) -> Result<(), DatabaseError> {
     for trouble in &sifted.parked {
-        let sql = "INSERT INTO bookstock.parked (generation, book_id, revision, position, reason)
-                   VALUES ($1, $2, $3, $4, $5)";
+        // It is tried again at once, and for as long as the event store is away: only then is it known that it waits.
+        let sql = "INSERT INTO bookstock.parked (generation, book_id, revision, position, reason, retry)
+                   VALUES ($1, $2, $3, $4, $5, true)";
         let (book, revision) = (value::bigint(trouble.book_id.get()), value::bigint(trouble.revision));
         let position = value::bigint(trouble.position);
         let reason = storable(&trouble.reason);

@@ -1,9 +1,9 @@
 //! Folding one stream anew, in one transaction: its rows are taken out and made again from its first event on.
 
-use crate::batch::{ApplyError, advance, announce, save_revisions};
+use crate::batch::{advance, announce, save_revisions};
 use crate::database::{Connection, DatabaseError, within};
 use crate::generation::Schema;
-use crate::lease::{Checkpoint, Lease};
+use crate::lease::{Checkpoint, Lease, LeaseError};
 use crate::value;
 use crate::view::{AnyView, Happening};
 use deadpool_postgres::Transaction;
@@ -27,18 +27,18 @@ impl<'a> Refold<'a> {
     /// Begins, if the lease and the checkpoint are as this owner left them: nobody else writes before it ends.
     ///
     /// # Errors
-    /// [`ApplyError`].
+    /// [`LeaseError`].
     pub async fn begin(
         connection: &'a mut Connection,
         lease: &Lease,
         checkpoint: Checkpoint,
         book: BookId,
         views: &'a [&'a dyn AnyView],
-    ) -> Result<Self, ApplyError> {
+    ) -> Result<Self, LeaseError> {
         let transaction = within(STEP, async { Ok(connection.client.transaction().await?) }).await?;
         let ours = within(STEP, advance(&transaction, lease, checkpoint, checkpoint)).await?;
         if !ours {
-            return Err(ApplyError::Fenced);
+            return Err(LeaseError::Lost);
         }
         let generation = lease.generation;
         let id = value::bigint(book.get());

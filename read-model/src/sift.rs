@@ -25,9 +25,11 @@ pub struct Trouble {
 
 /// What becomes of a stream that has a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gaps {
+pub enum Gaps<'a> {
     /// Nothing is applied: the events are to be read once more.
     Refuse,
+    /// It is parked if it is among these, for which the events were read once more; else nothing is applied.
+    ParkThese(&'a BTreeSet<Gap>),
     /// It is parked.
     Park,
 }
@@ -45,29 +47,41 @@ pub(crate) struct Sifted<'a> {
     pub(crate) later: BTreeMap<BookId, u64>,
     /// Those that an event in them asks to fold anew.
     pub(crate) retry: BTreeSet<BookId>,
+    /// The gaps for which the events are to be read once more.
+    refused: Vec<Gap>,
 }
 
 /// Sifts `happenings` and `unreadable`, both in the order of their positions. `last` is where the streams end now, and
-/// `waiting` those that are parked.
+/// `waiting` those that are parked. `old` is what was heard of positions up to the checkpoint. Refused, it tells every
+/// gap, so that one more reading is enough for all of them.
 pub(crate) fn sift<'a>(
     mut last: HashMap<BookId, u64>,
     mut waiting: HashSet<BookId>,
+    old: impl Iterator<Item = Trouble>,
     happenings: &'a [Happening],
     unreadable: &[Trouble],
-    gaps: Gaps,
-) -> Result<Sifted<'a>, Gap> {
+    gaps: Gaps<'_>,
+) -> Result<Sifted<'a>, Vec<Gap>> {
     let mut sifted = Sifted {
         applied: Cow::Borrowed(happenings),
         revisions: BTreeMap::new(),
         parked: Vec::new(),
         later: BTreeMap::new(),
         retry: BTreeSet::new(),
+        refused: Vec::new(),
     };
+    for late in old.filter(|event| last.get(&event.book_id).is_none_or(|last| *last < event.revision)) {
+        // Of a stream that waits it may be just the event that is waited for.
+        sifted.retry.insert(late.book_id);
+        if waiting.insert(late.book_id) {
+            sifted.parked.push(late);
+        }
+    }
     let mut kept = Vec::new();
     let mut unreadable = unreadable.iter().peekable();
     for (index, happening) in happenings.iter().enumerate() {
         while let Some(trouble) = unreadable.next_if(|trouble| trouble.position < happening.position) {
-            sifted.meet_unreadable(&last, &mut waiting, trouble, gaps)?;
+            sifted.meet_unreadable(&last, &mut waiting, trouble, gaps);
         }
         let Happening { book_id, revision, position, event, event_id, .. } = happening;
         let skipped = event.skips(*revision);
@@ -84,7 +98,7 @@ pub(crate) fn sift<'a>(
                 sifted.retry.insert(*book_id);
             }
         } else if let Some(gap) = gap(&last, *book_id, *revision, *position) {
-            sifted.meet_gap(&mut waiting, gap, trouble, gaps)?;
+            sifted.meet_gap(&mut waiting, gap, trouble, gaps);
         } else if let Some(skipped) = skipped {
             // What is taken out was applied: the rows are made anew.
             let reason = format!("its revision {skipped} was taken out; it is to be folded anew");
@@ -98,7 +112,10 @@ pub(crate) fn sift<'a>(
         }
     }
     for trouble in unreadable {
-        sifted.meet_unreadable(&last, &mut waiting, trouble, gaps)?;
+        sifted.meet_unreadable(&last, &mut waiting, trouble, gaps);
+    }
+    if !sifted.refused.is_empty() {
+        return Err(sifted.refused);
     }
     if kept.len() < happenings.len() {
         sifted.applied = kept.into_iter().map(|index| happenings[index].clone()).collect();
@@ -118,18 +135,17 @@ impl Sifted<'_> {
         last: &HashMap<BookId, u64>,
         waiting: &mut HashSet<BookId>,
         trouble: &Trouble,
-        gaps: Gaps,
-    ) -> Result<(), Gap> {
+        gaps: Gaps<'_>,
+    ) {
         if waiting.contains(&trouble.book_id) {
             *self.later.entry(trouble.book_id).or_default() += 1;
-            return Ok(());
+            return;
         }
         match gap(last, trouble.book_id, trouble.revision, trouble.position) {
             Some(gap) => self.meet_gap(waiting, gap, |reason| Trouble { reason, ..trouble.clone() }, gaps),
             None => {
                 waiting.insert(trouble.book_id);
                 self.parked.push(trouble.clone());
-                Ok(())
             }
         }
     }
@@ -139,14 +155,19 @@ impl Sifted<'_> {
         waiting: &mut HashSet<BookId>,
         gap: Gap,
         trouble: impl FnOnce(String) -> Trouble,
-        gaps: Gaps,
-    ) -> Result<(), Gap> {
-        if gaps == Gaps::Refuse {
-            return Err(gap);
-        }
+        gaps: Gaps<'_>,
+    ) {
         waiting.insert(gap.book);
-        self.parked.push(trouble(gap.to_string()));
-        Ok(())
+        let is_parked = match gaps {
+            Gaps::Refuse => false,
+            Gaps::ParkThese(read_again) => read_again.contains(&gap),
+            Gaps::Park => true,
+        };
+        if is_parked {
+            self.parked.push(trouble(gap.to_string()));
+        } else {
+            self.refused.push(gap);
+        }
     }
 }
 
@@ -155,6 +176,7 @@ mod tests {
     use super::*;
     use domain::Timestamp;
     use domain::book::{BookEvent, Renewed, Skipped};
+    use std::iter::empty;
 
     fn book(number: u64) -> BookId {
         BookId::try_from(number).unwrap()
@@ -191,10 +213,11 @@ mod tests {
 
     fn proven(last: &[(u64, u64)], events: &[(u64, u64)]) -> Result<Vec<(u64, u64)>, (u64, u64, u64)> {
         let last = last.iter().map(|(number, revision)| (book(*number), *revision)).collect();
-        sift(last, HashSet::new(), &batch(events), &[], Gaps::Refuse)
+        sift(last, HashSet::new(), empty(), &batch(events), &[], Gaps::Refuse)
             .map(|sifted| {
                 sifted.revisions.into_iter().map(|(book, revision)| (book.get(), revision)).collect()
             })
+            .map_err(|gaps| gaps[0].clone())
             .map_err(|gap| (gap.book.get(), gap.expected, gap.found))
     }
 
@@ -232,9 +255,9 @@ mod tests {
     #[test]
     fn a_gap_names_stream_revisions_and_position() {
         let batch = batch(&[(5, 3)]);
-        let gap = sift(HashMap::new(), HashSet::new(), &batch, &[], Gaps::Refuse).unwrap_err();
+        let gaps = sift(HashMap::new(), HashSet::new(), empty(), &batch, &[], Gaps::Refuse).unwrap_err();
         assert_eq!(
-            gap.to_string(),
+            gaps[0].to_string(),
             "book-5 goes on with revision 3 at position 1, where revision 0 was expected"
         );
     }
@@ -242,11 +265,39 @@ mod tests {
     #[test]
     fn a_stream_with_a_gap_waits_there_and_all_others_flow() {
         let batch = batch(&[(1, 0), (2, 0), (1, 2), (2, 1), (1, 3)]);
-        let sifted = sift(HashMap::new(), HashSet::new(), &batch, &[], Gaps::Park).unwrap();
+        let sifted = sift(HashMap::new(), HashSet::new(), empty(), &batch, &[], Gaps::Park).unwrap();
         assert_eq!(sifted.applied.iter().map(|one| one.position).collect::<Vec<_>>(), [1, 2, 4]);
         assert_eq!(places(&sifted.parked), [(1, 2)]);
         assert_eq!(sifted.later, BTreeMap::from([(book(1), 1)]));
         assert_eq!(sifted.revisions, BTreeMap::from([(book(1), 0), (book(2), 1)]));
+    }
+
+    #[test]
+    fn all_gaps_are_told_at_once_and_only_those_that_were_read_again_are_parked() {
+        let batch = batch(&[(1, 1), (2, 0), (3, 4), (1, 2)]);
+        let last = || HashMap::from([(book(3), 2)]);
+        let gaps = sift(last(), HashSet::new(), empty(), &batch, &[], Gaps::Refuse).unwrap_err();
+        let read_again: BTreeSet<Gap> = gaps.into_iter().collect();
+        assert_eq!(read_again.iter().map(|gap| gap.book.get()).collect::<Vec<_>>(), [1, 3]);
+
+        let these = Gaps::ParkThese(&read_again);
+        let sifted = sift(last(), HashSet::new(), empty(), &batch, &[], these).unwrap();
+        assert_eq!((sifted.applied.len(), places(&sifted.parked)), (1, vec![(1, 1), (3, 4)]));
+        // Another one is not among them: nothing is applied, not even what is parked otherwise.
+        let another = HashMap::from([(book(2), 0)]);
+        let gaps = sift(another, HashSet::new(), empty(), &batch, &[], these).unwrap_err();
+        assert_eq!(gaps.iter().map(|gap| gap.book.get()).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn an_event_of_an_old_position_is_passed_over_if_it_is_in_and_else_its_stream_is_folded_anew() {
+        let old = || [unreadable(1, 4, 1), unreadable(2, 1, 2), unreadable(3, 0, 3)].into_iter();
+        let last = HashMap::from([(book(1), 4), (book(2), 0)]);
+        let batch = [happening(2, 2, 9, renewed(2)), happening(1, 5, 10, renewed(1))];
+        let sifted = sift(last, HashSet::from([book(3)]), old(), &batch, &[], Gaps::Refuse).unwrap();
+        assert_eq!(sifted.applied.iter().map(|one| one.position).collect::<Vec<_>>(), [10]);
+        assert_eq!(places(&sifted.parked), [(2, 1)]);
+        assert_eq!(sifted.retry, BTreeSet::from([book(2), book(3)]));
     }
 
     #[test]
@@ -256,6 +307,7 @@ mod tests {
             let sifted = sift(
                 HashMap::new(),
                 HashSet::new(),
+                empty(),
                 &happenings,
                 &[unreadable(1, revision, position)],
                 Gaps::Refuse,
@@ -278,14 +330,16 @@ mod tests {
         };
         let waiting = HashSet::from([book(1)]);
         let batch = [happening(1, 7, 1, renewed(1)), happening(1, 8, 2, skip(6))];
-        let sifted = sift(HashMap::new(), waiting, &batch, &[unreadable(1, 9, 3)], Gaps::Refuse).unwrap();
+        let sifted =
+            sift(HashMap::new(), waiting, empty(), &batch, &[unreadable(1, 9, 3)], Gaps::Refuse).unwrap();
         assert_eq!((sifted.applied.len(), sifted.parked.len()), (0, 0));
         assert_eq!(sifted.later, BTreeMap::from([(book(1), 3)]));
         assert_eq!(sifted.retry, BTreeSet::from([book(1)]));
 
         // One that does not wait has applied what is taken out.
         let batch = [happening(1, 1, 1, skip(0))];
-        let sifted = sift(HashMap::from([(book(1), 0)]), HashSet::new(), &batch, &[], Gaps::Refuse).unwrap();
+        let sifted =
+            sift(HashMap::from([(book(1), 0)]), HashSet::new(), empty(), &batch, &[], Gaps::Refuse).unwrap();
         assert_eq!(places(&sifted.parked), [(1, 1)]);
         assert_eq!(sifted.retry, BTreeSet::from([book(1)]));
     }

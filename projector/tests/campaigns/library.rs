@@ -37,6 +37,10 @@ pub(crate) struct Library {
     sql: Client,
     /// The position of the last event.
     pub(crate) last: u64,
+    /// How many events there are.
+    pub(crate) events: u64,
+    /// Over which address the projectors hear of the store.
+    pub(crate) heard_over: String,
 }
 
 impl Library {
@@ -44,7 +48,8 @@ impl Library {
     pub(crate) async fn start(database: String) -> Self {
         let store = Store::start();
         let sql = connect(&database).await;
-        let mut library = Self { store, database, sql, last: 0 };
+        let heard_over = store.url();
+        let mut library = Self { store, database, sql, last: 0, events: 1, heard_over };
         library.last = warehouse(&library.store, 1, &[5]).await;
         let mut projector = library.projector("maker");
         library.caught_up().await;
@@ -71,7 +76,7 @@ impl Library {
         }
         command
             .args(["--listen", "127.0.0.1:0", "--lease-owner", owner, "--batch-events", "500"])
-            .args(["--event-store-url", &self.store.url(), "--database-url", &self.database])
+            .args(["--event-store-url", &self.heard_over, "--database-url", &self.database])
             .env("RUST_LOG", "error")
             .stdout(Stdio::null())
             .spawn()
@@ -84,8 +89,10 @@ impl Library {
             let book = run.rng.u64(1..=5);
             let quantities: Vec<u64> = (0..run.rng.u64(1..=30)).map(|_| run.rng.u64(1..=9)).collect();
             self.last = warehouse(&self.store, book, &quantities).await;
+            self.events += quantities.len() as u64;
             if run.rng.u8(..) < 32 {
                 self.last = renew(&self.store, book).await;
+                self.events += 1;
             }
         }
     }
@@ -134,6 +141,17 @@ impl Library {
     /// The read models have all events.
     pub(crate) async fn caught_up(&self) {
         reader(&self.database).wait_for(self.last, PATIENCE).await.unwrap();
+    }
+
+    /// Every event is in the read models, and no stream waits.
+    pub(crate) async fn nothing_is_on_its_way(&self) {
+        let sql = "SELECT coalesce(sum(revision + 1), 0)::int8, (SELECT count(*) FROM bookstock.parked)
+                   FROM rm_1.streams";
+        until("every event is in", async || {
+            let row = self.sql.query_one(sql, &[]).await.unwrap();
+            (row.get::<_, i64>(0).unsigned_abs(), row.get::<_, i64>(1)) == (self.events, 0)
+        })
+        .await;
     }
 
     /// Once more after an outage.

@@ -6,7 +6,9 @@ use axum::extract::Request;
 use domain::Timestamp;
 use domain::book::{BookEvent, BookId, Renewed, Skipped, Warehoused};
 use projector::Settings;
-use read_model::{Filter, ListRequest, Place, Reader, ReaderOptions, admin_list, book_stock};
+use read_model::lease::WRITER_SETTINGS;
+use read_model::parked::{self, Parked};
+use read_model::{Database, Filter, ListRequest, Place, Reader, ReaderOptions, admin_list, book_stock};
 use service_kit::Health;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -25,12 +27,17 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(store: &Store, database_url: &str) -> Self {
+        Self::start_as(None, store.url(), database_url)
+    }
+
+    /// One that may have a name which another has too, and hears of the store over any address.
+    pub(crate) fn start_as(owner: Option<&str>, event_store_url: String, database_url: &str) -> Self {
         let (health, shutdown) = (Health::default(), CancellationToken::new());
         let settings = Settings {
-            event_store_url: store.url(),
+            event_store_url,
             database_url: database_url.to_owned(),
             batch_events: 500,
-            lease_owner: None,
+            lease_owner: owner.map(str::to_owned),
         };
         let (checked, stop) = (health.clone(), shutdown.clone());
         let task = tokio::spawn(async move { projector::run(settings, &checked, stop).await });
@@ -60,6 +67,19 @@ impl Running {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
     }
+}
+
+/// A connection that ends with the test.
+pub(crate) async fn connect(database: &str) -> tokio_postgres::Client {
+    let (client, wire) = tokio_postgres::connect(database, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(wire);
+    client
+}
+
+/// All streams that wait.
+pub(crate) async fn all_parked(url: &str) -> Vec<Parked> {
+    let database: Database = url.parse().unwrap();
+    parked::list(&database.connect("test", WRITER_SETTINGS).await.unwrap()).await.unwrap()
 }
 
 pub(crate) fn reader(database_url: &str) -> Reader {

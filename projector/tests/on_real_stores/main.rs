@@ -9,6 +9,7 @@
 #[path = "../../../read-model/tests/on_postgres/cluster.rs"]
 mod cluster;
 mod given;
+mod golden;
 mod halts;
 mod kept;
 mod outages;
@@ -16,3 +17,5 @@ mod parking;
 mod projecting;
 mod standbys;
 mod store;
+#[allow(dead_code, reason = "it is shared, and these tests need a part of it")]
+mod wire;

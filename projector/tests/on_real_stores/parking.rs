@@ -3,17 +3,15 @@
 use crate::cluster;
 use crate::given::*;
 use crate::store::Store;
+use crate::wire::{Fate, Wire, contains};
 use read_model::Database;
 use read_model::lease::WRITER_SETTINGS;
-use read_model::parked::{self, Parked};
+use read_model::parked;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 async fn connection(url: &str) -> read_model::database::Connection {
     let database: Database = url.parse().unwrap();
     database.connect("test", WRITER_SETTINGS).await.unwrap()
-}
-
-async fn all_parked(url: &str) -> Vec<Parked> {
-    parked::list(&connection(url).await).await.unwrap()
 }
 
 /// Twenty kinds of events that nobody can apply.
@@ -103,30 +101,117 @@ async fn a_parked_stream_goes_on_when_its_unreadable_event_is_skipped() {
     projector.stop().await;
 }
 
+/// As if events had been left out before: the read models of a book are at its first event, and the checkpoint is ahead.
+async fn leave_out_all_but_the_first(url: &str, book: u64) {
+    let sql = format!(
+        "UPDATE rm_1.streams SET revision = 0 WHERE book_id = {book};
+         UPDATE rm_1.book_stock SET stock = 5, revision = 0 WHERE book_id = {book};
+         UPDATE rm_1.admin_list SET book_stock = 5, revision = 0 WHERE book_id = {book};
+         DELETE FROM rm_1.book_history WHERE revision > 0 AND book_id = {book}"
+    );
+    connect(url).await.batch_execute(&sql).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_with_a_gap_is_read_again_and_heals_or_waits() {
     let (store, url) = (Store::start(), cluster::database("gap").await);
-    let last = warehouse(&store, 1, &[5, 6]).await;
+    warehouse(&store, 1, &[5, 6]).await;
+    // The others are so far behind the checkpoint then that nobody looks back at them.
+    let last = warehouse(&store, 2, &[1; 1_100]).await;
     let projector = Running::start(&store, &url);
     let reader = reader(&url);
     reader.wait_for(last, PATIENCE).await.unwrap();
     projector.stop().await;
-    // As if an event had been left out before: a checkpoint ahead of the views.
-    let (client, wire) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(wire);
-    client
-        .batch_execute(
-            "UPDATE rm_1.streams SET revision = 0; UPDATE rm_1.book_stock SET stock = 5, revision = 0;
-             UPDATE rm_1.admin_list SET book_stock = 5, revision = 0; DELETE FROM rm_1.book_history WHERE revision = 1",
-        )
-        .await
-        .unwrap();
+    leave_out_all_but_the_first(&url, 1).await;
 
     let projector = Running::start(&store, &url);
     let last = warehouse(&store, 1, &[7]).await;
-    warehouse(&store, 2, &[1]).await;
     reader.wait_for(last, PATIENCE).await.unwrap();
-    until("it is healed", async || stocks(&reader).await == [(1, 18), (2, 1)]).await;
+    until("it is healed", async || stocks(&reader).await == [(1, 18), (2, 1_100)]).await;
+    assert_eq!(all_parked(&url).await, []);
+    projector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_gap_is_read_again_and_not_only_the_first_of_a_shift() {
+    let (store, url) = (Store::start(), cluster::database("each_gap").await);
+    for book in 1..=2 {
+        warehouse(&store, book, &[5, 6]).await;
+    }
+    // Of book 2, an event is held back: read once more, it is there.
+    let wire = Wire::to(&store.url(), {
+        let told = AtomicBool::new(false);
+        move |event| {
+            let is_it = contains(event, r#""qty":77"#);
+            if is_it && !told.swap(true, Ordering::Relaxed) { Fate::Held } else { Fate::Comes }
+        }
+    })
+    .await;
+    let projector = Running::start_as(None, wire.url(), &url);
+    let reader = reader(&url);
+    let last = warehouse(&store, 3, &[1]).await;
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    projector.stop().await;
+    leave_out_all_but_the_first(&url, 1).await;
+    let filler = warehouse(&store, 3, &[1; 1_100]).await;
+    let projector = Running::start_as(None, wire.url(), &url);
+    reader.wait_for(filler, PATIENCE).await.unwrap();
+
+    // The first gap of the shift parks its stream: it is there when read again. The second one is not.
+    let last = warehouse(&store, 1, &[7]).await;
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    until("the first is healed", async || stocks(&reader).await[0] == (1, 18)).await;
+    let parked = "CREATE TABLE public.was_parked (book_id bigint);
+        CREATE FUNCTION public.was_parked() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO public.was_parked VALUES (NEW.book_id); RETURN NEW; END $$;
+        CREATE TRIGGER was_parked AFTER INSERT ON bookstock.parked FOR EACH ROW EXECUTE FUNCTION public.was_parked()";
+    let client = connect(&url).await;
+    client.batch_execute(parked).await.unwrap();
+    warehouse(&store, 2, &[77]).await;
+    let last = warehouse(&store, 2, &[1]).await;
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    assert_eq!(stocks(&reader).await, [(1, 18), (2, 89), (3, 1_101)]);
+    assert!(
+        client.query("SELECT FROM public.was_parked", &[]).await.unwrap().is_empty(),
+        "it was read once more"
+    );
+    projector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_could_not_be_tried_again_while_the_event_store_was_away_is_tried_when_it_is_back() {
+    let (store, url) = (Store::start(), cluster::database("tried_later").await);
+    let last = warehouse(&store, 1, &[5, 6]).await;
+    let reader = reader(&url);
+    let projector = Running::start(&store, &url);
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    projector.stop().await;
+    leave_out_all_but_the_first(&url, 1).await;
+    let last = warehouse(&store, 2, &[1; 1_100]).await;
+    let projector = Running::start(&store, &url);
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    // Whoever parks a stream waits here.
+    let client = connect(&url).await;
+    client
+        .batch_execute(
+            "CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;
+             CREATE TRIGGER hold BEFORE INSERT ON bookstock.parked FOR EACH ROW EXECUTE FUNCTION public.hold();
+             SELECT pg_advisory_lock(1)",
+        )
+        .await
+        .unwrap();
+    let waits = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    warehouse(&store, 1, &[7]).await;
+    until("it is being parked", async || !client.query(waits, &[]).await.unwrap().is_empty()).await;
+    store.kill();
+    client.batch_execute("SELECT pg_advisory_unlock(1)").await.unwrap();
+    until("it is parked", async || all_parked(&url).await.len() == 1).await;
+    assert!(all_parked(&url).await[0].retry, "it is to be tried again");
+
+    store.start_again();
+    until("it is healed", async || stocks(&reader).await == [(1, 18), (2, 1_100)]).await;
     assert_eq!(all_parked(&url).await, []);
     projector.stop().await;
 }

@@ -9,6 +9,7 @@
 mod cluster;
 mod generations;
 mod given;
+mod golden;
 mod history;
 mod leases;
 mod memory;

@@ -103,15 +103,6 @@ async fn waiting_ends_when_the_event_is_there() {
 }
 
 #[tokio::test]
-async fn a_notification_that_is_lost_does_not_keep_anyone_waiting() {
-    let url = read_models("lost_notification").await;
-    let reader = reader(&url);
-    let moved = "UPDATE bookstock.projection SET position = 7, event_id = gen_random_uuid()";
-    sql(&url, moved).await;
-    reader.wait_for(7, Duration::from_secs(10)).await.unwrap();
-}
-
-#[tokio::test]
 async fn a_database_without_read_models_says_so() {
     let cluster = Cluster::start();
     let url = cluster.database("empty").await;

@@ -56,7 +56,10 @@ async fn a_gap_changes_nothing() {
     writer.apply(&batch[..1]).await.unwrap();
     batch.remove(2);
     match writer.apply(&batch).await {
-        Err(ApplyError::Gap(gap)) => assert_eq!((gap.book, gap.expected, gap.found), (book(1), 2, 3)),
+        Err(ApplyError::Gaps(gaps)) => {
+            assert_eq!((gaps[0].book, gaps[0].expected, gaps[0].found), (book(1), 2, 3));
+            assert_eq!(gaps.len(), 1);
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(rows(&url).await.0[0].stock, 1);

@@ -168,7 +168,8 @@ async fn retry(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outc
         }
         if asked.elapsed() > PATIENCE {
             bail!(
-                "no projector has tried {} again within {} s; it will when one is active",
+                "no projector has tried {} again within {} s: none is active, or the event store is away from it; that it is to \
+                 be tried is kept, and the first that can does so",
                 book.stream(),
                 PATIENCE.as_secs()
             );

@@ -10,6 +10,7 @@
 #[path = "../../../read-model/tests/on_postgres/cluster.rs"]
 mod cluster;
 mod given;
+mod golden;
 mod looking;
 mod moving;
 mod parked;

@@ -63,3 +63,28 @@ async fn a_parked_stream_is_shown_tried_again_and_flows_when_its_event_is_skippe
     assert_eq!(tool(&["rebuild", "--json"]).await.json(0)["outcome"], "switched");
     projecting.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_is_asked_for_while_the_event_store_is_away_is_kept_and_done_when_it_is_back() {
+    let (mut library, database) = projected("retry_kept").await;
+    let url = library.store.url();
+    let tool = async |arguments: &[&str]| replay(&url, Some(&database), arguments).await;
+    let position = library.scribble(2).await;
+    let projecting = Projecting::start(&library, &database);
+    let reader = Reader::new(&database, ReaderOptions::default()).unwrap();
+    reader.wait_for(position, PATIENCE).await.unwrap();
+    assert_eq!(tool(&["parked", "retry", "2", "--json"]).await.json(1)["waits"], true);
+
+    library.store.kill();
+    let asked = tool(&["parked", "retry", "2"]).await;
+    assert!(asked.complaint(1).contains("event store is away"), "{asked:?}");
+    let listed = tool(&["parked", "list", "--json"]).await.json(0);
+    assert_eq!(listed["parked"][0]["retry"], true, "{listed}");
+
+    library.store.start_again();
+    let started = std::time::Instant::now();
+    while tool(&["parked", "list", "--json"]).await.json(0)["parked"][0]["retry"] == true {
+        assert!(started.elapsed() < PATIENCE, "nobody tried it again");
+    }
+    projecting.stop().await;
+}
