@@ -1,13 +1,18 @@
 //! One HTTP address of the system, as its clients see it.
 
+use crate::eventually;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Longer than any answer may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How many keys were given to commands.
+static KEYS: AtomicU64 = AtomicU64::new(0);
 
 /// An address such as `http://127.0.0.1:8088`, and a client of it.
 #[derive(Clone, Debug)]
@@ -84,6 +89,19 @@ impl Site {
     /// Warehouses so many copies of a book.
     pub async fn warehouse(&self, book: u64, qty: u64) -> Answer {
         self.post(&format!("/books/{book}/warehousings"), &json!({"qty": qty})).await
+    }
+
+    /// Books a command: sent again under the same key until it is acknowledged, as people do whose store is busy.
+    ///
+    /// # Panics
+    /// When it is refused for good.
+    pub async fn book(&self, path: &str, body: &Value) -> Value {
+        let key = format!("test-{}", KEYS.fetch_add(1, Ordering::Relaxed));
+        eventually(&format!("{path} is booked"), async || {
+            let answer = self.post_keyed(path, body, Some(&key)).await?;
+            if answer.status == 503 { Err(answer.text) } else { Ok(answer.json(201)) }
+        })
+        .await
     }
 
     /// How many books the admin list has.
