@@ -1,7 +1,7 @@
 // A certified OpenID Connect provider with the clients that the end-to-end tests play: three programs, which get their
 // tokens for a secret, and the librarian's page, which logs people in.
 //
-//   node provider.mjs DIR [PAGE_URL]
+//   node provider.mjs DIR
 //
 // It writes DIR/signing-key.pem, so that a test can forge tokens that only a rule can tell from good ones.
 import { generateKeyPairSync } from 'node:crypto';
@@ -9,7 +9,9 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { Provider } from 'oidc-provider';
 
-const [directory, page = 'http://localhost:8088/'] = process.argv.slice(2);
+const [directory] = process.argv.slice(2);
+// A page on this machine may be at any port (RFC 8252, section 7.3).
+const PAGE = 'http://127.0.0.1/';
 const RESOURCE = 'urn:bookstock';
 const SCOPES = 'books:read books:write ops';
 
@@ -33,8 +35,9 @@ const clients = [
   {
     client_id: 'bookstock-page',
     token_endpoint_auth_method: 'none',
-    grant_types: ['authorization_code'],
-    redirect_uris: [page],
+    grant_types: ['authorization_code', 'refresh_token'],
+    redirect_uris: [PAGE],
+    post_logout_redirect_uris: [PAGE],
     response_types: ['code'],
     scope: `openid ${SCOPES}`,
     application_type: 'native',
@@ -48,6 +51,7 @@ const configuration = {
   enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
   scopes: ['openid', ...SCOPES.split(' ')],
   clientBasedCORS: () => true,
+  issueRefreshToken: (context, client) => client.grantTypeAllowed('refresh_token'),
   features: {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: true },

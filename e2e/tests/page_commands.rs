@@ -9,7 +9,7 @@ use thirtyfour::Key;
 async fn thirty_copies() -> (System, Browser) {
     let system = System::start().await;
     let gateway = system.gateway();
-    gateway.post("/books/1/warehousings", &json!({"qty": 30, "name": "Momo"})).await.json(201);
+    gateway.book("/books/1/warehousings", &json!({"qty": 30, "name": "Momo"})).await;
     let browser = Browser::start(&system.place, "en").await;
     browser.open(&gateway, "").await;
     browser.sees(".row", "Momo").await;
@@ -85,7 +85,7 @@ async fn the_servers_own_words_are_shown_where_they_belong_and_nothing_is_lost()
     // Somebody else renews meanwhile, so what this librarian asks for is refused.
     browser.click(".row .acts [data-act=renew]").await;
     browser.fill("[name=version]", "2").await;
-    system.gateway().post("/books/1/renewals", &json!({"version": 5})).await.json(201);
+    system.gateway().book("/books/1/renewals", &json!({"version": 5})).await;
     browser.press_key(Key::Enter).await;
     let refused = system.gateway().post("/books/1/renewals", &json!({"version": 2})).await;
     let document: serde_json::Value = serde_json::from_str(&refused.text).unwrap();

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 use e2e::{Browser, ReceivingList, System};
+use serde_json::json;
 use std::fs;
 
 async fn receiving_page() -> (System, Browser) {
@@ -100,7 +101,7 @@ async fn what_is_no_receiving_list_is_told_and_the_next_file_is_welcome() {
 #[tokio::test]
 async fn rows_that_the_library_refuses_can_be_saved_as_a_list_of_their_own() {
     let (system, browser) = receiving_page().await;
-    system.gateway().warehouse(2, 5).await.json(201);
+    system.gateway().book("/books/2/warehousings", &json!({"qty": 5})).await;
     browser.drop_file("delivery.csv", b"bookId,qty,version\n1,5,1.0\n2,5,7\n3,5,\n").await;
     browser.click("[data-do=start]").await;
     browser.sees(".progress", "2 booked, 1 with problems").await;

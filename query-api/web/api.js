@@ -12,7 +12,9 @@ const listeners = new Set();
 export function overhear(listener) { listeners.add(listener); }
 
 /** Asks, and returns `{status, body, headers}`; throws a Problem. An abort by the asker is thrown as it is. */
-export async function ask(path, { method = "GET", body, headers = {}, signal, patience = PATIENCE_MS, quietly = false } = {}) {
+export async function ask(path, options = {}) {
+  const { method = "GET", body, headers = {}, signal, patience = PATIENCE_MS, quietly = false } = options;
+  const pass = authorization();
   const late = AbortSignal.timeout(patience);
   const outcome = (result) => {
     if (!quietly) for (const listener of listeners) listener(path, result);
@@ -22,12 +24,15 @@ export async function ask(path, { method = "GET", body, headers = {}, signal, pa
     const response = await fetch(path, {
       method,
       body: body === undefined ? undefined : JSON.stringify(body),
-      headers: { Accept: "application/hal+json, application/json, application/problem+json", "Accept-Language": language(), ...authorization(), ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
+      headers: { Accept: "application/hal+json, application/json, application/problem+json", "Accept-Language": language(), ...pass, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
       signal: signal ? AbortSignal.any([signal, late]) : late,
       cache: "no-store",
     });
     const text = await response.text();
-    if (response.status === 401) await loginAgain(problem(response, text));
+    if (response.status === 401) {
+      await loginAgain(problem(response, text), pass);
+      return ask(path, options);
+    }
     if (!response.ok) throw problem(response, text);
     return outcome({ status: response.status, body: parsed(text), headers: response.headers });
   } catch (error) {

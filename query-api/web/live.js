@@ -1,7 +1,7 @@
 // What changes while one looks: server-sent events, read with fetch so that a refusal can be told from an outage.
 // Where the server has none, the list is looked at again every few seconds.
-import { ask, overhear } from "./api.js";
-import { authorization } from "./login.js";
+import { ask, overhear, problem } from "./api.js";
+import { authorization, loginAgain } from "./login.js";
 import { isKnown, learn } from "./books.js";
 import { sleep } from "./dom.js";
 
@@ -42,7 +42,8 @@ async function follow() {
   for (let failures = 0; ; ) {
     const silence = new AbortController();
     try {
-      const headers = { Accept: "text/event-stream", "Last-Event-ID": position, ...authorization() };
+      const pass = authorization();
+      const headers = { Accept: "text/event-stream", "Last-Event-ID": position, ...pass };
       const response = await fetch("/books/changes", { headers, signal: silence.signal, cache: "no-store" });
       if (response.ok && response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
         failures = 0;
@@ -54,7 +55,7 @@ async function follow() {
         await sleep(POLL_MS);
         while (document.hidden) await sleep(POLL_MS);
         continue;
-      }
+      } else if (response.status === 401) await loginAgain(problem(response, await response.text()), pass);
     } catch { /* it ended; the next one resumes where it did */ }
     silence.abort();
     failures += 1;

@@ -1,10 +1,15 @@
 // Who works here. Where the services ask for tokens, the page gets one from the issuer that they name (RFC 9728): OAuth 2.0
-// code flow with PKCE (RFC 7636), the token kept in this tab alone and sent in one header.
+// code flow with PKCE (RFC 7636), the token kept in this tab alone and sent in one header. Where the issuer gives a token to
+// renew it with, it is renewed in time, and nobody who fills in a form is sent away.
 import { Problem } from "./problem.js";
 import { sha256 } from "./sha256.js";
 import { t } from "./words.js";
 
 const TOO_SOON_MS = 15_000;
+const IN_TIME_MS = 30_000;
+
+/** What a librarian does here. What looks into the machinery is for others. */
+const SCOPES = "openid books:read books:write";
 const METADATA = "/.well-known/oauth-protected-resource";
 
 /** What outlives the way to the issuer and back, or a reload: never longer than the tab. */
@@ -16,6 +21,8 @@ const tab = {
 
 let resource = null;
 let grant = null;
+let renewing = null;
+let timer = null;
 
 /** Whether somebody is logged in here. */
 export const isLoggedIn = () => grant !== null;
@@ -29,25 +36,46 @@ export async function enter() {
   // A server that cannot be reached now is told by whoever asks it next.
   if (!told?.ok) return;
   resource = await told.json();
-  grant = tab.get("grant");
   const answer = new URLSearchParams(location.search);
   if (answer.has("state")) await comeBack(answer);
+  grant ??= tab.get("grant");
+  if (grant !== null && grant.until < Date.now()) await renewed();
   if (grant === null || grant.until < Date.now()) await goToLogin();
+  renewInTime();
 }
 
-/** The token was refused: it has expired, or the issuer has withdrawn its key. */
-export async function loginAgain(problem) {
+/** The token in the header `sent` was refused: it has expired, or the issuer has withdrawn its key. Resolves when there is another. */
+export async function loginAgain(problem, sent) {
+  if (grant !== null && sent.Authorization !== authorization().Authorization) return;
   // A new one that is refused at once would be refused for ever.
-  if (grant !== null && Date.now() - grant.since < TOO_SOON_MS) throw new Problem({ status: 401, name: "token-invalid", title: t("refused"), detail: problem.detail });
+  if (isNew()) throw new Problem({ status: 401, name: "token-invalid", title: t("refused"), detail: problem.detail });
+  if (await renewed()) return;
   grant = null;
   tab.forget("grant");
   await enter();
 }
 
+const isNew = () => grant !== null && Date.now() - grant.since < TOO_SOON_MS;
+
+/** Whether there is a new token without anybody having to log in. */
+export function renewed() {
+  if (!grant?.renewal || isNew()) return Promise.resolve(false);
+  // Each renewal takes the token of the one before, which is good for one.
+  renewing ??= exchange({ grant_type: "refresh_token", refresh_token: grant.renewal }).then(() => true, () => false).finally(() => { renewing = null; });
+  return renewing;
+}
+
+function renewInTime() {
+  clearTimeout(timer);
+  if (!grant?.renewal) return;
+  const inTime = Math.min(IN_TIME_MS, (grant.until - grant.since) / 2);
+  timer = setTimeout(() => renewed(), Math.max(0, grant.until - inTime - Date.now()));
+}
+
 /** Forgets the token and ends the session at the issuer. */
 export async function logOut() {
   const { end_session_endpoint: end } = await issuer();
-  const parameters = new URLSearchParams({ id_token_hint: grant.identity, post_logout_redirect_uri: here() });
+  const parameters = new URLSearchParams({ client_id: resource.page_client_id, post_logout_redirect_uri: here(), ...(grant?.identity ? { id_token_hint: grant.identity } : {}) });
   tab.forget("grant");
   grant = null;
   location.assign(end ? `${end}?${parameters}` : here());
@@ -78,7 +106,7 @@ async function goToLogin() {
   tab.set("way", { verifier, state, view: location.hash });
   const parameters = new URLSearchParams({
     response_type: "code", client_id: resource.page_client_id, redirect_uri: here(), state,
-    scope: ["openid", ...resource.scopes_supported].join(" "),
+    scope: SCOPES,
     code_challenge: base64url(digest(verifier)), code_challenge_method: "S256",
   });
   location.assign(`${login}?${parameters}`);
@@ -97,13 +125,17 @@ async function comeBack(answer) {
     const why = answer.get("error_description") ?? answer.get("error");
     throw new Problem({ name: "issuer", title: t("noLogin"), detail: t("noLoginText", { why }) });
   }
-  const { token_endpoint: exchange } = await issuer();
-  const body = new URLSearchParams({
-    grant_type: "authorization_code", code: answer.get("code"), redirect_uri: here(), client_id: resource.page_client_id, code_verifier: way.verifier,
-  });
-  const given = await json(exchange, { method: "POST", body });
-  grant = { token: given.access_token, identity: given.id_token, since: Date.now(), until: Date.now() + (given.expires_in ?? 300) * 1000 };
+  await exchange({ grant_type: "authorization_code", code: answer.get("code"), redirect_uri: here(), code_verifier: way.verifier });
+}
+
+/** Gives the issuer what it gave, and takes the token for it. */
+async function exchange(parameters) {
+  const { token_endpoint: place } = await issuer();
+  const given = await json(place, { method: "POST", body: new URLSearchParams({ client_id: resource.page_client_id, ...parameters }) });
+  const since = Date.now();
+  grant = { token: given.access_token, identity: given.id_token ?? grant?.identity, renewal: given.refresh_token ?? grant?.renewal, since, until: since + (given.expires_in ?? 300) * 1000 };
   tab.set("grant", grant);
+  renewInTime();
 }
 
 const digest = (text) => Uint8Array.from(sha256(new TextEncoder().encode(text)).match(/../g), (pair) => Number.parseInt(pair, 16));

@@ -108,7 +108,7 @@ export function receivePage(root) {
     soon();
     await sendRows(mine.rows.filter((row) => row.state === "ready"), mine.run.signal, (waiting) => { mine.waiting = waiting; soon(); });
     mine.run = null;
-    mine.waiting = null;
+    mine.waiting = mine.waiting?.status === 401 ? mine.waiting : null;
     soon();
   }
   show.refresh = refresh;
