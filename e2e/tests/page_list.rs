@@ -10,10 +10,7 @@ async fn list_of(books: &[(u64, u64, &str)]) -> (System, Browser) {
     let system = System::start().await;
     let gateway = system.gateway();
     for (book, qty, name) in books {
-        gateway
-            .post(&format!("/books/{book}/warehousings"), &json!({"qty": qty, "name": name}))
-            .await
-            .json(201);
+        gateway.book(&format!("/books/{book}/warehousings"), &json!({"qty": qty, "name": name})).await;
     }
     let browser = Browser::start(&system.place, "en").await;
     browser.open(&gateway, "").await;
@@ -28,6 +25,11 @@ async fn the_list_shows_what_there_is_and_marks_what_is_low() {
     browser.sees(".foot", "3 books").await;
     let marked = browser.value("document.querySelectorAll('.row .mark:not([hidden])').length", vec![]).await;
     assert_eq!(marked, 1);
+    browser.click("[aria-pressed=false].toggle").await;
+    browser.sees(".foot", "1 book found").await;
+    browser
+        .holds("document.querySelector('.row:not([hidden]) .name').innerText.startsWith('The Trial')")
+        .await;
     browser.has_no_faults().await;
 }
 
@@ -46,6 +48,27 @@ async fn a_click_on_a_column_sorts_by_it_and_another_turns_the_order_round() {
     // The address has it, so a reload and a link do too.
     browser.reload().await;
     browser.holds(&format!("{shown} === '1,3,2'")).await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn a_search_finds_titles_as_they_are_typed_and_has_an_address() {
+    let (system, browser) = list_of(&[(1, 130, "해리 포터"), (2, 7, "The Trial"), (3, 11, "Momo")]).await;
+    for (typed, found) in
+        [("해리포터", "해리 포터"), ("ㅎㄹ", "해리 포터"), ("TRIAL", "The Trial"), ("3", "Momo")]
+    {
+        browser.fill("[type=search]", typed).await;
+        browser.sees(".foot", "1 book found").await;
+        browser.sees(".row:not([hidden])", found).await;
+    }
+    browser.fill("[type=search]", "nobody wrote this").await;
+    browser.sees(".nothing", "No title contains “nobody wrote this”").await;
+    browser.picture("search-finds-nothing").await;
+    browser.click(".nothing .button").await;
+    browser.sees(".foot", "3 books").await;
+    browser.open(&system.gateway(), "#/?q=momo").await;
+    browser.reload().await;
+    browser.sees(".foot", "1 book found").await;
     browser.has_no_faults().await;
 }
 

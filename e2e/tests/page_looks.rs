@@ -21,14 +21,12 @@ async fn library() -> System {
     for (book, stock, name) in books {
         let gateway = system.gateway();
         gateway
-            .post(&format!("/books/{book}/warehousings"), &json!({"qty": stock.max(1), "name": name}))
-            .await
-            .json(201);
+            .book(&format!("/books/{book}/warehousings"), &json!({"qty": stock.max(1), "name": name}))
+            .await;
         if stock == 0 {
             gateway
-                .post(&format!("/books/{book}/corrections"), &json!({"qtyDelta": -1, "reason": "분실"}))
-                .await
-                .json(201);
+                .book(&format!("/books/{book}/corrections"), &json!({"qtyDelta": -1, "reason": "분실"}))
+                .await;
         }
     }
     system
@@ -83,10 +81,57 @@ async fn on_a_phone_nothing_runs_over_the_edge() {
         browser.open(&system.gateway(), view).await;
         browser.reload().await;
         browser.sees("main", shown).await;
+        browser.sees("[data-status]", "실시간").await;
         browser.holds("document.documentElement.scrollWidth <= 360").await;
         let outside = "[...document.querySelectorAll('main *, .bar *')].filter((each) => each.checkVisibility() && each.getBoundingClientRect().width > 1 && each.getBoundingClientRect().right > 361 && !each.closest('.scrolls')).map((each) => each.className)";
         assert_eq!(browser.value(outside, vec![]).await, json!([]), "{view}");
         browser.picture(picture).await;
+    }
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn text_stands_out_from_what_is_behind_it_by_day_and_by_night() {
+    let system = library().await;
+    for (path, body) in [
+        ("warehousings", json!({"qty": 40})),
+        ("corrections", json!({"qtyDelta": -12, "reason": "파손"})),
+        ("warehousings", json!({"qty": 65})),
+        ("renewals", json!({})),
+        ("corrections", json!({"qtyDelta": -7, "reason": "분실"})),
+        ("warehousings", json!({"qty": 84})),
+    ] {
+        system.gateway().book(&format!("/books/9/{path}"), &body).await;
+    }
+    let browser = Browser::start(&system.place, "ko").await;
+    // The least ratio of any text that is no longer to be read as inactive (WCAG 2.2, 1.4.3).
+    let faint = "(() => {
+        const light = (color) => color.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
+            .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+            .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+        const behind = (each) => {
+            const color = getComputedStyle(each).backgroundColor;
+            return /, 0\\)$/.test(color) && each.parentElement ? behind(each.parentElement) : color;
+        };
+        return [...document.querySelectorAll('body *')]
+            .filter((each) => each.checkVisibility() && [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== ''))
+            .map((each) => [each, ...[light(getComputedStyle(each).color), light(behind(each))].sort((a, b) => b - a)])
+            .filter(([, more, less]) => (more + 0.05) / (less + 0.05) < 4.5)
+            .map(([each, more, less]) => `${each.className} ${each.innerText}: ${(more + 0.05) / (less + 0.05)}`);
+    })()";
+    for scheme in ["light", "dark"] {
+        browser.prefers(&[("prefers-color-scheme", scheme)]).await;
+        for (view, shown, name) in [
+            ("", "도서 10종", "text-list"),
+            ("#/books/9", "왜 177권인가요?", "text-book"),
+            ("#/receive", "입고 목록", "text-receive"),
+        ] {
+            browser.open(&system.gateway(), view).await;
+            browser.reload().await;
+            browser.sees("main", shown).await;
+            browser.picture(&format!("{name}-{scheme}")).await;
+            assert_eq!(browser.value(faint, vec![]).await, json!([]), "{view} {scheme}");
+        }
     }
     browser.has_no_faults().await;
 }

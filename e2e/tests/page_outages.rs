@@ -10,9 +10,8 @@ async fn library() -> (System, Browser) {
     for (book, name) in [(1, "Momo"), (2, "The Trial"), (3, "토지")] {
         system
             .gateway()
-            .post(&format!("/books/{book}/warehousings"), &json!({"qty": 30, "name": name}))
-            .await
-            .json(201);
+            .book(&format!("/books/{book}/warehousings"), &json!({"qty": 30, "name": name}))
+            .await;
     }
     let browser = Browser::start(&system.place, "en").await;
     browser.open(&system.gateway(), "").await;
@@ -36,4 +35,26 @@ async fn without_the_server_the_last_rows_stay_and_it_comes_back_by_itself() {
     browser.sees(".row:not(.pending) .stock", "35").await;
     browser.misses(".notice").await;
     assert_eq!(system.gateway().get("/libraries/1").await.json(200)["stock"], 35);
+}
+
+#[tokio::test]
+async fn without_the_database_the_list_is_served_from_memory_and_says_so_while_booking_goes_on() {
+    let (system, browser) = library().await;
+    system.freeze_postgres().await;
+    browser.sees(".notice", "The database is away. You see the stock as of").await;
+    browser.sees("[data-status]", "As of").await;
+    browser.sees(".row", "Momo").await;
+    // A look that is new, not one that was there before.
+    browser.reload().await;
+    browser.sees(".row", "Momo").await;
+    browser.picture("database-away").await;
+    browser.click(".row .acts [data-act=warehouse]").await;
+    browser.fill("[name=qty]", "5").await;
+    browser.click("dialog [type=submit]").await;
+    browser.sees(".toast", "5 in, 35 in stock").await;
+    browser.sees(".row.pending.booked .stock", "35").await;
+    system.thaw_postgres();
+    browser.sees(".row:not(.pending) .stock", "35").await;
+    browser.misses(".notice").await;
+    browser.has_no_faults().await;
 }

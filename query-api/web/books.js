@@ -5,6 +5,9 @@ const known = new Map();
 const intended = new Map();
 const watchers = new Set();
 
+/** How long the last command of this page took from its answer into the views; null before the first one. */
+export const projection = { lagMs: null };
+
 /** Calls `watcher(ids, isNews)` whenever books look different; news are what others, or the views, have changed. */
 export function watch(watcher) {
   watchers.add(watcher);
@@ -35,7 +38,10 @@ export function learn(rows) {
     known.set(id, { bookId: id, name: row.name, stock: row.stock, version: row.version, revision: row.revision });
     const over = intended.get(id);
     const isFact = over?.revision !== undefined && row.revision >= over.revision;
-    if (isFact) intended.delete(id);
+    if (isFact) {
+      intended.delete(id);
+      projection.lagMs = Date.now() - over.since;
+    }
     if (before && (before.revision !== row.revision || isFact)) changed.push(id);
   }
   tell(changed, true);
@@ -57,10 +63,11 @@ export function withdraw(id) {
 export async function booked(answer) {
   const { bookId: id, name, stock, version, revision, position } = answer;
   if ((known.get(id)?.revision ?? -1) >= revision) {
+    projection.lagMs = 0;
     withdraw(id);
     return;
   }
-  intend(id, { name, stock, version, revision, state: "booked" });
+  intend(id, { name, stock, version, revision, since: Date.now(), state: "booked" });
   for (let attempt = 0; attempt < 20 && intended.get(id)?.revision === revision; attempt += 1) {
     try {
       const { body } = await ask(`/books/${id}?minPosition=${position}&wait=5000`);

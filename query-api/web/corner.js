@@ -1,7 +1,8 @@
 // The status corner and the notice: what works, how fresh the page is, and one sentence when something is missing.
+import { projection } from "./books.js";
 import { complaint, health, onHealth } from "./health.js";
 import { h } from "./dom.js";
-import { clock, number, t } from "./words.js";
+import { clock, decimal, number, t } from "./words.js";
 
 /** The corner's button with its panel, and the notice above the views. */
 export function statusCorner() {
@@ -41,22 +42,23 @@ function summary(missing) {
 }
 
 function fill(panel) {
-  const { status, services, reachable, position, ageMs } = health;
-  const seconds = Math.round((status?.ageMs ?? ageMs ?? 0) / 1000);
+  const { services, reachable, position, ageMs, parked } = health;
+  const seconds = Math.round((ageMs ?? 0) / 1000);
   const facts = [
     [t("updates"), health.live === "away" ? t("s_away") : t({ live: "s_live", polling: "s_polling" }[health.live] ?? "s_starting")],
     [t("age"), health.staleSince !== null ? t("s_stale", { when: clock(health.staleSince) }) : seconds < 2 ? t("ageNow") : t("ageOf", { s: seconds })],
     [t("position"), position ?? "–"],
-    typeof status?.lag === "number" ? [t("lag"), number(status.lag)] : null,
-    status?.parked ? [t("parked"), number(Number(status.parked.count ?? status.parked))] : null,
+    projection.lagMs === null ? null : [t("lag"), t("lagOf", { s: decimal(projection.lagMs / 1000) })],
+    parked > 0 ? [t("parked"), number(parked)] : null,
   ].filter(Boolean);
-  const names = ["query-api", "command-api", "projector", ...Object.keys(services).filter((name) => !["query-api", "command-api", "projector"].includes(name))];
+  const names = ["query-api", "command-api", "projector"].filter((name) => name in services);
   panel.replaceChildren(
     h("h2", {}, t("status")), h("h3", {}, t("views")), h("dl", {}, facts.flatMap(([term, text]) => [h("dt", {}, term), h("dd.number", {}, text)])),
     h("h3", {}, t("services")), h("ul", {}, names.map((name) => standing(name, reachable ? services[name] : undefined))));
 }
 
 function standing(name, isUp) {
-  const [word, shape] = isUp === undefined ? ["unknownState", ".off"] : isUp ? ["up", ""] : ["down", ".bad"];
+  const isReading = name === "query-api" && health.reading;
+  const [word, shape] = isUp === undefined ? ["unknownState", ".off"] : isUp ? ["up", ""] : isReading ? ["fromMemory", ".low"] : ["down", ".bad"];
   return h("li", { "data-service": name, "data-up": String(isUp) }, h(`span.lamp${shape}`), h("span", {}, t(name)), h("span.quiet", {}, t(word)));
 }

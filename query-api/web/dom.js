@@ -62,6 +62,17 @@ export function settled(work, ms) {
   };
 }
 
+/** Runs `work` within `ms` of a call, and once for all calls until then: also where they never cease. */
+export function paced(work, ms) {
+  let timer = null;
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = null;
+      work();
+    }, ms);
+  };
+}
+
 export const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 /** What was chosen here stays chosen. */

@@ -1,12 +1,12 @@
 // What works and what does not, from what every answer says by the way and from the services' own words.
 import { ask, overhear } from "./api.js";
-import { onLive } from "./live.js";
+import { followFrom, onLive } from "./live.js";
 
 const OFTEN_MS = 2_000;
 const SELDOM_MS = 6_000;
 
 /** `services`: by name, true, false or nothing known; `since`: when what is shown was last seen to be fresh. */
-export const health = { live: "starting", reachable: true, reading: true, staleSince: null, since: null, position: null, ageMs: null, status: null, services: {} };
+export const health = { live: "starting", reachable: true, reading: true, staleSince: null, awaited: null, since: null, position: null, ageMs: null, parked: 0, services: {} };
 
 const watchers = new Set();
 export function onHealth(watcher) { watchers.add(watcher); }
@@ -24,15 +24,20 @@ overhear((path, result) => {
   const failed = result instanceof Error;
   if (failed && result.status === 0) health.reachable = false;
   else health.reachable = true;
-  if (path.startsWith("/books") && !path.includes("ings") && !path.endsWith("/corrections") && !path.endsWith("/renewals")) {
-    if (failed && result.passes) health.reading = false;
+  // The past is in the database alone, and says nothing of what is read from memory.
+  if (/^\/books(\/\d+)?($|\?)/.test(path) && !path.includes("asOf=")) {
+    // Read models that are behind are read all the same; what was just booked is not in them yet.
+    if (failed && result.name === "projection-behind") health.awaited = new URLSearchParams(path.split("?")[1]).get("minPosition");
+    else if (failed && result.passes && result.name !== "stream-parked") health.reading = false;
     if (!failed) {
       const { headers } = result;
       const age = Number(headers.get("Bookstock-Age-Ms") ?? 0);
       const isStale = headers.get("Bookstock-Stale") === "true";
       health.reading = true;
       health.position = headers.get("Bookstock-Position") ?? health.position;
+      if (health.awaited !== null && Number(health.position) >= Number(health.awaited)) health.awaited = null;
       health.ageMs = age;
+      if (path.startsWith("/books?")) health.parked = Number(headers.get("Bookstock-Parked") ?? 0);
       health.staleSince = isStale ? health.staleSince ?? Date.now() - age : null;
       if (!isStale) health.since = Date.now();
     }
@@ -42,25 +47,30 @@ overhear((path, result) => {
 
 /** Which single sentence tells best what is missing now; null if nothing is. */
 export function complaint() {
-  const { services, reachable, reading, staleSince } = health;
+  const { services, reachable, reading, staleSince, awaited } = health;
   if (!reachable) return "n_away";
   const commandsOut = services["command-api"] === false;
   if (!reading) return commandsOut ? "n_both" : "n_query";
   if (staleSince !== null) return commandsOut ? "n_both" : "n_stale";
   if (commandsOut) return "n_command";
-  return services.projector === false ? "n_projector" : null;
+  return services.projector === false || awaited !== null ? "n_projector" : null;
 }
 
 async function look() {
   try {
-    take((await ask("/readyz")).body);
+    const { body } = await ask("/readyz");
+    // Ready is all of it, also where nothing is said of each.
+    for (const name of ["query-api", "command-api", ...Object.keys(health.services)]) health.services[name] = true;
+    take(body);
   } catch (problem) {
     if (problem.status === 503) take(problem.body);
   }
-  try {
-    health.status = (await ask("/status", { quietly: true })).body;
-  } catch { health.status = null; }
   tell();
+  // A list that nobody scrolls asks for nothing; the smallest question tells how fresh an answer is.
+  try {
+    const { headers } = await ask("/books?size=1");
+    followFrom(headers.get("Bookstock-Position"));
+  } catch { /* it was overheard */ }
 }
 
 function take(answer) {

@@ -1,11 +1,11 @@
 // The list of books: search, order, low stock, and what can be done with a book without leaving the list.
 import { watch, book as bookOf } from "./books.js";
 import { act } from "./commands.js";
-import { h, icon, pulse, remembered, settled } from "./dom.js";
+import { h, icon, paced, pulse, remembered, settled } from "./dom.js";
 import { followFrom, heard } from "./live.js";
 import { Pages } from "./pages.js";
 import { Rows } from "./rows.js";
-import { openThen } from "./then.js";
+import { canLookBack, openThen } from "./then.js";
 import { edition, number, t, titleOf } from "./words.js";
 
 /** At how many copies a book is low, unless it was chosen here otherwise. */
@@ -30,6 +30,8 @@ export function list(root, parameters) {
   const search = h("input", { type: "search", placeholder: t("searchHint"), "aria-label": t("search"), autocomplete: "off", spellcheck: "false", maxlength: "200", oninput: settled(searchFor, 150), onkeydown: leaveSearch });
   search.value = query.q;
   const lowOnly = h("button.button.toggle", { type: "button", "aria-pressed": String(query.maxStock !== null), onclick: toggleLow }, t("lowOnly", { n: lowAt() }));
+  const lookBack = h("a.button.toggle", { href: `#/?at=${encodeURIComponent(fullMinute())}`, title: t("asOfList"), "data-then": true, hidden: true }, icon16("clock"), t("asOf"));
+  canLookBack().then((can) => { lookBack.hidden = !can; });
   const head = h("div.head", { role: "row" }, COLUMNS.map(([field, key, place]) => h(`div${place && `.${place}`}`, { role: "columnheader", "data-field": field }, h("button", { type: "button", onclick: () => sortBy(field) }, t(key)))), h("div.acts", { role: "columnheader" }, h("span.for-readers", {}, t("actions"))));
   const grid = h("div", { role: "grid", "aria-label": t("books"), "aria-readonly": "true" });
   grid.style.display = "contents";
@@ -44,7 +46,7 @@ export function list(root, parameters) {
   root.classList.add("books");
   root.append(
     h("div.tools", {}, h("div.search", {}, icon("search"), search, h("kbd", { "aria-hidden": "true" }, "/")), lowOnly,
-      h("a.button.toggle", { href: `#/?at=${encodeURIComponent(new Date().toISOString())}`, title: t("asOfList"), "data-then": true }, icon16("clock"), t("asOf")),
+      lookBack,
       h("button.button.main", { type: "button", "data-new": true, onclick: () => act("warehouse", null) }, t("newBook"))),
     grid,
     h("div.foot", {}, count, reorder, h("span.keys", {}, t("keysHint"))),
@@ -145,7 +147,7 @@ export function list(root, parameters) {
   }
 
   // A book that nobody has looked at yet may be a new one: the count, and what is shown, are asked for again.
-  const lookAgain = settled(() => shownPages.refresh(), 400);
+  const lookAgain = paced(() => shownPages.refresh(), 400);
   function onUnknown() {
     if (shownPages.inOrderOfIds || shownPages.total === 0) lookAgain();
     else {
@@ -247,6 +249,9 @@ function addressOf({ q, sort, maxStock }) {
   if (maxStock !== null) hash.set("low", "");
   return `#/${hash.size > 0 ? `?${hash}` : ""}`;
 }
+
+/** A time that has passed also where this clock is some seconds fast. */
+const fullMinute = () => new Date(Math.floor(Date.now() / 60_000 - 0.25) * 60_000).toISOString();
 
 function icon16(name) {
   const drawing = icon(name);

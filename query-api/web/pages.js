@@ -38,27 +38,29 @@ export class Pages {
 
   /** What is here may have changed its place: it is shown until the new has come. */
   refresh() {
-    this.stale = new Set(this.pages.keys());
+    this.stale = new Set([...this.pages.keys(), ...this.asked]);
     this.changed();
   }
 
   async load(page) {
     this.asked.add(page);
+    // What changes from here on may be missing in the answer: then the page is stale again.
+    this.stale.delete(page);
     try {
       const { body, headers } = await ask(this.address(page), { signal: this.closed.signal });
       const rows = body._embedded?.books ?? [];
       learn(rows);
       const total = body.page?.totalElements ?? rows.length;
-      if (this.total !== null && total !== this.total) this.stale = new Set(this.pages.keys());
+      if (this.total !== null && total !== this.total) for (const other of this.pages.keys()) if (other !== page) this.stale.add(other);
       this.total = total;
       this.pages.set(page, rows.map((row) => row.bookId));
-      this.stale.delete(page);
       this.position = headers.get("Bookstock-Position");
       this.problem = null;
       if (page === 0 && this.isPlain) keep(rows, total);
     } catch (problem) {
       if (this.closed.signal.aborted) return;
       this.problem = problem;
+      this.stale.add(page);
       if (this.total === null && this.isPlain) this.recall();
       if (problem.passes) setTimeout(() => this.changed(), 1000 * (problem.retryAfter ?? 2));
     } finally {

@@ -1,0 +1,81 @@
+//! What changes while a librarian looks at the page, in a real browser.
+#![cfg(test)]
+
+use e2e::{Browser, System};
+use rustix::process::Signal;
+use serde_json::json;
+
+async fn library(books: u64) -> (System, Browser) {
+    let system = System::start().await;
+    for book in 1..=books {
+        system.gateway().book(&format!("/books/{book}/warehousings"), &json!({"qty": 30})).await;
+    }
+    let browser = Browser::start(&system.place, "en").await;
+    browser.open(&system.gateway(), "").await;
+    browser.sees(".foot", &format!("{books} books")).await;
+    browser.sees("[data-status]", "Live").await;
+    (system, browser)
+}
+
+#[tokio::test]
+async fn what_others_do_is_seen_at_once_and_pulses() {
+    let (system, browser) = library(3).await;
+    let remember = "window.pulsed = []; new MutationObserver((changes) => changes.forEach(({ target }) => target.classList.contains('pulse') && pulsed.push(target.dataset.book))).observe(document.querySelector('.space'), { attributes: true, subtree: true, attributeFilter: ['class'] });";
+    browser.run(remember, vec![]).await;
+    system.gateway().book("/books/2/warehousings", &json!({"qty": 7})).await;
+    browser.sees(".row[data-book=\"2\"] .stock", "37").await;
+    browser.holds("pulsed.includes('2') && !pulsed.includes('1')").await;
+    // A new book is counted, and comes into the list.
+    system.gateway().book("/books/4/warehousings", &json!({"qty": 5, "name": "Momo"})).await;
+    browser.sees(".row", "Momo").await;
+    browser.sees(".foot", "4 books").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn where_motion_is_not_wanted_nothing_moves() {
+    let (system, browser) = library(2).await;
+    browser.prefers(&[("prefers-reduced-motion", "reduce")]).await;
+    system.gateway().book("/books/2/warehousings", &json!({"qty": 7})).await;
+    browser.sees(".row[data-book=\"2\"] .stock", "37").await;
+    browser.holds("document.getAnimations().every((each) => each.effect.getTiming().duration < 1)").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn in_an_order_of_stock_rows_stay_where_they_are_until_the_librarian_sorts_again() {
+    let (system, browser) = library(3).await;
+    browser.click("[data-field=stock] button").await;
+    system.gateway().book("/books/1/warehousings", &json!({"qty": 50})).await;
+    browser.sees(".row[data-book=\"1\"] .stock", "80").await;
+    let last = "[...document.querySelectorAll('.row:not([hidden])')].at(-1).dataset.book";
+    browser.holds(&format!("{last} === '3'")).await;
+    browser.sees(".foot", "The order has changed").await;
+    browser.click(".foot .button").await;
+    browser.holds(&format!("{last} === '1'")).await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn after_the_server_was_away_what_changed_meanwhile_is_seen() {
+    let (mut system, browser) = library(2).await;
+    system.stop(Signal::TERM).await;
+    browser.sees("[data-status]", "No connection").await;
+    system.start_again().await;
+    system.gateway().book("/books/1/warehousings", &json!({"qty": 12})).await;
+    browser.sees(".row[data-book=\"1\"] .stock", "42").await;
+    browser.sees("[data-status]", "Live").await;
+}
+
+#[tokio::test]
+async fn the_status_corner_tells_what_works_and_how_fresh_the_page_is() {
+    let (_system, browser) = library(2).await;
+    browser.click("[data-status]").await;
+    browser.sees(".status", "Booking (command-api)").await;
+    for service in ["command-api", "query-api", "projector"] {
+        browser.sees(&format!(".status [data-service=\"{service}\"][data-up=true]"), "works").await;
+    }
+    browser.sees(".status", "up to date").await;
+    browser.picture("status").await;
+    browser.has_no_faults().await;
+}
