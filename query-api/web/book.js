@@ -3,21 +3,26 @@ import { ask } from "./api.js";
 import { book as bookOf, watch } from "./books.js";
 import { act } from "./commands.js";
 import { curve } from "./curve.js";
-import { h, pulse, settled } from "./dom.js";
+import { h, paced, pulse, settled, toast } from "./dom.js";
 import { explain } from "./why.js";
 import { historyTable } from "./history.js";
-import { lastList } from "./list.js";
+import { lastList, lowAt } from "./list.js";
 import { lookAt } from "./live.js";
 import { edition, moment, number, t, titleOf } from "./words.js";
 
 const SIZE = 500;
 const POLL_MS = 4_000;
 
+/** How many parts of a history are read to reach the moment that an address names. */
+const PARTS = 20;
+
 /** The page of book `id` at `#/books/<id>?at=<position>`; returns what has to be done when another view comes. */
 export function bookPage(root, parameters, id) {
   let movements = [];
   let older = null;
-  let at = parameters.get("at");
+  // The position that is looked back to; null is now.
+  let at = /^\d+$/.test(parameters.get("at") ?? "") ? parameters.get("at") : null;
+  const opened = new Set();
   let closed = false;
   const closing = new AbortController();
   const { signal } = closing;
@@ -44,7 +49,7 @@ export function bookPage(root, parameters, id) {
       again();
     }
   });
-  const again = settled(loadNewest, 150);
+  const again = paced(loadNewest, 150);
   const timer = setInterval(() => { if (!document.hidden) lookAt(id).catch(() => {}); }, POLL_MS);
   begin();
 
@@ -80,7 +85,7 @@ export function bookPage(root, parameters, id) {
     copies.textContent = number(book.stock);
     unit.textContent = t("copies", { n: book.stock });
     copiesBox.classList.toggle("pending", book.state !== undefined);
-    mark.hidden = book.stock > 10;
+    mark.hidden = book.stock > lowAt();
     mark.textContent = book.stock === 0 ? t("none") : t("low");
     facts.replaceChildren(h("span.number", {}, `${t("no")} ${book.bookId}`), h("span", {}, t("edition", { v: edition(book.version) })), mark);
   }
@@ -93,9 +98,12 @@ export function bookPage(root, parameters, id) {
       const overlap = movements.length === 0 || movements.some((movement) => known.has(movement.revision));
       if (movements.length === 0 || !overlap) older = page.older;
       movements = [...(overlap ? movements.filter((movement) => !known.has(movement.revision)) : []), ...page.movements].sort((a, b) => a.revision - b.revision);
+      for (let parts = 0; parts < PARTS && at !== null && older !== null && Number(movements[0].position) > Number(at); parts += 1) await loadOlder();
       draw();
     } catch (problem) {
-      if (!closed && movements.length === 0) body.replaceChildren(h("section.card", {}, h("h2", {}, t("historyAway")), h("p.quiet", {}, `${problem.title}. ${problem.detail}`)));
+      if (closed) return;
+      if (problem.passes) setTimeout(again, 1000 * (problem.retryAfter ?? 3));
+      if (movements.length === 0) body.replaceChildren(h("section.card", { role: "status" }, h("h2", {}, t("historyAway")), h("p.quiet", {}, `${problem.title}. ${problem.detail}`), problem.passes ? h("p.quiet.small", {}, t("trying")) : null));
     }
     body.setAttribute("aria-busy", "false");
   }
@@ -111,6 +119,14 @@ export function bookPage(root, parameters, id) {
     const page = await load(older);
     older = page.older;
     movements = [...page.movements, ...movements].sort((a, b) => a.revision - b.revision);
+  }
+
+  async function showOlder() {
+    try {
+      await loadOlder();
+    } catch (problem) {
+      if (!closed) toast(`${problem.title}. ${problem.detail}`, "bad");
+    }
     draw();
   }
 
@@ -118,26 +134,29 @@ export function bookPage(root, parameters, id) {
     if (closed || movements.length === 0) return;
     let chosen = at === null ? movements.length - 1 : movements.findLastIndex((movement) => Number(movement.position) <= Number(at));
     if (chosen < 0) chosen = 0;
+    const focused = body.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
     const plot = curve(movements);
-    const slider = h("input", { type: "range", min: 0, max: movements.length - 1, step: 1, "aria-label": t("slider"), oninput: () => choose(Number(slider.value)) });
+    const slider = h("input", { type: "range", min: 0, max: movements.length - 1, step: 1, "aria-label": t("slider"), "data-key": "slider", oninput: () => choose(Number(slider.value)) });
     slider.value = chosen;
     const note = h("div.then-note", { role: "status", hidden: true });
     const why = h("section.card.why", { "aria-labelledby": "why-title" });
-    const table = historyTable(movements, { choose, older: older && loadOlder });
+    const table = historyTable(movements, { choose, opened, older: older && showOlder });
     body.replaceChildren(
       h("section.card", { "aria-labelledby": "curve-title" }, h("header", {}, h("h2", { id: "curve-title" }, t("curve"))), plot.element,
-        h("div.slider", {}, h("span.quiet.small", {}, moment(movements[0].occurredAt)), slider, h("span.quiet.small", {}, t("now"))), note),
+        h("div.slider", { hidden: movements.length === 1 }, h("span.quiet.small", {}, moment(movements[0].occurredAt)), slider, h("span.quiet.small", {}, t("now"))), note),
       why, table.element);
-    mind(chosen, false);
+    mind(chosen);
+    // What comes in meanwhile takes nobody's place away.
+    if (focused) body.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
 
     function choose(index) {
       at = index === movements.length - 1 ? null : movements[index].position;
       history.replaceState(null, "", `#/books/${id}${at === null ? "" : `?at=${at}`}`);
       slider.value = index;
-      mind(index, true);
+      mind(index);
     }
 
-    function mind(index, isMove) {
+    function mind(index) {
       const movement = movements[index];
       const isNow = at === null;
       plot.choose(index, isNow);
@@ -145,7 +164,7 @@ export function bookPage(root, parameters, id) {
       why.replaceChildren(...explain(movements, index, older !== null, choose));
       slider.setAttribute("aria-valuetext", `${moment(movement.occurredAt)}, ${number(movement.stock)}`);
       note.hidden = isNow;
-      if (!isNow) askThen(movement, note, isMove);
+      if (!isNow) askThen(movement, note);
     }
   }
 
@@ -154,11 +173,10 @@ export function bookPage(root, parameters, id) {
     try {
       const { body: then, headers } = await ask(`/books/${id}?asOf=${movement.position}`, { signal });
       if (at !== movement.position) return;
-      const stock = `${number(then.stock)} ${t("copies", { n: then.stock })}`;
-      note.replaceChildren(h("span", {}, t("then", { when: exactly(movement), stock, v: edition(then.version) })), h("span.quiet.small", {}, t("atPosition", { p: headers.get("Bookstock-Position") ?? movement.position })),
-        h("button.button", { type: "button", onclick: backToNow }, t("backToNow")));
+      note.replaceChildren(h("span", {}, t("then", { when: moment(movement.occurredAt), stock: then.stock, v: edition(then.version) })), h("span.quiet.small", {}, t("atPosition", { p: headers.get("Bookstock-Position") ?? movement.position })),
+        h("button.button", { type: "button", "data-key": "back", onclick: backToNow }, t("backToNow")));
     } catch (problem) {
-      if (!closed) note.replaceChildren(h("span", {}, `${problem.title}. ${problem.detail}`), h("button.button", { type: "button", onclick: backToNow }, t("backToNow")));
+      if (!closed) note.replaceChildren(h("span", {}, `${problem.title}. ${problem.detail}`), h("button.button", { type: "button", "data-key": "back", onclick: backToNow }, t("backToNow")));
     }
   }, 60);
 
@@ -180,8 +198,6 @@ export function bookPage(root, parameters, id) {
     unwatch();
   };
 }
-
-const exactly = (movement) => moment(movement.occurredAt);
 
 /** A link of the server as a path of this origin: behind a gateway its host may be another name of the same place. */
 export function relative(href) {

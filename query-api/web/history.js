@@ -3,12 +3,13 @@ import { h } from "./dom.js";
 import { edition, exactly, moment, number, t } from "./words.js";
 import { changeText } from "./why.js";
 
-/** The newest row is the first. `choose(index)` is called for the row that is looked at. */
-export function historyTable(movements, { choose, older }) {
-  const rows = movements.map((movement, index) => row(movement, movements[index - 1], () => choose(index)));
+/** The newest row is the first. `choose(index)` is called for the row that is looked at; `opened` keeps which are open. */
+export function historyTable(movements, { choose, opened, older }) {
+  const rows = movements.map((movement, index) => row(movement, movements[index - 1], opened, () => choose(index)));
   const head = ["when", "what", "change", "after"].map((key) => h(`th${key === "change" || key === "after" ? ".end" : ""}`, { scope: "col" }, t(key)));
   const body = h("tbody", {}, rows.toReversed());
-  const more = older ? h("button.button", { type: "button", onclick: () => { more.disabled = true; older(); } }, t("olderOnes")) : null;
+  movements.forEach((movement, index) => { if (opened.has(movement.revision)) rows[index].after(wholeEvent(movement)); });
+  const more = older ? h("button.button", { type: "button", "data-key": "older", onclick: () => { more.disabled = true; older(); } }, t("olderOnes")) : null;
   const element = h("section.card", { "aria-labelledby": "history-title" }, h("header", {}, h("h2", { id: "history-title" }, t("history")), h("span.quiet", {}, number(movements.at(-1).revision + 1))),
     h("div.scrolls", {}, h("table.history", {}, h("thead", {}, h("tr", {}, head, h("th.wide", { scope: "col" }, t("reason")), h("th", {}, h("span.for-readers", {}, t("more"))))), body)), more);
   return {
@@ -17,27 +18,38 @@ export function historyTable(movements, { choose, older }) {
       rows.forEach((each, at) => {
         each.classList.toggle("chosen", at === index && !isNow);
         each.classList.toggle("later", at > index);
-        each.toggleAttribute("aria-current", at === index && !isNow);
+        if (at === index && !isNow) each.setAttribute("aria-current", "true");
+        else each.removeAttribute("aria-current");
       });
     },
   };
 }
 
-function row(movement, before, onclick) {
+function row(movement, before, opened, onclick) {
   const what = movement.type === "Renewed" ? ` ${t("edition", { v: edition(movement.version) })}` : "";
   const note = movement.reason ?? (movement.name && movement.name !== before?.name && movement.type === "Warehoused" ? movement.name : "");
-  const more = h("button.more", { type: "button", "aria-expanded": "false", "aria-label": t("more"), onclick: (event) => { event.stopPropagation(); open(); } }, "⋯");
+  const isSkipped = movement.type === "Skipped";
+  const more = h("button.more", { type: "button", "data-key": `more-${movement.revision}`, "aria-expanded": String(opened.has(movement.revision)), "aria-label": t("more"), onclick: (event) => { event.stopPropagation(); open(); } }, "⋯");
   const element = h(`tr.${movement.type}`, { "data-revision": movement.revision, onclick },
-    h("td.number", {}, moment(movement.occurredAt)), h("td.kind", {}, t(movement.type) + what), h("td.end.number", {}, movement.type === "Renewed" ? `→ ${number(movement.stock)}` : changeText(movement, before)),
+    h("td.number", {}, moment(movement.occurredAt)), h("td.kind", {}, t(movement.type) + what), h("td.end.number", {}, movement.type === "Renewed" ? `→ ${number(movement.stock)}` : isSkipped ? "–" : changeText(movement, before)),
     h("td.end.number", {}, h("b", {}, number(movement.stock))), h("td.wide", {}, note), h("td.end", {}, more));
   return element;
 
   function open() {
     const isOpen = more.getAttribute("aria-expanded") === "true";
     more.setAttribute("aria-expanded", String(!isOpen));
-    if (isOpen) element.nextElementSibling.remove();
-    else element.after(h("tr.event", {}, h("td", { colspan: "6" }, h("dl", {}, facts(movement).flatMap(([term, text]) => [h("dt", {}, term), h("dd.number", {}, text)])))));
+    if (isOpen) {
+      opened.delete(movement.revision);
+      element.nextElementSibling.remove();
+    } else {
+      opened.add(movement.revision);
+      element.after(wholeEvent(movement));
+    }
   }
+}
+
+function wholeEvent(movement) {
+  return h("tr.event", {}, h("td", { colspan: "6" }, h("dl", {}, facts(movement).flatMap(([term, text]) => [h("dt", {}, term), h("dd.number", {}, text)]))));
 }
 
 function facts(movement) {

@@ -7,13 +7,20 @@ import { edition, moment, number, t, titleOf } from "./words.js";
 
 const SIZE = 200;
 
+/** Whether this server can tell how things were; an outage says nothing about that. */
+export const canLookBack = () => (answered ??= ask("/books?size=1&cursor=&asOf=0", { quietly: true }).then(() => true, (problem) => problem.status !== 400));
+let answered;
+
 /** The view at `#/?at=<time>`; returns what has to be done when another view comes. */
 export function openThen(root, parameters) {
-  const time = new Date(parameters.get("at"));
-  const asOf = Number.isNaN(time.getTime()) ? new Date() : time;
+  const given = new Date(parameters.get("at"));
+  const isTime = !Number.isNaN(given.getTime());
+  const asOf = isTime ? given : new Date();
+  // As it was given: a Date knows no microseconds.
+  const exactly = isTime ? parameters.get("at") : asOf.toISOString();
   const found = [];
   const closing = new AbortController();
-  let next = `/books?size=${SIZE}&cursor=&asOf=${encodeURIComponent(asOf.toISOString())}`;
+  let next = `/books?size=${SIZE}&cursor=&asOf=${encodeURIComponent(exactly)}`;
   let isAsking = false;
 
   const rows = new Rows({ label: t("books"), make, draw, seen: (_, last) => { if (last >= found.length - SIZE / 2) more(); } });
@@ -23,11 +30,13 @@ export function openThen(root, parameters) {
   const nothing = h("div.nothing", { hidden: true });
   rows.element.append(nothing);
   root.classList.add("books", "old");
-  const head = h("div.head", {}, ["no", "name", "version"].map((key) => h("div", {}, t(key))), h("div.end", {}, t("stock")));
+  const head = h("div.head", { role: "row" }, ["no", "name", "version"].map((key) => h("div", { role: "columnheader" }, t(key))), h("div.end", { role: "columnheader" }, t("stock")));
   for (const cell of head.children) cell.style.paddingBlock = "0.5rem";
+  const table = h("div", { role: "table", "aria-label": t("books") }, head, rows.element);
+  table.style.display = "contents";
   root.append(
     h("div.tools", {}, h("label.then", {}, t("asOf"), input), h("a.button.main", { href: "#/" }, t("backToNow"))),
-    h("div.wrap", {}, h("p.notice", {}, h("span.lamp.low"), t("listThen", { when: moment(asOf) })), head), rows.element, h("div.foot", {}, count));
+    h("p.notice", {}, h("span.lamp.low"), t("listThen", { when: moment(asOf) })), table, h("div.foot", {}, count));
   more();
 
   async function more() {
@@ -52,7 +61,8 @@ export function openThen(root, parameters) {
   }
 
   function make() {
-    return h("div.row", {}, h("div.no.number"), h("div.name", {}, h("a")), h("div.edition.number"), h("div.stock.number", {}, h("b")));
+    const cell = { role: "cell" };
+    return h("div.row", { role: "row" }, h("div.no.number", cell), h("div.name", cell, h("a")), h("div.edition.number", cell), h("div.stock.number", cell, h("b")));
   }
 
   function draw(row, index) {
@@ -60,7 +70,7 @@ export function openThen(root, parameters) {
     const book = found[index];
     no.textContent = String(book.bookId);
     name.firstChild.textContent = titleOf(book);
-    name.firstChild.href = `#/books/${book.bookId}`;
+    name.firstChild.href = `#/books/${book.bookId}?at=${book.position}`;
     version.textContent = no.dataset.edition = t("edition", { v: edition(book.version) });
     stock.firstChild.textContent = number(book.stock);
   }

@@ -6,7 +6,7 @@ import { edition, moment, number, signed, t } from "./words.js";
 const TERMS = 7;
 
 /** How much an event adds to the stock; a renewal sets it. */
-export const changeOf = (movement, before) => (movement.type === "Renewed" ? movement.stock - (before?.stock ?? 0) : movement.qty);
+export const changeOf = (movement, before) => (movement.type === "Renewed" ? movement.stock - (before?.stock ?? 0) : movement.qty ?? 0);
 
 /** The explanation of the stock after `movements[index]`. */
 export function explain(movements, index, hasOlder, choose) {
@@ -16,21 +16,22 @@ export function explain(movements, index, hasOlder, choose) {
   // What lies before the loaded part is one number: the stock that the first loaded event found.
   if (renewal < 0 && hasOlder) {
     const before = movements[0].stock - changeOf(movements[0]);
-    terms.push(h("li", {}, h("span.sum", {}, h("b.number", {}, number(before)), h("span", {}, "…"))));
+    terms.push(h("li", {}, h("span.sum", {}, h("b.number", {}, number(before)), h("span", {}, t("before")))));
   }
-  const counting = movements.slice(first, index + 1).map((movement, offset) => ({ movement, at: first + offset }));
+  // What was set aside because nobody can read it changed nothing.
+  const counting = movements.slice(first, index + 1).map((movement, offset) => ({ movement, at: first + offset })).filter(({ movement }) => movement.type !== "Skipped");
   const folded = counting.length > TERMS ? counting.slice(1, counting.length - TERMS + 2) : [];
   for (const { movement, at } of counting) {
     if (folded.length > 0 && at === folded[0].at) terms.push(together(folded, movements, choose));
     if (folded.some((one) => one.at === at)) continue;
     const change = movement.type === "Renewed" ? movement.stock : changeOf(movement);
-    terms.push(h("li", {}, sign(change, terms.length === 0), term(Math.abs(change), label(movement), () => choose(at))));
+    terms.push(h("li", {}, sign(change, terms.length === 0), term(Math.abs(change), label(movement), movement.position, () => choose(at))));
   }
   const total = movements[index].stock;
   return [
     h("header", {}, h("h2", { id: "why-title" }, t("why", { n: total }))),
     h("ol", {}, terms, h("li", {}, h("span.sign", {}, "="), h("span.sum", {}, h("b.number", {}, number(total)), h("span", {}, moment(movements[index].occurredAt))))),
-    h("p", {}, renewal >= 0 ? t("whyText") : t("whyAll")),
+    h("p", {}, t(renewal >= 0 ? "whyText" : hasOlder ? "whyPart" : "whyAll")),
   ];
 }
 
@@ -38,13 +39,13 @@ function sign(change, isFirst) {
   return isFirst ? null : h("span.sign", {}, change < 0 ? "−" : "+");
 }
 
-function term(size, text, onclick) {
-  return h("button", { type: "button", onclick }, h("b.number", {}, number(size)), h("span", {}, text));
+function term(size, text, key, onclick) {
+  return h("button", { type: "button", "data-key": `why-${key}`, onclick }, h("b.number", {}, number(size)), h("span", {}, text));
 }
 
 function together(folded, movements, choose) {
   const change = folded.reduce((sum, { movement }) => sum + changeOf(movement), 0);
-  return h("li", {}, sign(change, false), term(Math.abs(change), t("others", { n: folded.length }), () => choose(folded.at(-1).at)));
+  return h("li", {}, sign(change, false), term(Math.abs(change), t("others", { n: folded.length }), "others", () => choose(folded.at(-1).at)));
 }
 
 function label(movement) {

@@ -2,7 +2,7 @@
 import { remembered } from "./dom.js";
 
 const WORDS = {
-  books: ["Books", "도서"], receiving: ["Receiving list", "입고 목록"], toContent: ["To the content", "본문으로"],
+  books: ["Books", "도서"], receiving: ["Receiving list", "입고 목록"],
   language: ["한국어로 보기", "View in English"], languageShort: ["한국어", "English"],
   theme: ["Theme: {which}", "화면: {which}"], themeAuto: ["as the system", "시스템 설정"], themeLight: ["light", "밝게"], themeDark: ["dark", "어둡게"],
   // the list
@@ -40,11 +40,11 @@ const WORDS = {
   // a book
   backToList: ["All books", "전체 도서"], noSuchBook: ["There is no such book", "그런 도서가 없습니다"], noSuchBookText: ["No copy of book {id} has come in.", "{id}번 도서는 아직 입고되지 않았습니다."],
   curve: ["Stock over time", "재고 추이"], curveLabel: ["Stock from {from} to {to}, between {min} and {max} copies", "{from}부터 {to}까지 재고: 최소 {min}권, 최대 {max}권"],
-  slider: ["Time", "시점"], now: ["now", "현재"], then: ["On {when} there were {stock}, edition {v}.", "{when}: 재고 {stock}권, {v}판"], atPosition: ["position {p}", "위치 {p}"],
+  slider: ["Time", "시점"], now: ["now", "현재"], then: ["{when}: {stock} in stock, edition {v}", "{when}: 재고 {stock}권, {v}판"], atPosition: ["position {p}", "위치 {p}"],
   why: ["Why is it {n}?", "왜 {n}권인가요?"], whyText: ["These events made it. What came before the last renewal no longer counts: a new edition begins with its first run.", "이 이벤트들이 지금의 재고를 만들었습니다. 마지막 재판 이전의 것은 더 이상 세지 않습니다. 새 판은 초행 100권으로 시작합니다."],
-  whyAll: ["Every event of this book, from its first copy.", "첫 입고부터 모든 이벤트입니다."], others: ["{n} others|{n} others", "그 외 {n}건"], earlier: ["{n} earlier event|{n} earlier events", "이전 이벤트 {n}건"],
-  history: ["History", "이력"], when: ["When", "언제"], what: ["What", "무엇"], change: ["Change", "변동"], after: ["In stock after", "이후 재고"], by: ["By", "누가"], more: ["The whole event", "이벤트 전체 보기"],
-  Warehoused: ["Warehoused", "입고"], Renewed: ["Renewed", "재판"], Corrected: ["Corrected", "재고 정정"], olderOnes: ["Older events", "이전 이력 더 보기"],
+  whyAll: ["Every event of this book, from its first copy.", "첫 입고부터 모든 이벤트입니다."], whyPart: ["The older events are one number here; they can be shown below.", "더 오래된 이벤트는 숫자 하나로 모았습니다. 아래에서 더 볼 수 있습니다."], before: ["older events", "이전 이벤트"], others: ["{n} others|{n} others", "그 외 {n}건"],
+  history: ["History", "이력"], when: ["When", "언제"], what: ["What", "무엇"], change: ["Change", "변동"], after: ["In stock after", "이후 재고"], more: ["The whole event", "이벤트 전체 보기"],
+  Warehoused: ["Warehoused", "입고"], Renewed: ["Renewed", "재판"], Corrected: ["Corrected", "재고 정정"], Skipped: ["Skipped", "건너뛰기"], olderOnes: ["Older events", "이전 이력 더 보기"],
   historyAway: ["The history cannot be shown right now", "지금은 이력을 보여 드릴 수 없습니다"], revision: ["Revision", "리비전"], position: ["Position", "위치"], actor: ["Actor", "처리자"], correlationId: ["Correlation", "상관 ID"],
   // receiving
   dropTitle: ["Drop a receiving list here", "입고 목록 파일을 여기에 놓으세요"], dropText: ["A CSV file with the columns bookId and qty, and if you like name and version. What Excel saves is fine. You see everything before anything is booked.", "bookId(도서 번호)와 qty(수량) 열이 있는 CSV 파일이면 됩니다. name(제목)과 version(판)은 선택입니다. 엑셀에서 저장한 파일도 됩니다. 기록하기 전에 먼저 보여 드립니다."],
@@ -58,11 +58,10 @@ const WORDS = {
   noRows: ["It has no rows.", "행이 없습니다."], tooLarge: ["It is larger than {n} MB; split it.", "{n}MB보다 큽니다. 나누어 주세요."], twiceColumn: ["The column {name} comes twice.", "{name} 열이 두 번 나옵니다."],
   w_bookId: ["the book number is a whole number from 1", "도서 번호는 1 이상의 정수여야 합니다"], w_qty: ["the copies are a whole number from 1 to 1,000,000", "수량은 1부터 1,000,000까지의 정수여야 합니다"],
   w_version: ["the edition has at most two places, such as 1.0", "판은 1.0처럼 소수 둘째 자리까지입니다"], w_name: ["a title has at most 500 characters and no line breaks", "제목은 줄바꿈 없이 500자까지입니다"], w_cells: ["{n} cells where the first line has {of}", "칸이 {n}개입니다. 첫 줄은 {of}개입니다"], w_many: ["more than 1,000 rows of one book", "한 도서에 1,000행이 넘습니다"],
-  leaving: ["Rows are still being booked.", "아직 기록 중입니다."],
   // status
   status: ["Status", "상태"], s_live: ["Live", "실시간"], s_polling: ["Every few seconds", "몇 초마다"], s_stale: ["As of {when}", "{when} 기준"], s_away: ["No connection", "연결 끊김"], s_part: ["Partly down", "일부 중단"], s_starting: ["Connecting", "연결 중"],
-  views: ["What you see", "화면의 자료"], updates: ["Updates", "갱신"], age: ["Age", "최신 정도"], ageNow: ["up to date", "최신"], ageOf: ["{s} s behind", "{s}초 전"], parked: ["Books set aside", "보류된 도서"], lag: ["Events to catch up", "밀린 이벤트"],
-  services: ["Services", "서비스"], up: ["works", "정상"], down: ["does not work", "중단"], unknownState: ["not known", "알 수 없음"],
+  views: ["What you see", "화면의 자료"], updates: ["Updates", "갱신"], age: ["Age", "최신 정도"], ageNow: ["up to date", "최신"], ageOf: ["{s} s behind", "{s}초 전"], parked: ["Books set aside", "보류된 도서"], lag: ["Your last booking appeared", "마지막 기록 반영"], lagOf: ["after {s} s", "{s}초 후"],
+  services: ["Services", "서비스"], up: ["works", "정상"], down: ["does not work", "중단"], fromMemory: ["from memory", "메모리에서 제공"], unknownState: ["not known", "알 수 없음"],
   "command-api": ["Booking (command-api)", "기록 (command-api)"], "query-api": ["Reading (query-api)", "조회 (query-api)"], projector: ["Updating (projector)", "반영 (projector)"],
   n_away: ["The server cannot be reached. You see what was last known; this page tries again by itself.", "서버에 연결할 수 없습니다. 마지막으로 받은 내용을 보여 드리며, 자동으로 다시 연결합니다."],
   n_query: ["The read models cannot be reached. You see what was last known; booking works.", "조회용 데이터베이스에 연결할 수 없습니다. 마지막으로 받은 내용을 보여 드립니다. 기록은 됩니다."],
@@ -102,6 +101,7 @@ const format = (kind, options) => {
 
 export const number = (value) => format(Intl.NumberFormat, {}).format(value);
 export const signed = (value) => format(Intl.NumberFormat, { signDisplay: "exceptZero" }).format(value);
+export const decimal = (value) => format(Intl.NumberFormat, { maximumFractionDigits: 2 }).format(value);
 export const edition = (value) => format(Intl.NumberFormat, { minimumFractionDigits: 1, maximumFractionDigits: 2, useGrouping: false }).format(value);
 export const moment = (time) => format(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "short" }).format(new Date(time));
 export const exactly = (time) => format(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(time));

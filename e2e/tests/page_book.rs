@@ -1,0 +1,192 @@
+//! A book on the librarian's page, in a real browser: its history, why its stock is what it is, and what it was.
+#![cfg(test)]
+
+use e2e::{Browser, System};
+use serde_json::json;
+use thirtyfour::Key;
+
+/// A system in which book 1 came in, was renewed, corrected and came in again, and book 2 came in once.
+async fn library() -> System {
+    let system = System::start().await;
+    let gateway = system.gateway();
+    for (path, body) in [
+        ("/books/1/warehousings", json!({"qty": 30, "name": "해리 포터"})),
+        ("/books/1/warehousings", json!({"qty": 12})),
+        ("/books/2/warehousings", json!({"qty": 7, "name": "Momo"})),
+        ("/books/1/renewals", json!({})),
+        ("/books/1/corrections", json!({"qtyDelta": -3, "reason": "water damage"})),
+        ("/books/1/warehousings", json!({"qty": 25})),
+    ] {
+        gateway.book(path, &body).await;
+    }
+    system
+}
+
+async fn book_page(language: &str, view: &str) -> (System, Browser) {
+    let system = library().await;
+    let browser = Browser::start(&system.place, language).await;
+    browser.open(&system.gateway(), view).await;
+    browser.sees(".history", "30").await;
+    (system, browser)
+}
+
+#[tokio::test]
+async fn a_history_is_a_table_whose_rows_open_to_the_whole_event() {
+    let (system, browser) = book_page("en", "#/books/1").await;
+    let kinds = "[...document.querySelectorAll('.history tbody tr')].map((row) => [...row.querySelectorAll('td')].slice(1, 5).map((cell) => cell.innerText.trim()).join(' ')).join('; ')";
+    browser
+        .holds(&format!(
+            "{kinds} === 'Warehoused +25 122 ; Corrected -3 97 water damage; Renewed ed. 2.0 → 100 100 ; Warehoused +12 42 ; Warehoused +30 30 해리 포터'"
+        ))
+        .await;
+    browser.click("[data-revision=\"3\"] .more").await;
+    browser.sees(".event", "water damage").await;
+    let movement =
+        &system.gateway().get("/books/1/history?order=desc").await.json(200)["_embedded"]["movements"][1];
+    browser.sees(".event", movement["correlationId"].as_str().unwrap()).await;
+    browser.sees(".event", movement["occurredAt"].as_str().unwrap()).await;
+    browser.run("document.querySelector('.view').scrollTop = 0;", vec![]).await;
+    browser.picture("book").await;
+    browser.click("[data-revision=\"3\"] .more").await;
+    browser.misses(".event").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn why_the_stock_is_what_it_is_is_told_by_the_events_that_count() {
+    let (_system, browser) = book_page("en", "#/books/1").await;
+    browser.sees(".why", "Why is it 122?").await;
+    let sum = "[...document.querySelectorAll('.why li')].map((each) => `${each.querySelector('.sign')?.innerText ?? ''}${each.querySelector('b').innerText}`).join(' ')";
+    browser.holds(&format!("{sum} === '100 −3 +25 =122'")).await;
+    browser.sees(".why button", "water damage").await;
+    browser.sees(".why", "What came before the last renewal no longer counts").await;
+    // A term leads to its event, and to the book as that event left it.
+    browser.click(".why li:nth-child(2) button").await;
+    browser.sees(".why", "Why is it 97?").await;
+    browser.sees(".then-note", "97 in stock, edition 2.0").await;
+    browser.holds("document.querySelector('.history tr.chosen').dataset.revision === '3'").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn the_slider_goes_through_time_and_the_server_tells_what_was() {
+    let (system, browser) = book_page("en", "#/books/1").await;
+    browser.click(".history [data-revision=\"4\"] .kind").await;
+    browser.run("document.querySelector('input[type=range]').focus();", vec![]).await;
+    for (stock, edition, revision) in [(97, "2.0", 3), (100, "2.0", 2), (42, "1.0", 1), (30, "1.0", 0)] {
+        browser.press_key(Key::Left).await;
+        browser.sees(".then-note", &format!("{stock} in stock, edition {edition}")).await;
+        browser.sees(".why", &format!("Why is it {stock}?")).await;
+        browser
+            .holds(&format!("document.querySelector('.history tr.chosen').dataset.revision === '{revision}'"))
+            .await;
+        browser
+            .holds(&format!(
+                "document.querySelector('[type=range]').getAttribute('aria-valuetext').endsWith(', {stock}')"
+            ))
+            .await;
+    }
+    browser.picture("book-then").await;
+    // The moment has an address; what was later is not yet.
+    let first = &system.gateway().get("/books/1/history").await.json(200)["_embedded"]["movements"][0];
+    browser.holds(&format!("location.hash === '#/books/1?at={}'", first["position"].as_str().unwrap())).await;
+    browser.reload().await;
+    browser.sees(".then-note", "30 in stock, edition 1.0").await;
+    browser.holds("document.querySelectorAll('.history tr.later').length === 4").await;
+    browser.click(".then-note button").await;
+    browser.misses(".then-note").await;
+    browser.sees(".why", "Why is it 122?").await;
+    browser.holds("location.hash === '#/books/1'").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn what_happens_meanwhile_joins_the_history_and_takes_nobodys_place_away() {
+    let (system, browser) = book_page("ko", "#/books/1").await;
+    browser.click("[data-revision=\"3\"] .more").await;
+    browser.sees(".event", "water damage").await;
+    browser.run("document.querySelector('input[type=range]').focus();", vec![]).await;
+    system.gateway().book("/books/1/corrections", &json!({"qtyDelta": -2, "reason": "분실"})).await;
+    browser.sees(".title .copies", "120").await;
+    browser.sees(".history", "분실").await;
+    browser.sees(".why", "왜 120권인가요?").await;
+    browser.sees(".event", "water damage").await;
+    browser.holds("document.activeElement.type === 'range'").await;
+    browser.picture("book-korean").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn a_long_history_comes_in_parts_and_a_moment_in_it_has_an_address() {
+    let system = library().await;
+    let rows: String =
+        (0..1_200).map(|row| format!("{{\"bookId\":1,\"qty\":1,\"idempotencyKey\":\"{row}\"}}\n")).collect();
+    let headers = [("content-type", "application/x-ndjson")];
+    for part in rows.lines().collect::<Vec<_>>().chunks(600) {
+        let sent =
+            system.gateway().send(reqwest::Method::POST, "/warehousings", &headers, part.join("\n")).await;
+        assert_eq!(
+            sent.text.lines().filter(|line| line.contains("\"status\":201")).count(),
+            600,
+            "{}",
+            sent.text
+        );
+    }
+    let browser = Browser::start(&system.place, "en").await;
+    browser.open(&system.gateway(), "#/books/1").await;
+    browser.sees(".copies", "1,322").await;
+    let shown = "document.querySelectorAll('.history tbody tr').length";
+    browser.holds(&format!("{shown} === 500")).await;
+    browser.sees(".why", "others").await;
+    browser.picture("book-long").await;
+    browser.click("[data-key=older]").await;
+    browser.holds(&format!("{shown} === 1000")).await;
+    browser.click("[data-key=older]").await;
+    browser.holds(&format!("{shown} === 1205")).await;
+    browser.misses("[data-key=older]").await;
+    let first = &system.gateway().get("/books/1/history?size=1").await.json(200)["_embedded"]["movements"][0];
+    browser.open(&system.gateway(), &format!("#/books/1?at={}", first["position"].as_str().unwrap())).await;
+    browser.reload().await;
+    browser.sees(".then-note", "30 in stock, edition 1.0").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn the_list_is_shown_as_it_was_and_leads_to_each_book_as_it_was() {
+    let system = library().await;
+    let first = &system.gateway().get("/books/1/history").await.json(200)["_embedded"]["movements"][1];
+    let browser = Browser::start(&system.place, "en").await;
+    browser.open(&system.gateway(), "").await;
+    browser.click("[data-then]").await;
+    browser.sees(".notice", "The stock as it was on").await;
+    let then = first["occurredAt"].as_str().unwrap();
+    browser.open(&system.gateway(), &format!("#/?at={then}")).await;
+    browser.sees(".row", "해리 포터").await;
+    browser.sees(".row .stock", "42").await;
+    browser.sees(".foot", "1 book").await;
+    browser.picture("list-then").await;
+    browser.click(".row .name a").await;
+    browser.sees(".then-note", "42 in stock, edition 1.0").await;
+    browser.back().await;
+    browser.click(".tools .main").await;
+    browser.sees(".foot", "2 books").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn without_the_database_the_book_is_shown_and_its_history_comes_when_it_can() {
+    let system = library().await;
+    let browser = Browser::start(&system.place, "en").await;
+    browser.open(&system.gateway(), "").await;
+    browser.sees(".foot", "2 books").await;
+    system.freeze_postgres().await;
+    browser.sees(".notice", "The database is away").await;
+    browser.click(".row .name a").await;
+    browser.sees(".title .copies", "122").await;
+    browser.sees(".card", "The history cannot be shown right now").await;
+    browser.picture("history-away").await;
+    system.thaw_postgres();
+    browser.sees(".history", "water damage").await;
+    browser.misses(".notice").await;
+    browser.has_no_faults().await;
+}
