@@ -149,7 +149,8 @@ impl Topology {
             async |name| Service::start(&place, name, "command-api", &["--listen"], &store).await;
         let command_apis = [command_api("command-api-1").await, command_api("command-api-2").await];
         let query_listeners = ["--listen", "--admin-listen"];
-        let query_api = Service::start(&place, "query-api", "query-api", &query_listeners, &database).await;
+        let of_queries = [&database[..], &["--page"]].concat();
+        let query_api = Service::start(&place, "query-api", "query-api", &query_listeners, &of_queries).await;
         for service in projectors.iter().chain(&command_apis).chain([&query_api]) {
             service.ready().await;
         }

@@ -25,6 +25,10 @@ struct Args {
     #[arg(long)]
     insecure: bool,
 
+    /// Serve the librarian's page at `/`, for a gateway in front that has the routes for commands too.
+    #[arg(long, env = "PAGE")]
+    page: bool,
+
     #[command(flatten)]
     auth: AuthSettings,
 
@@ -49,7 +53,10 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let admins = listen::bind("query-api", setting, args.admin_listen, exposure).await?;
     let addrs = [books.local_addr(), admins.local_addr()];
     let health = Health::default();
-    let routes = query_api::routes(&args.settings, &health, shutdown.clone()).await?;
+    let mut routes = query_api::routes(&args.settings, &health, shutdown.clone()).await?;
+    if args.page {
+        routes = routes.merge(query_api::page(auth.issuer_origin()).into());
+    }
     let router = edge::around("query-api", routes, &health, &auth, &args.limits);
     for addr in addrs {
         let addr = addr.context("the address listened on is not known")?;

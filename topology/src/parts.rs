@@ -58,7 +58,7 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
     }
     for (number, at, admin) in [(1, queries[0], addr(8086)?), (2, queries[1], addr(18086)?)] {
         let part = service(&format!("query-api-{number}"), "query-api", at)?;
-        let part = part.env("QUERY_API_LISTEN", at).env("ADMIN_LISTEN", admin);
+        let part = part.env("QUERY_API_LISTEN", at).env("ADMIN_LISTEN", admin).env("PAGE", "true");
         parts.push(part.env("DATABASE_URL", &setting.read_database_url));
     }
     let haproxy = Part::new("gateway", installed("haproxy")?, gateway, SERVICE)
