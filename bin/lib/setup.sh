@@ -111,6 +111,19 @@ need_other_clients() {
     fi
 }
 
+# It asks every operation of the OpenAPI documents anything.
+need_schemathesis() {
+    local tool pins=e2e/schemathesis/requirements.txt
+    tool=$(target_directory)/schemathesis
+    if cmp --silent "$pins" "$tool/installed.txt"; then
+        return
+    fi
+    say "installing schemathesis into $tool"
+    rm -rf "$tool"
+    python3 -m pip install --quiet --root-user-action=ignore --disable-pip-version-check --target "$tool" -r "$pins"
+    cp "$pins" "$tool/installed.txt"
+}
+
 # What the topology and the checks of deploy/ run: `promtool` comes with Prometheus, pip with venv.
 need_deploy_packages() {
     has prometheus || missing_packages+=(prometheus)

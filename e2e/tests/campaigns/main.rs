@@ -4,3 +4,4 @@
 
 mod c1_killed_under_commands;
 mod journal;
+mod s1_every_operation;
