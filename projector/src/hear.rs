@@ -7,8 +7,14 @@ use futures_util::{Stream, StreamExt as _};
 use read_model::Happening;
 use read_model::batch::Batch;
 use read_model::sift::Trouble;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+/// From one batch to the next it takes so long at least, unless the next is full. A transaction costs the same for one
+/// event as for twenty, so under load this leaves the processors to those who wait for them.
+const PACE: Duration = Duration::from_millis(10);
 
 /// What comes next, in the order in which it was heard.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,9 +55,10 @@ impl Hearing {
     }
 }
 
-/// Decodes what is heard and hands it on in batches: as soon as the writer is free, whatever has come by then, `most`
-/// events at most. So a lone event goes on at once, and while history is read the batches are full. It goes on beside
-/// the writer, so that decoding and writing overlap. It ends with the receiver.
+/// Decodes what is heard and hands it on in batches: as soon as the writer is free and the last batch is not [too
+/// young](PACE), whatever has come by then, `most` events at most. So a lone event goes on at once, and while history is
+/// read the batches are full. It goes on beside the writer, so that decoding and writing overlap. It ends with the
+/// receiver.
 pub(crate) fn in_batches(
     heard: impl Stream<Item = Heard> + Send + Unpin + 'static,
     most: usize,
@@ -71,6 +78,7 @@ async fn gather(
     let mut batch = Batch::default();
     // What goes on behind the batch; nothing more is heard before it has.
     let mut behind = None;
+    let mut due = Instant::now();
     loop {
         tokio::select! {
             biased;
@@ -96,8 +104,11 @@ async fn gather(
                 }
                 None => return,
             },
-            free = sender.reserve(), if !batch.is_empty() || behind.is_some() => {
-                let Ok(free) = free else { return };
+            free = turn(&sender, (batch.len() < most && behind.is_none()).then_some(due)),
+                if !batch.is_empty() || behind.is_some() =>
+            {
+                let Some(free) = free else { return };
+                due = Instant::now() + PACE;
                 if !batch.is_empty() {
                     free.send(Next::Batch(std::mem::take(&mut batch)));
                 } else if let Some(next) = behind.take() {
@@ -117,6 +128,14 @@ pub(crate) fn take(batch: &mut Batch, event: &StoredEvent) -> bool {
         None => return false,
     }
     true
+}
+
+/// Waits until it is `due`, if there is reason to, and the writer is free. None if it is gone.
+async fn turn(sender: &mpsc::Sender<Next>, due: Option<Instant>) -> Option<mpsc::Permit<'_, Next>> {
+    if let Some(due) = due.filter(|due| Instant::now() < *due) {
+        sleep_until(due).await;
+    }
+    sender.reserve().await.ok()
 }
 
 /// The event with its place, if it belongs to a book: other streams may begin with the same letters.
@@ -202,6 +221,22 @@ mod tests {
         assert_eq!(positions(batches.next().await), [1, 2, 3]);
         assert_eq!(positions(batches.next().await), [4, 5, 6]);
         assert_eq!(positions(batches.next().await), [7]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_that_come_soon_after_a_batch_go_on_together() {
+        let (comes, heard) = mpsc::unbounded_channel();
+        let heard = stream::unfold(heard, async |mut heard: mpsc::UnboundedReceiver<StoredEvent>| {
+            Some((Heard::Event(heard.recv().await?), heard))
+        });
+        let mut batches = in_batches(Box::pin(heard), 100, None);
+        comes.send(event("book-1", 1)).unwrap();
+        assert_eq!(positions(batches.next().await), [1]);
+        for position in 2..=4 {
+            comes.send(event("book-1", position)).unwrap();
+            tokio::time::sleep(PACE / 5).await;
+        }
+        assert_eq!(positions(batches.next().await), [2, 3, 4]);
     }
 
     #[tokio::test]
