@@ -1,6 +1,7 @@
 //! The database file: its tables, its settings, its version.
 
 use super::OpenError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -70,7 +71,7 @@ pub(super) fn open_writer(path: &Path, max_store_bytes: Option<u64>) -> Result<C
          PRAGMA cell_size_check = ON;
          PRAGMA cache_size = -16384;",
     )?;
-    conn.set_prepared_statement_cache_capacity(32);
+    keep_plans(&conn)?;
     match version(&conn)? {
         0 => create(&conn)?,
         1 => migrate(&conn)?,
@@ -96,8 +97,16 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.execute_batch("PRAGMA cache_size = -4096; PRAGMA cell_size_check = ON;")?;
-    conn.set_prepared_statement_cache_capacity(32);
+    keep_plans(&conn)?;
     Ok(conn)
+}
+
+/// A statement is prepared once and keeps its plan, whatever values are bound to it: without the guarantee SQLite prepares
+/// it anew at each position that it is asked for.
+fn keep_plans(conn: &Connection) -> Result<(), OpenError> {
+    conn.set_prepared_statement_cache_capacity(32);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// The identity that a store was given when it was made.
