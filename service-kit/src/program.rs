@@ -9,6 +9,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// A request makes a hundred small allocations, many of them freed by another thread than the one that made them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The flag for how long a process goes on after it was told to stop.
 const SHUTDOWN_DELAY: &str = "shutdown-delay-ms";
 
