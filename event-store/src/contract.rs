@@ -38,6 +38,7 @@ pub async fn all(store: &impl EventStore) {
     the_first_events_of_an_append_again_are_answered_as_stored(store).await;
     an_append_that_only_begins_like_a_stored_one_is_a_conflict(store).await;
     of_many_who_expect_the_same_one_wins(store).await;
+    a_conflict_is_nothing_to_the_other_streams(store).await;
     an_append_of_nothing_is_refused(store).await;
     a_big_event_comes_back_whole(store).await;
 

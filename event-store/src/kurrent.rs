@@ -1,7 +1,8 @@
 //! The adapter: the port over the crate `eventstore`, with every workaround that this client needs.
 //!
 //! One file each: what a connection string must say ([`url`]), the client that lives again after it died
-//! ([`connection`]), what its errors mean ([`failure`]), appending, reading, following, and the 40 ms that a call
+//! ([`connection`]), what its errors mean ([`failure`]), appending, alone or in a session
+//! ([`session`]), reading, following, and the 40 ms that a call
 //! takes unless someone sets `TCP_NODELAY` ([`nodelay`]).
 
 mod append;
@@ -13,6 +14,7 @@ mod follow;
 mod nodelay;
 mod pauses;
 mod read;
+mod session;
 mod url;
 
 use crate::{

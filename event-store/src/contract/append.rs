@@ -3,7 +3,7 @@
 use super::{append, ids, new_events, new_stream, stored_ids, stream_of};
 use crate::{AppendError, Appended, Direction, EventStore, Expected, NewEvent, Start};
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use uuid::Uuid;
 
 /// The first append to a stream gives its events the revisions from 0.
@@ -122,6 +122,28 @@ pub async fn of_many_who_expect_the_same_one_wins(store: &impl EventStore) {
     let conflict = AppendError::Conflict { expected: Expected::Revision(0), current: Some(1) };
     assert!(lost.iter().all(|answer| *answer == Err(conflict.clone())), "{lost:?}");
     assert_eq!(revisions(store, &stream).await, [0, 1]);
+}
+
+/// Conflicts are nothing to those who append to other streams at the same time: each of theirs is stored, once.
+///
+/// # Panics
+/// If one is not, or an append with a wrong expectation is told anything but where its stream is.
+pub async fn a_conflict_is_nothing_to_the_other_streams(store: &impl EventStore) {
+    const APPENDS: u64 = 8;
+    let writer = async |_| {
+        let stream = new_stream();
+        for length in 0..APPENDS {
+            let expected = length.checked_sub(1).map_or(Expected::NoStream, Expected::Revision);
+            assert_eq!(append(store, &stream, expected, &new_events(1)).await.revision, length);
+        }
+        assert_eq!(revisions(store, &stream).await, Vec::from_iter(0..APPENDS));
+    };
+    let intruder = async {
+        for _ in 0..APPENDS {
+            conflicts(store, &new_stream(), Expected::Revision(7), None).await;
+        }
+    };
+    join(join_all((0..16).map(writer)), intruder).await;
 }
 
 /// An append of no event is refused.

@@ -1,4 +1,5 @@
-//! Appending: tried again with the same ids and the same expectation while the outcome is open and there is time.
+//! Appending: in the session that there is, or else in a call of its own, tried again with the same ids and the same
+//! expectation while the outcome is open and there is time.
 //!
 //! That is safe because the store answers a repeated append as the first time, for ever, if the expectation is exact.
 
@@ -27,23 +28,36 @@ pub(super) async fn append(
         .deadline(timeout);
     let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut tries = Tries { expected, open: None };
+    let mut tried_in_session = false;
     loop {
         let attempt = async {
+            if !std::mem::replace(&mut tried_in_session, true) {
+                let events = proposed(stream, events)?;
+                let appended = connection
+                    .call(deadline, |link| async move {
+                        link.session().append(link.client(), stream, expected, events).await
+                    })
+                    .await?;
+                if let Some(appended) = appended {
+                    return Ok(appended);
+                }
+            }
             let events = proposed(stream, events)?;
             let options = &options;
-            connection
+            let written = connection
                 .call(deadline, |link| async move {
-                    link.client().append_to_stream(stream, options, events).await
+                    let written = link.client().append_to_stream(stream, options, events).await?;
+                    link.session().may_begin();
+                    Ok(written)
                 })
-                .await
+                .await?;
+            Ok(Appended {
+                revision: written.next_expected_version,
+                position: Position(written.position.commit),
+            })
         };
         let reason = match attempt.await {
-            Ok(written) => {
-                return Ok(Appended {
-                    revision: written.next_expected_version,
-                    position: Position(written.position.commit),
-                });
-            }
+            Ok(appended) => return Ok(appended),
             Err(failure) => tries.failed(failure)?,
         };
         if !pauses.pause_before(deadline).await {

@@ -7,6 +7,7 @@
 use super::failure::Failure;
 use super::nodelay::Nodelay;
 use super::pauses::Pauses;
+use super::session::Session;
 use eventstore::{Client, ClientSettings};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,11 +48,16 @@ struct State {
 pub(super) struct Link {
     client: Client,
     connected: AtomicBool,
+    session: Session,
 }
 
 impl Link {
     pub(super) fn client(&self) -> &Client {
         &self.client
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.session
     }
 }
 
@@ -129,6 +135,9 @@ impl Connection {
 
     /// Learns from what came of a call with `link`.
     pub(super) fn note(&self, link: &Arc<Link>, failure: Option<&Failure>) {
+        if matches!(failure, Some(Failure::DeadClient(_) | Failure::Unreached(_) | Failure::Open(_))) {
+            link.session.end();
+        }
         match failure {
             Some(Failure::DeadClient(reason)) => self.replace(&mut self.state(), link, reason),
             Some(Failure::Unreached(reason) | Failure::Open(reason)) => {
@@ -174,7 +183,7 @@ impl Connection {
             return Err(Failure::Unreached(reason.clone()));
         }
         let client = Client::new(self.settings.clone()).map_err(Failure::from)?;
-        let link = Arc::new(Link { client, connected: AtomicBool::new(false) });
+        let link = Arc::new(Link { client, connected: AtomicBool::new(false), session: Session::new() });
         state.link = Some(Arc::clone(&link));
         Ok(link)
     }
