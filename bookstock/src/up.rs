@@ -164,11 +164,12 @@ async fn start_and_watch(
     let calls = (sockets.grpc, edge::around_calls("command-api", calls, &auth, &up.limits));
     parts.add("listening", STOP_WITHIN, |stop| serve_all(listeners, calls, stop, services));
 
+    data_dir.announce(&addresses)?;
     tokio::select! {
         () = readiness::reached(&health) => {}
         failure = parts.failure() => return Err(failure),
     }
-    data_dir.publish(&addresses)?;
+    data_dir.publish()?;
     addresses.greet(up.event_store_url.is_some(), up.database_url.is_some())?;
     Err(parts.failure().await)
 }

@@ -183,3 +183,29 @@ async fn wrong_use_is_told_by_another_exit_code() {
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.err.contains("upp"), "{ended:?}");
 }
+
+#[tokio::test]
+async fn data_that_an_older_version_made_are_rebuilt_beside_the_start_that_waits_for_it() {
+    let mut system = System::start().await;
+    let position = warehouse_five(&system, 5).await;
+    shows(&system, 5, &position).await;
+    let older = "UPDATE bookstock.projection SET fold_version = 2; DROP TABLE rm_1.book_history";
+    connect(system.address("database")).await.unwrap().batch_execute(older).await.unwrap();
+    system.stop(Signal::TERM).await;
+
+    let place = system.place.clone();
+    let rebuilt = async {
+        eventually("the read models are rebuilt", async || {
+            let mut rebuild = command("replay");
+            rebuild.args(["rebuild", "--data-dir"]).arg(place.path().join("data"));
+            let ended = Process::start(&place, "replay", &mut rebuild).ended().await;
+            if ended.code == Some(0) { Ok(ended) } else { Err(format!("{ended:?}")) }
+        })
+        .await
+    };
+    let ((), rebuilt) = tokio::join!(system.start_again(), rebuilt);
+    assert!(rebuilt.out.contains("generation 2 serves"), "{rebuilt:?}");
+    let position = warehouse_five(&system, 10).await;
+    shows(&system, 10, &position).await;
+    assert!(!place.path().join("data/bookstock.starting.json").exists());
+}

@@ -24,7 +24,7 @@ pub(crate) enum Halt {
     PositionTaken(String),
     /// The tables are of another version of this program.
     #[error(
-        "the read models that serve were folded by version {theirs} of the views, and this program has version {ours}; run `replay rebuild`, or the program that made them"
+        "the read models that serve were folded by version {theirs} of the views, and this program has version {ours}; run `replay rebuild` meanwhile (with --data-dir, if `bookstock up` runs them), or the program that made them"
     )]
     OtherFold {
         /// The tables' version.

@@ -75,9 +75,11 @@ pub(crate) fn connect(url: &str) -> anyhow::Result<Kurrent> {
     Ok(Kurrent::connect(url, Options { call_timeout: CALL_TIMEOUT, ..Options::default() })?)
 }
 
+/// What a bookstock that is ready has published, or one that may wait for just this tool has announced.
 fn published(dir: &Path) -> anyhow::Result<Published> {
     let file = dir.join("bookstock.json");
-    let text = std::fs::read(&file).with_context(|| {
+    let text = std::fs::read(&file).or_else(|_| std::fs::read(dir.join("bookstock.starting.json")));
+    let text = text.with_context(|| {
         format!("{} cannot be read; is bookstock running on that directory?", file.display())
     })?;
     serde_json::from_slice(&text).with_context(|| format!("{} is not what bookstock writes", file.display()))

@@ -36,9 +36,10 @@ impl DataDir {
         &self.path
     }
 
-    /// Writes where everything is. Whoever sees the file sees all of it, and a system that is ready.
-    pub(super) fn publish(&self, addresses: &Addresses) -> anyhow::Result<()> {
-        let (file, unfinished) = (self.file(), self.path.join("bookstock.json.new"));
+    /// Writes where everything is that is starting, for whoever has to help it: an operator whose read models have to be
+    /// rebuilt before it gets ready.
+    pub(super) fn announce(&self, addresses: &Addresses) -> anyhow::Result<()> {
+        let (file, unfinished) = (self.starting(), self.path.join("bookstock.json.new"));
         let written = || {
             // The addresses may carry passwords.
             let mut out =
@@ -49,13 +50,25 @@ impl DataDir {
         written().with_context(|| format!("{} cannot be written", file.display()))
     }
 
+    /// What was announced is ready. Whoever sees the file sees all of it, and a system that is ready.
+    pub(super) fn publish(&self) -> anyhow::Result<()> {
+        let file = self.file();
+        std::fs::rename(self.starting(), &file)
+            .with_context(|| format!("{} cannot be written", file.display()))
+    }
+
     /// Removes what was published; it may not be there.
     pub(super) fn withdraw(&self) {
         let _ = std::fs::remove_file(self.file());
+        let _ = std::fs::remove_file(self.starting());
     }
 
     fn file(&self) -> PathBuf {
         self.path.join("bookstock.json")
+    }
+
+    fn starting(&self) -> PathBuf {
+        self.path.join("bookstock.starting.json")
     }
 }
 
@@ -76,9 +89,11 @@ mod tests {
     #[test]
     fn the_addresses_of_a_run_that_was_killed_are_gone_at_the_next_start() {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("bookstock.json");
-        std::fs::write(&file, "{}").unwrap();
+        let files = ["bookstock.json", "bookstock.starting.json"].map(|name| directory.path().join(name));
+        for file in &files {
+            std::fs::write(file, "{}").unwrap();
+        }
         let _taken = DataDir::take(directory.path()).unwrap();
-        assert!(!file.exists());
+        assert!(files.iter().all(|file| !file.exists()));
     }
 }
