@@ -1,27 +1,12 @@
 //! Command APIs and event store killed (kill -9) under writers that repeat themselves: no acknowledged command is lost or doubled.
 
-use super::journal::{Deed, Journal, Meant, assert_kept};
-use campaign::{Rng, Run};
-use e2e::{Answer, PATIENCE, Process, Site, Topology, command, eventually};
-use serde_json::Value;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
-
-const WRITERS: u64 = 8;
-
-/// Few, so that writers meet on them.
-const BOOKS: u64 = 6;
-
-/// So many copies are there at first: more than corrections can take away.
-const FIRST: u64 = 1_000_000;
+use super::writers::Writers;
+use campaign::Rng;
+use e2e::Topology;
+use std::time::Duration;
 
 /// So many faults in one run.
 const FAULTS: usize = 6;
-
-/// How long a writer waits before it sends a command again.
-const PAUSE: Duration = Duration::from_millis(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_command_is_lost_or_doubled_whatever_is_killed() {
@@ -34,11 +19,7 @@ async fn no_acknowledged_command_is_lost_or_doubled_whatever_is_killed() {
             fault(&mut topology, &mut run.rng).await;
         }
         writers.book(50).await;
-        let journals = writers.end().await;
-        let stocks = assert_kept(&topology.store_url(), journals).await;
-        let queries = topology.queries();
-        eventually("the views equal the journals", async || queries.shows(&stocks).await).await;
-        verified(&topology).await;
+        writers.are_kept_their_word(&topology).await;
     }
 }
 
@@ -83,129 +64,4 @@ async fn fault(topology: &mut Topology, rng: &mut Rng) {
             topology.command_apis[desk].start_again().await;
         }
     }
-}
-
-/// `replay verify` folds the log anew and finds every row as it is.
-async fn verified(topology: &Topology) {
-    let mut verify = command("replay");
-    verify.env("EVENT_STORE_URL", topology.store_url()).env("DATABASE_URL", topology.postgres.url());
-    let verified = Process::start(&topology.place, "replay", verify.args(["verify", "--json"])).ended().await;
-    assert_eq!(verified.code, Some(0), "{verified:?}");
-}
-
-/// Clients that go on whatever happens, each with a journal.
-struct Writers {
-    at_work: JoinSet<Journal>,
-    acknowledged: Arc<AtomicUsize>,
-    go_home: Arc<AtomicBool>,
-    first: Journal,
-}
-
-impl Writers {
-    /// Makes the books, and begins.
-    async fn begin(topology: &Topology, run: &mut Run) -> Self {
-        let (acknowledged, go_home) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
-        let mut at_work = JoinSet::new();
-        let mut writer = |number: u64| Writer {
-            number,
-            desks: topology.desks(),
-            rng: run.rng.fork(),
-            journal: Journal::new(topology.place.path().join(format!("journal-{number}"))),
-        };
-        let mut first = writer(0);
-        for book in 1..=BOOKS {
-            let made = Meant { key: format!("first-{book}"), book, deed: Deed::Warehouse(FIRST) };
-            first.insist(made).await;
-        }
-        for number in 1..=WRITERS {
-            at_work.spawn(writer(number).work(Arc::clone(&acknowledged), Arc::clone(&go_home)));
-        }
-        Self { at_work, acknowledged, go_home, first: first.journal }
-    }
-
-    /// Waits until so many more commands are acknowledged.
-    async fn book(&self, more: usize) {
-        let goal = self.acknowledged.load(Ordering::Relaxed) + more;
-        eventually("the writers get on", async || match self.acknowledged.load(Ordering::Relaxed) {
-            so_far if so_far >= goal => Ok(()),
-            so_far => Err(format!("{so_far} of {goal} are acknowledged")),
-        })
-        .await;
-    }
-
-    /// Waits until the last command of each is acknowledged, and hands over the journals.
-    async fn end(self) -> Vec<Journal> {
-        self.go_home.store(true, Ordering::Relaxed);
-        let mut journals = self.at_work.join_all().await;
-        journals.push(self.first);
-        journals
-    }
-}
-
-struct Writer {
-    number: u64,
-    desks: Vec<Site>,
-    rng: Rng,
-    journal: Journal,
-}
-
-impl Writer {
-    async fn work(mut self, acknowledged: Arc<AtomicUsize>, go_home: Arc<AtomicBool>) -> Journal {
-        for round in 0_u64.. {
-            if go_home.load(Ordering::Relaxed) {
-                break;
-            }
-            let deed = match self.rng.u8(0..10) {
-                0 => Deed::Renew,
-                1..4 => Deed::Correct(self.rng.i64(1..=50)),
-                _ => Deed::Warehouse(self.rng.u64(1..=50)),
-            };
-            let key = format!("{}-{round}", self.number);
-            let book = self.rng.u64(1..=BOOKS);
-            self.insist(Meant { key, book, deed }).await;
-            acknowledged.fetch_add(1, Ordering::Relaxed);
-            if self.rng.u8(0..4) == 0 {
-                self.repeat().await;
-            }
-        }
-        self.journal
-    }
-
-    /// Sends a command until it is acknowledged, and writes that down.
-    async fn insist(&mut self, meant: Meant) {
-        let answer = self.answered(&meant).await;
-        self.journal.keep(meant, answer.json(201));
-    }
-
-    /// Sends one of the last commands again, though it was acknowledged: the answer is the first one.
-    async fn repeat(&mut self) {
-        let all = self.journal.acknowledged();
-        let back = self.rng.usize(0..all.len().min(20));
-        let (meant, first) = all[all.len() - 1 - back].clone();
-        let answer = self.answered(&meant).await;
-        assert_eq!(unplaced(answer.json(201)), unplaced(first), "{meant:?} was answered otherwise again");
-    }
-
-    async fn answered(&mut self, meant: &Meant) -> Answer {
-        let started = Instant::now();
-        let (path, body) = meant.request();
-        loop {
-            let desk = self.desks[self.rng.usize(0..self.desks.len())].clone();
-            let sending = desk.post_keyed(&path, &body, Some(&meant.key));
-            // Some clients hang up before they can know anything.
-            let patience = if self.rng.u8(0..8) == 0 { self.rng.u64(0..5_000) } else { 20_000_000 };
-            match tokio::time::timeout(Duration::from_micros(patience), sending).await {
-                Ok(Ok(answer)) if answer.status == 201 => return answer,
-                Ok(Ok(answer)) if answer.status != 503 => panic!("{meant:?}: {answer:?}"),
-                refused => assert!(started.elapsed() < PATIENCE, "still refused: {refused:?}"),
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-}
-
-/// An answer without its position: commands that were booked together are told the position of the last one of them.
-fn unplaced(mut answer: Value) -> Value {
-    answer["position"].take();
-    answer
 }

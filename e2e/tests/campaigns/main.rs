@@ -3,5 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod c1_killed_under_commands;
+mod c2_store_cut_off;
 mod journal;
 mod s1_every_operation;
+mod writers;

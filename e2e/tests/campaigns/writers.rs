@@ -1,0 +1,177 @@
+//! Clients that go on whatever happens, each with a journal.
+
+use super::journal::{Deed, Journal, Meant, assert_kept};
+use campaign::{Rng, Run};
+use e2e::{Answer, Process, Site, Topology, command, eventually};
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+const WRITERS: u64 = 8;
+
+/// Few, so that writers meet on them.
+const BOOKS: u64 = 6;
+
+/// So many copies are there at first: more than corrections can take away.
+const FIRST: u64 = 1_000_000;
+
+/// How long a writer waits before it sends a command again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a writer goes on with one command: longer than anything is away.
+const PERSISTENCE: Duration = Duration::from_secs(90);
+
+/// `replay verify` folds the log anew and finds every row as it is.
+async fn verified(topology: &Topology) {
+    let mut verify = command("replay");
+    verify.env("EVENT_STORE_URL", topology.store_url()).env("DATABASE_URL", topology.postgres.url());
+    let verified = Process::start(&topology.place, "replay", verify.args(["verify", "--json"])).ended().await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+}
+
+/// They, at work.
+pub(super) struct Writers {
+    at_work: JoinSet<Journal>,
+    acknowledged: Arc<AtomicUsize>,
+    refused: Arc<AtomicUsize>,
+    go_home: Arc<AtomicBool>,
+    first: Journal,
+}
+
+impl Writers {
+    /// Makes the books, and begins.
+    pub(super) async fn begin(topology: &Topology, run: &mut Run) -> Self {
+        let (acknowledged, refused) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let go_home = Arc::<AtomicBool>::default();
+        let mut at_work = JoinSet::new();
+        let mut writer = |number: u64| Writer {
+            number,
+            desks: topology.desks(),
+            refused: Arc::clone(&refused),
+            rng: run.rng.fork(),
+            journal: Journal::new(topology.place.path().join(format!("journal-{number}"))),
+        };
+        let mut first = writer(0);
+        for book in 1..=BOOKS {
+            let made = Meant { key: format!("first-{book}"), book, deed: Deed::Warehouse(FIRST) };
+            first.insist(made).await;
+        }
+        for number in 1..=WRITERS {
+            at_work.spawn(writer(number).work(Arc::clone(&acknowledged), Arc::clone(&go_home)));
+        }
+        Self { at_work, acknowledged, refused, go_home, first: first.journal }
+    }
+
+    /// Waits until so many more commands are acknowledged.
+    pub(super) async fn book(&self, more: usize) {
+        let goal = self.acknowledged.load(Ordering::Relaxed) + more;
+        eventually("the writers get on", async || match self.acknowledged.load(Ordering::Relaxed) {
+            so_far if so_far >= goal => Ok(()),
+            so_far => Err(format!("{so_far} of {goal} are acknowledged")),
+        })
+        .await;
+    }
+
+    /// Waits until so many more commands are refused.
+    pub(super) async fn be_refused(&self, more: usize) {
+        let goal = self.refused.load(Ordering::Relaxed) + more;
+        eventually("the writers are refused", async || match self.refused.load(Ordering::Relaxed) {
+            so_far if so_far >= goal => Ok(()),
+            so_far => Err(format!("{so_far} of {goal} are refused")),
+        })
+        .await;
+    }
+
+    /// Ends it all, and looks whether log and views hold what the journals do.
+    pub(super) async fn are_kept_their_word(self, topology: &Topology) {
+        let stocks = assert_kept(&topology.store_url(), self.end().await).await;
+        let queries = topology.queries();
+        eventually("the views equal the journals", async || queries.shows(&stocks).await).await;
+        verified(topology).await;
+    }
+
+    /// Waits until the last command of each is acknowledged, and hands over the journals.
+    async fn end(self) -> Vec<Journal> {
+        self.go_home.store(true, Ordering::Relaxed);
+        let mut journals = self.at_work.join_all().await;
+        journals.push(self.first);
+        journals
+    }
+}
+
+struct Writer {
+    number: u64,
+    desks: Vec<Site>,
+    refused: Arc<AtomicUsize>,
+    rng: Rng,
+    journal: Journal,
+}
+
+impl Writer {
+    async fn work(mut self, acknowledged: Arc<AtomicUsize>, go_home: Arc<AtomicBool>) -> Journal {
+        for round in 0_u64.. {
+            if go_home.load(Ordering::Relaxed) {
+                break;
+            }
+            let deed = match self.rng.u8(0..10) {
+                0 => Deed::Renew,
+                1..4 => Deed::Correct(self.rng.i64(1..=50)),
+                _ => Deed::Warehouse(self.rng.u64(1..=50)),
+            };
+            let key = format!("{}-{round}", self.number);
+            let book = self.rng.u64(1..=BOOKS);
+            self.insist(Meant { key, book, deed }).await;
+            acknowledged.fetch_add(1, Ordering::Relaxed);
+            if self.rng.u8(0..4) == 0 {
+                self.repeat().await;
+            }
+        }
+        self.journal
+    }
+
+    /// Sends a command until it is acknowledged, and writes that down.
+    async fn insist(&mut self, meant: Meant) {
+        let answer = self.answered(&meant).await;
+        self.journal.keep(meant, answer.json(201));
+    }
+
+    /// Sends one of the last commands again, though it was acknowledged: the answer is the first one.
+    async fn repeat(&mut self) {
+        let all = self.journal.acknowledged();
+        let back = self.rng.usize(0..all.len().min(20));
+        let (meant, first) = all[all.len() - 1 - back].clone();
+        let answer = self.answered(&meant).await;
+        assert_eq!(unplaced(answer.json(201)), unplaced(first), "{meant:?} was answered otherwise again");
+    }
+
+    async fn answered(&mut self, meant: &Meant) -> Answer {
+        let started = Instant::now();
+        let (path, body) = meant.request();
+        loop {
+            let desk = self.desks[self.rng.usize(0..self.desks.len())].clone();
+            let sending = desk.post_keyed(&path, &body, Some(&meant.key));
+            // Some clients hang up before they can know anything.
+            let patience = if self.rng.u8(0..8) == 0 { self.rng.u64(0..5_000) } else { 20_000_000 };
+            match tokio::time::timeout(Duration::from_micros(patience), sending).await {
+                Ok(Ok(answer)) if answer.status == 201 => return answer,
+                Ok(Ok(answer)) if answer.status == 503 => {
+                    assert_eq!(answer.header("content-type"), "application/problem+json");
+                    assert!(answer.header("retry-after").parse::<u32>().is_ok(), "{answer:?}");
+                    self.refused.fetch_add(1, Ordering::Relaxed);
+                    assert!(started.elapsed() < PERSISTENCE, "still refused: {answer:?}");
+                }
+                Ok(Ok(answer)) => panic!("{meant:?}: {answer:?}"),
+                refused => assert!(started.elapsed() < PERSISTENCE, "still refused: {refused:?}"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// An answer without its position: commands that were booked together are told the position of the last one of them.
+fn unplaced(mut answer: Value) -> Value {
+    answer["position"].take();
+    answer
+}
