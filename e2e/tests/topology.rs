@@ -22,9 +22,12 @@ async fn work(site: Site, number: u64, go_home: Arc<AtomicBool>) -> (u64, Vec<St
             Ok(answer) if answer.status == 201 => booked += 1,
             other => failed.push(format!("{other:?}")),
         }
-        match site.try_get("/admins?size=20").await {
-            Ok(answer) if answer.status == 200 => {}
-            other => failed.push(format!("{other:?}")),
+        // The list, and the page that shows it.
+        for path in ["/admins?size=20", "/"] {
+            match site.try_get(path).await {
+                Ok(answer) if answer.status == 200 => {}
+                other => failed.push(format!("{other:?}")),
+            }
         }
     }
     (booked, failed)
