@@ -5,10 +5,11 @@ use e2e::{Browser, System};
 use serde_json::json;
 use thirtyfour::Key;
 
-/// A system in which book 1 came in, was renewed, corrected and came in again, and book 2 came in once.
+/// A system in which book 1 came in, was renewed, corrected and came in again, and book 2 came in once. The views show it.
 async fn library() -> System {
     let system = System::start().await;
     let gateway = system.gateway();
+    let mut booked = json!(null);
     for (path, body) in [
         ("/books/1/warehousings", json!({"qty": 30, "name": "해리 포터"})),
         ("/books/1/warehousings", json!({"qty": 12})),
@@ -17,8 +18,10 @@ async fn library() -> System {
         ("/books/1/corrections", json!({"qtyDelta": -3, "reason": "water damage"})),
         ("/books/1/warehousings", json!({"qty": 25})),
     ] {
-        gateway.book(path, &body).await;
+        booked = gateway.book(path, &body).await;
     }
+    let seen = format!("/books/1?minPosition={}&wait=10000", booked["position"].as_str().unwrap());
+    gateway.get(&seen).await.json(200);
     system
 }
 
