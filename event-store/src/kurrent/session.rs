@@ -3,6 +3,7 @@
 use super::convert;
 use crate::{Appended, Expected, Position};
 use eventstore::{BatchAppendClient, BatchAppendOptions, Client, Error, EventData};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -18,7 +19,12 @@ const NOT_STORED: [i32; 4] = [3, 5, 6, 7];
 
 /// The session of a client. It begins after an append that went well in a call of its own: a client that reaches nothing
 /// does not say whether it has sent what it was given in a session.
-pub(super) struct Session(Mutex<State>);
+pub(super) struct Session {
+    state: Mutex<State>,
+    /// How many appends have begun, and how many are under way.
+    begun: AtomicUsize,
+    under_way: AtomicUsize,
+}
 
 enum State {
     /// The cell is empty until somebody appends.
@@ -29,7 +35,11 @@ enum State {
 
 impl Session {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State::None(Instant::now())))
+        Self {
+            state: Mutex::new(State::None(Instant::now())),
+            begun: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+        }
     }
 
     /// Appends in the session. None if that stored nothing: there is no session now, or the store refused the append,
@@ -42,7 +52,7 @@ impl Session {
         events: Vec<EventData>,
     ) -> eventstore::Result<Option<Appended>> {
         let Some(cell) = self.current() else { return Ok(None) };
-        let mut part = Part { session: self, cell: &cell, went_well: false };
+        let mut part = Part::begin(self, &cell);
         let options = BatchAppendOptions::default();
         let begun = cell.get_or_try_init(|| client.batch_append(&options)).await;
         let Ok(begun) = begun else { return Ok(None) };
@@ -55,7 +65,7 @@ impl Session {
                 part.went_well = true;
                 Ok(Some(Appended { revision, position: Position(position.commit) }))
             }
-            Err(error) if is_not_stored(&error) => Ok(None),
+            Err(error) if is_not_stored(&error) || (is_closed(&error) && part.is_alone()) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -84,7 +94,7 @@ impl Session {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,16 +103,38 @@ impl Session {
 struct Part<'a> {
     session: &'a Session,
     cell: &'a Arc<OnceCell<BatchAppendClient>>,
+    number: usize,
+    began_alone: bool,
     went_well: bool,
+}
+
+impl<'a> Part<'a> {
+    fn begin(session: &'a Session, cell: &'a Arc<OnceCell<BatchAppendClient>>) -> Self {
+        let began_alone = session.under_way.fetch_add(1, Ordering::SeqCst) == 0;
+        let number = session.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        Self { session, cell, number, began_alone, went_well: false }
+    }
+
+    /// Whether no other append was under way at any time since it began.
+    fn is_alone(&self) -> bool {
+        self.began_alone && self.session.begun.load(Ordering::SeqCst) == self.number
+    }
 }
 
 impl Drop for Part<'_> {
     fn drop(&mut self) {
+        self.session.under_way.fetch_sub(1, Ordering::SeqCst);
         // Another one may have begun meanwhile.
         if !self.went_well && self.session.current().is_some_and(|cell| Arc::ptr_eq(&cell, self.cell)) {
             self.session.end();
         }
     }
+}
+
+/// Whether the client has ended the session without a word on this append. What was sent then can only have been in the
+/// company of an append that the store refused: one that was alone was not sent.
+fn is_closed(error: &Error) -> bool {
+    matches!(error, Error::ServerError(status) if status.contains("Batch-append stream has been closed"))
 }
 
 fn is_not_stored(error: &Error) -> bool {
