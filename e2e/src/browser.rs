@@ -23,12 +23,11 @@ pub struct Browser {
     _process: Process,
 }
 
-impl Browser {
-    /// A browser whose user reads `language`, such as `ko` or `en`, with a window of 1280 × 800.
-    ///
-    /// # Panics
-    /// When there is none; the message says what to install.
-    pub async fn start(place: &Place, language: &str) -> Self {
+/// A driver that listens, and its port. It takes a free port of IPv4 and then the same of IPv6, which somebody else may have
+/// taken: then it ends, and another one is started.
+async fn driver(place: &Place) -> (Process, u16) {
+    let mut said = String::new();
+    for _ in 0..5 {
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").env("TMPDIR", place.path());
         assert!(
@@ -38,13 +37,29 @@ impl Browser {
         let mut process = Process::start(place, "chromedriver", &mut command);
         let port = eventually("chromedriver says its port", async || {
             let running = process.is_running();
-            let said = process.said();
-            assert!(running, "chromedriver ended at its start: {said}");
+            said = process.said();
             let port =
                 said.rsplit_once("successfully on port ").and_then(|(_, rest)| rest.trim().split('.').next());
-            port.and_then(|port| port.parse::<u16>().ok()).ok_or(said)
+            match port.and_then(|port| port.parse::<u16>().ok()) {
+                None if running => Err(said.clone()),
+                port => Ok(port),
+            }
         })
         .await;
+        if let Some(port) = port {
+            return (process, port);
+        }
+    }
+    panic!("chromedriver ends at its start: {said}");
+}
+
+impl Browser {
+    /// A browser whose user reads `language`, such as `ko` or `en`, with a window of 1280 × 800.
+    ///
+    /// # Panics
+    /// When there is none; the message says what to install.
+    pub async fn start(place: &Place, language: &str) -> Self {
+        let (process, port) = driver(place).await;
         let mut chromium = DesiredCapabilities::chrome();
         for argument in arguments(place, language) {
             chromium.add_arg(&argument).unwrap();
