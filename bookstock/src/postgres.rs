@@ -15,11 +15,11 @@ mod leftovers;
 mod place;
 mod postmaster;
 
-use crate::lock::Lock;
 use binaries::Binaries;
 pub use error::ClusterError;
 use error::Doing as _;
 use postmaster::Postmaster;
+use service_kit::Lock;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;

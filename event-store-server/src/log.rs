@@ -40,7 +40,8 @@ pub(crate) use writer::ChangeError;
 
 use crate::{TlsError, UsersError};
 use reader::Readers;
-use std::fs::{File, TryLockError};
+use service_kit::Lock;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -207,18 +208,12 @@ impl Log {
 }
 
 /// Takes the lock that keeps a second server out. The system releases it when the process ends, however it ends.
-fn lock(dir: &Path) -> Result<File, OpenError> {
+fn lock(dir: &Path) -> Result<Lock, OpenError> {
     let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(unusable)?;
     // A directory that was just made survives a power cut only when its parent is on the disk.
     if let Some(parent) = dir.canonicalize().map_err(unusable)?.parent() {
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(unusable)?;
     }
-    let file =
-        File::options().create(true).truncate(false).write(true).open(dir.join("lock")).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(dir.to_owned())),
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
-    }
+    Lock::acquire(&dir.join("lock")).map_err(unusable)?.ok_or_else(|| OpenError::Locked(dir.to_owned()))
 }

@@ -1,5 +1,5 @@
 //! What every bookstock service shares, and nothing of the business: listening, health, problems, telemetry,
-//! shutdown, the clock.
+//! shutdown, the clock, locks.
 //!
 //! Absent on purpose: any word of the domain, any route but the health routes, any knowledge of a store or a database.
 #![forbid(unsafe_code)]
@@ -12,6 +12,7 @@ pub mod health;
 pub mod language;
 pub mod limits;
 pub mod listen;
+pub mod lock;
 pub mod metrics;
 pub mod openapi;
 pub mod origin;
@@ -27,6 +28,7 @@ pub use body::JsonBody;
 pub use health::Health;
 pub use language::{Language, Text};
 pub use limits::LimitSettings;
+pub use lock::Lock;
 pub use openapi::{Api, Operation, Routes};
 pub use origin::Origin;
 pub use problem::Problem;

@@ -1,8 +1,8 @@
 //! The directory that a system keeps everything in.
 
 use super::addresses::Addresses;
-use crate::lock::Lock;
 use anyhow::Context as _;
+use service_kit::Lock;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;

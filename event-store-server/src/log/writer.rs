@@ -9,7 +9,7 @@ use super::reader::ReadError;
 use super::staged::{Memory, Staged};
 use super::two_generations::TwoGenerations;
 use rusqlite::{Connection, ErrorCode};
-use std::fs::File;
+use service_kit::Lock;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -99,7 +99,7 @@ impl Writer {
     }
 
     /// Works until it is told to close, or nobody is left to tell it; then it lets go of the directory.
-    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Order>, lock: File) {
+    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Order>, lock: Lock) {
         let mut closing = None;
         let mut batch = Vec::new();
         while let Some(order) = inbox.blocking_recv() {

@@ -6,19 +6,31 @@ use std::path::Path;
 
 /// A lock that the system takes back when the process ends, however it ends.
 #[derive(Debug)]
-pub(crate) struct Lock {
-    _file: File,
+pub struct Lock {
+    file: File,
 }
 
 impl Lock {
     /// Locks the file `path`, made if it is missing; `None` if another process has it.
-    pub(crate) fn acquire(path: &Path) -> io::Result<Option<Self>> {
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be made, opened or locked.
+    pub fn acquire(path: &Path) -> io::Result<Option<Self>> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+impl Drop for Lock {
+    /// Closing alone would leave the lock with a child that was forked and has not yet become its program.
+    fn drop(&mut self) {
+        // An error leaves it to the closing.
+        let _ = self.file.unlock();
     }
 }
 
