@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Where in its place it keeps its data.
 const DATA: &str = "topology";
 
+/// Where PostgreSQL keeps its own.
+const POSTGRES: &str = "topology/postgres";
+
 /// A running topology on free ports.
 #[derive(Debug)]
 pub struct PlainTopology {
@@ -45,6 +48,31 @@ impl PlainTopology {
     pub async fn stop(&mut self) -> Ended {
         self.supervisor.signal(Signal::INT);
         self.supervisor.ended().await
+    }
+
+    /// Freezes what watches the parts: nobody starts again what ends, and nobody kills what hangs.
+    pub async fn look_away(&self) {
+        self.supervisor.freeze().await;
+    }
+
+    /// Lets it watch again: whatever ended meanwhile is started.
+    pub fn look_again(&self) {
+        self.supervisor.thaw();
+    }
+
+    /// Freezes PostgreSQL: its connections stay open and nothing answers.
+    pub async fn freeze_postgres(&self) {
+        self.place.freeze(POSTGRES).await;
+    }
+
+    /// Lets it go on.
+    pub fn thaw_postgres(&self) {
+        self.place.signal(POSTGRES, Signal::CONT);
+    }
+
+    /// Kills PostgreSQL, as a power cut would.
+    pub fn kill_postgres(&self) {
+        self.place.signal(POSTGRES, Signal::KILL);
     }
 
     /// What is known of a part: its `address`, `pid` and `state`.
@@ -97,23 +125,32 @@ impl PlainTopology {
 
     /// Restarts every service, as `topology roll` does it, and tells how that ended.
     pub async fn roll(&self, more: &[&str]) -> Ended {
-        let mut roll = command("topology");
-        roll.args(["roll", "--data-dir", DATA]).args(more);
-        Process::start(&self.place, "roll", &mut roll).ended().await
+        self.run("roll", more).await
+    }
+
+    /// Backs up and restores beside it, as `topology drill` does it, and tells how that ended.
+    pub async fn drill(&self, more: &[&str]) -> Ended {
+        self.run("drill", more).await
+    }
+
+    async fn run(&self, name: &str, more: &[&str]) -> Ended {
+        let mut topology = command("topology");
+        topology.env("TMPDIR", self.place.path()).args([name, "--data-dir", DATA]).args(more);
+        Process::start(&self.place, name, &mut topology).ended().await
     }
 
     /// The directory of the test.
     #[must_use]
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &Arc<Place> {
         &self.place
     }
 }
 
 async fn spawn(place: &Place, settings: &[(&'static str, String)]) -> Process {
     let mut up = command("topology");
-    up.envs(settings.iter().map(|(name, value)| (name, value)));
-    // On a machine with too much to do a store may be slow; that is not what is tested here.
+    // On a machine with too much to do a store may be slow; that is not what most tests are about.
     up.env("STORE_TIMEOUT_MS", "20000");
+    up.envs(settings.iter().map(|(name, value)| (name, value)));
     // The socket of PostgreSQL goes away with the place, too.
     up.env("TMPDIR", place.path()).args(["up", "--free-ports", "--data-dir", DATA]);
     let mut supervisor = Process::start(place, "topology", &mut up);

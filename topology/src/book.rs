@@ -88,9 +88,14 @@ fn write(file: &Path, entries: &Entries) -> std::io::Result<()> {
 }
 
 /// What the book of a running topology says.
-pub(crate) fn read(file: &Path) -> anyhow::Result<Entries> {
+fn read(file: &Path) -> anyhow::Result<Entries> {
     let text = std::fs::read(file).with_context(|| {
         format!("no topology runs here ({} is missing); start one: cargo xtask topology up", file.display())
     })?;
     serde_json::from_slice(&text).with_context(|| format!("{} is damaged", file.display()))
+}
+
+/// What it says of one part.
+pub(crate) fn entry(file: &Path, name: &str) -> anyhow::Result<Entry> {
+    read(file)?.remove(name).with_context(|| format!("{} does not tell of {name}", file.display()))
 }

@@ -5,10 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod book;
+mod drill;
 mod part;
 mod parts;
 mod roll;
+mod siege;
 mod site;
+mod tell;
 mod up;
 mod watch;
 
@@ -27,6 +30,7 @@ struct Topology {
 enum Command {
     Up(up::Up),
     Roll(roll::Roll),
+    Drill(drill::Drill),
 }
 
 // One thread: the system ends the parts when the thread that started them ends.
@@ -35,6 +39,7 @@ async fn main() -> ExitCode {
     let outcome = match Topology::parse().command {
         Command::Up(args) => up::run(args).await,
         Command::Roll(args) => roll::run(args).await,
+        Command::Drill(args) => drill::run(args).await,
     };
     service_kit::program::exit_code(outcome)
 }

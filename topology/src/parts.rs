@@ -1,6 +1,7 @@
 //! The parts of the topology, in the order in which they need each other.
 
 use crate::part::{Part, Signs};
+use crate::site::events_in;
 use anyhow::Context as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) read_database_url: String,
     /// Take any ports instead of those in the documents.
     pub(crate) free_ports: bool,
+    /// Other alert rules than those that are shipped.
+    pub(crate) alert_rules: Option<String>,
 }
 
 /// All parts but PostgreSQL, which they need first.
@@ -42,7 +45,7 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
     let event_store = Part::new("event-store", ours("event-store-server")?, store, Signs::Door)
         .env("LOG_FORMAT", "json")
         .arg("--data")
-        .arg(setting.dir.join("events").display().to_string())
+        .arg(events_in(setting.dir).display().to_string())
         .arg("--listen")
         .arg(store.to_string());
     let mut parts = vec![event_store];
@@ -75,7 +78,8 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
 
     let services = [projectors, commands.map(|(at, _)| at), queries].concat();
     let config = setting.dir.join("prometheus/prometheus.yml");
-    std::fs::write(&config, prometheus_config(&services, gateway_metrics))
+    let rules = setting.alert_rules.clone().unwrap_or_else(|| deploy("prometheus/rules/*.yml"));
+    std::fs::write(&config, prometheus_config(&services, gateway_metrics, &rules))
         .with_context(|| format!("writing {}", config.display()))?;
     let signs = Signs::Http { alive: "/-/healthy", ready: "/-/ready" };
     let data = setting.dir.join("prometheus/data");
@@ -87,8 +91,8 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// What Prometheus asks, and the rules that are shipped.
-fn prometheus_config(services: &[SocketAddr], gateway: SocketAddr) -> String {
+/// What Prometheus asks, and by which rules it judges.
+fn prometheus_config(services: &[SocketAddr], gateway: SocketAddr, rules: &str) -> String {
     let targets: Vec<_> = services.iter().map(|addr| format!("\"{addr}\"")).collect();
     format!(
         "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
@@ -96,7 +100,6 @@ fn prometheus_config(services: &[SocketAddr], gateway: SocketAddr) -> String {
          scrape_configs:\n\
          - job_name: bookstock\n  static_configs: [{{targets: [{targets}]}}]\n\
          - job_name: gateway\n  static_configs: [{{targets: [\"{gateway}\"]}}]\n",
-        rules = deploy("prometheus/rules/*.yml"),
         targets = targets.join(", "),
     )
 }
@@ -110,13 +113,18 @@ fn address(port: u16, free: bool) -> anyhow::Result<SocketAddr> {
     listener.local_addr().context("the address is not known")
 }
 
+/// An address on loopback that nobody listens on just now.
+pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
+    address(0, true)
+}
+
 /// A file of the checkout that this was built from.
 fn deploy(name: &str) -> String {
     format!("{}/../deploy/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// One of our programs, built together with this one.
-fn ours(name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn ours(name: &str) -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe().context("where this program is")?;
     let path = this.with_file_name(name);
     anyhow::ensure!(path.exists(), "{} is missing; build it: cargo build --release --bins", path.display());

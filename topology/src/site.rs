@@ -23,6 +23,11 @@ impl Site {
         self.dir.canonicalize().with_context(|| format!("{shown} cannot be resolved"))
     }
 
+    /// Where the event store keeps its data.
+    pub(crate) fn events(&self) -> PathBuf {
+        events_in(&self.dir)
+    }
+
     /// The file that says what runs where.
     pub(crate) fn book(&self) -> PathBuf {
         book_in(&self.dir)
@@ -32,4 +37,9 @@ impl Site {
 /// The file in `dir` that says what runs where.
 pub(crate) fn book_in(dir: &Path) -> PathBuf {
     dir.join("topology.json")
+}
+
+/// Where in `dir` the event store keeps its data.
+pub(crate) fn events_in(dir: &Path) -> PathBuf {
+    dir.join("events")
 }

@@ -24,6 +24,10 @@ pub(crate) struct Up {
     /// Take any free ports; topology.json in the data directory says which.
     #[arg(long)]
     free_ports: bool,
+
+    /// Other alert rules than those that are shipped: a file, or several by a pattern.
+    #[arg(long, env = "ALERT_RULES", value_name = "FILE")]
+    alert_rules: Option<String>,
 }
 
 /// Runs until Ctrl-C or SIGTERM.
@@ -40,6 +44,7 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<()> {
         database_url: cluster.url(),
         read_database_url: cluster.read_url(),
         free_ports: up.free_ports,
+        alert_rules: up.alert_rules,
     };
     let entry = Entry { address: cluster.url(), pid: None, state: State::Ready };
     book.note("postgresql", entry, "");

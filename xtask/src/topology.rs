@@ -10,7 +10,7 @@ use std::process::Command;
 #[derive(Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Topology {
-    /// `up`, `roll`, and their flags.
+    /// `up`, `roll`, `drill`, and their flags.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
