@@ -96,19 +96,19 @@ need_pip() {
 
 # Other people's clients of the event store, beside the build, in the versions that the tests were written against.
 need_other_clients() {
-    local clients
+    local clients pins=event-store-server/tests/clients
     clients=$(target_directory)/clients
-    if [[ ! -e $clients/python/kurrentdbclient-1.3.5.dist-info ]]; then
-        say "installing the Python client kurrentdbclient"
-        rm -rf "$clients/python"
-        python3 -m pip install --quiet --root-user-action=ignore --disable-pip-version-check \
-            --target "$clients/python" kurrentdbclient==1.3.5
+    if cat "$pins"/requirements.txt "$pins"/package-lock.json | cmp --silent - "$clients/installed"; then
+        return
     fi
-    if [[ ! -e $clients/node/node_modules/@kurrent/kurrentdb-client/package.json ]]; then
-        say "installing the Node client @kurrent/kurrentdb-client"
-        mkdir -p "$clients/node"
-        npm install --silent --no-audit --no-fund --prefix "$clients/node" @kurrent/kurrentdb-client@1.3.1
-    fi
+    say "installing the Python client kurrentdbclient and the Node client @kurrent/kurrentdb-client"
+    rm -rf "$clients"
+    mkdir -p "$clients/node"
+    python3 -m pip install --quiet --root-user-action=ignore --disable-pip-version-check --no-deps \
+        --target "$clients/python" -r "$pins/requirements.txt"
+    cp "$pins"/package.json "$pins"/package-lock.json "$clients/node/"
+    npm ci --silent --no-audit --no-fund --prefix "$clients/node"
+    cat "$pins"/requirements.txt "$pins"/package-lock.json >"$clients/installed"
 }
 
 # It asks every operation of the OpenAPI documents anything.
