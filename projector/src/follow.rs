@@ -12,7 +12,7 @@ use read_model::batch::{self, Applied, ApplyError, Batch, Gap};
 use read_model::database::Connection;
 use read_model::lease::{Checkpoint, Lease, LeaseError};
 use read_model::sift::Gaps;
-use read_model::{generation, parked};
+use read_model::{generation, parked, sorting};
 use service_kit::health::Check;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -108,14 +108,27 @@ impl<Store: EventStore> Owned<'_, Store> {
     /// Renews the lease. A store that has not proved to be the one of the checkpoint since it was lost is asked again:
     /// one that holds less than the checkpoint would send nothing that shows it.
     async fn renew(&mut self) -> Result<(), End> {
-        self.lease.renew(self.connection).await?;
-        let serving = generation::active(self.connection).await?.map(|generation| generation.number);
-        if (serving == Some(self.lease.generation)) != (self.which == Which::Serving) {
+        let (connection, generation) = (&*self.connection, self.lease.generation);
+        // All at once, as an event that comes meanwhile has to wait.
+        let ((), serving, to_retry, parked, many) = tokio::try_join!(
+            async { Ok::<_, End>(self.lease.renew(connection).await?) },
+            async { Ok(generation::active(connection).await?) },
+            async { Ok(parked::to_retry(connection, generation).await?) },
+            async { Ok(parked::count(connection, generation).await?) },
+            async { Ok(sorting::is_due(connection, generation, sorting::MANY).await?) },
+        )?;
+        if (serving.map(|serving| serving.number) == Some(generation)) != (self.which == Which::Serving) {
             return Err(End::Switched);
         }
-        self.retry_those_asked_for().await?;
         if let Some(status) = self.status {
-            status.measure(parked::count(self.connection, self.lease.generation).await?);
+            status.measure(parked);
+        }
+        for book in to_retry {
+            self.retry(book).await?;
+        }
+        if many {
+            sorting::make(self.connection, self.lease, VIEWS).await?;
+            tracing::info!(generation, "there are many books now: the indexes were made that sort them");
         }
         match self.prove().await {
             Err(End::StoreLost(reason)) => tracing::debug!(reason, "the event store is still away"),

@@ -51,14 +51,6 @@ pub async fn try_again(
 }
 
 impl<Store: EventStore> Owned<'_, Store> {
-    /// Tries the streams that an operator, or an event in them, asks to try again.
-    pub(crate) async fn retry_those_asked_for(&mut self) -> Result<(), End> {
-        for book in parked::to_retry(self.connection, self.lease.generation).await? {
-            self.retry(book).await?;
-        }
-        Ok(())
-    }
-
     /// Tries the stream of `book` again. While the event store is away, it is left for later.
     pub(crate) async fn retry(&mut self, book: BookId) -> Result<(), End> {
         let Self { store, connection, lease, checkpoint, .. } = self;

@@ -73,7 +73,7 @@ impl View for AdminList {
         position bigint NOT NULL,
         occurred_at timestamptz NOT NULL";
 
-    const INDEXES: &'static [&'static str] = &[
+    const SORTS: &'static [&'static str] = &[
         "coalesce(book_name, U&'\\+10FFFF'), book_id",
         "book_version, book_id",
         "book_stock, book_id",

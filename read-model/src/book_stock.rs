@@ -75,7 +75,7 @@ impl View for BookStock {
         occurred_at timestamptz NOT NULL";
 
     // A book without a name comes after all others.
-    const INDEXES: &'static [&'static str] = &[
+    const SORTS: &'static [&'static str] = &[
         "coalesce(name, U&'\\+10FFFF'), book_id",
         "version, book_id",
         "stock, book_id",

@@ -80,13 +80,10 @@ pub async fn active_or_first(
 /// # Errors
 /// [`DatabaseError`].
 pub async fn active(connection: &Connection) -> Result<Option<Generation>, DatabaseError> {
-    let row = connection
-        .client
-        .query_opt(
-            "SELECT generation, fold_version FROM bookstock.active JOIN bookstock.projection USING (generation)",
-            &[],
-        )
-        .await?;
+    let sql =
+        "SELECT generation, fold_version FROM bookstock.active JOIN bookstock.projection USING (generation)";
+    let statement = connection.client.prepare_cached(sql).await?;
+    let row = connection.client.query_opt(&statement, &[]).await?;
     row.map(|row| Ok(Generation { number: row.try_get(0)?, fold_version: row.try_get(1)? })).transpose()
 }
 
@@ -120,7 +117,7 @@ async fn create(connection: &mut Connection, views: &[&dyn AnyView]) -> Result<(
     }
     transaction
         .execute(
-            "INSERT INTO bookstock.projection (generation, fold_version) VALUES ($1, $2)",
+            "INSERT INTO bookstock.projection (generation, fold_version, sorted) VALUES ($1, $2, false)",
             &[&number, &FOLD_VERSION],
         )
         .await?;

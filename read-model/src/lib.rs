@@ -26,6 +26,7 @@ mod reader;
 pub mod refold;
 mod search;
 pub mod sift;
+pub mod sorting;
 mod value;
 pub mod view;
 mod whole;

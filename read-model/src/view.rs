@@ -56,9 +56,13 @@ pub trait View: Send + Sync + 'static {
     /// the latest row is kept; else `position bigint` is another.
     const TABLE: &'static str;
 
-    /// What its table is looked through by, apart from the book: the list of an index each. Where every row is kept, the
-    /// first is what the latest row of a book is found by, also while it is written.
+    /// What its table is looked through by, apart from its primary key: the list of an index each. Where every row is
+    /// kept, the first is what the latest row of a book is found by, also while it is written.
     const INDEXES: &'static [&'static str] = &[];
+
+    /// What its rows are sorted by, the list of an index each. These come with [`crate::sorting::MANY`] books: fewer rows
+    /// are sorted sooner than so many indexes are kept up to date.
+    const SORTS: &'static [&'static str] = &[];
 
     /// What [`View::read`] reads of the table `v`, in this order.
     const SELECT: &'static str;
@@ -96,6 +100,9 @@ pub trait AnyView: Send + Sync {
     /// The statements that make the other indexes of its table: before many rows come they cost little, after that less.
     fn create_indexes(&self, schema: &Schema) -> Vec<String>;
 
+    /// The statements that make the indexes by which many rows are sorted.
+    fn create_sorts(&self, schema: &Schema) -> Vec<String>;
+
     /// Loads the rows of the books in `batch`, folds the batch into them and writes them back.
     fn project<'a>(
         &'a self,
@@ -111,8 +118,8 @@ impl<V: View> AnyView for V {
     }
 
     fn create_table(&self, schema: &Schema) -> String {
-        let table = format!("CREATE TABLE {} ({})", schema.table(V::NAME), V::TABLE);
-        let indexes = index_statements::<V>(schema);
+        let table = format!("CREATE TABLE {} ({}) {}", schema.table(V::NAME), V::TABLE, room::<V>());
+        let indexes = index_statements::<V>(schema, V::INDEXES);
         [table]
             .into_iter()
             .chain(indexes.into_iter().take(needed_to_write::<V>()))
@@ -121,7 +128,11 @@ impl<V: View> AnyView for V {
     }
 
     fn create_indexes(&self, schema: &Schema) -> Vec<String> {
-        index_statements::<V>(schema).split_off(needed_to_write::<V>())
+        index_statements::<V>(schema, V::INDEXES).split_off(needed_to_write::<V>())
+    }
+
+    fn create_sorts(&self, schema: &Schema) -> Vec<String> {
+        index_statements::<V>(schema, V::SORTS)
     }
 
     fn project<'a>(
@@ -137,9 +148,17 @@ impl<V: View> AnyView for V {
     }
 }
 
-fn index_statements<V: View>(schema: &Schema) -> Vec<String> {
+fn index_statements<V: View>(schema: &Schema, indexes: &[&str]) -> Vec<String> {
     let table = schema.table(V::NAME);
-    V::INDEXES.iter().map(|index| format!("CREATE INDEX ON {table} ({index})")).collect()
+    indexes.iter().map(|index| format!("CREATE INDEX ON {table} ({index})")).collect()
+}
+
+/// How pages are filled. One that has room takes the next version of a row that changes, and no index has to be told of it.
+fn room<V: View>() -> &'static str {
+    match V::KEEPS {
+        Keeps::Latest => "WITH (fillfactor = 80)",
+        Keeps::Every => "",
+    }
 }
 
 /// How many of the indexes are needed to write the rows.

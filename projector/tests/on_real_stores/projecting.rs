@@ -43,3 +43,24 @@ async fn a_projector_goes_on_where_the_one_before_stopped() {
         projector.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_many_books_come_the_indexes_that_sort_them_and_events_flow_on() {
+    let (store, url) = (Store::start(), cluster::database("many_books").await);
+    let projector = Running::start(&store, &url);
+    let reader = reader(&url);
+    reader.wait_for(warehouse(&store, 1, &[5]).await, PATIENCE).await.unwrap();
+    let database = connect(&url).await;
+    let indexes = async || -> i64 {
+        let sql = "SELECT count(*) FROM pg_indexes WHERE schemaname = 'rm_1' AND tablename = 'admin_list'";
+        database.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    assert_eq!(indexes().await, 1);
+    // As if so many books had been booked.
+    let many = "INSERT INTO rm_1.streams SELECT 1000 + number, 0 FROM generate_series(1, 50001) AS number";
+    database.execute(many, &[]).await.unwrap();
+    until("the indexes are there", async || indexes().await == 5).await;
+    reader.wait_for(renew(&store, 1).await, PATIENCE).await.unwrap();
+    assert_eq!(stocks(&reader).await, [(1, 100)]);
+    projector.stop().await;
+}

@@ -9,9 +9,7 @@ async fn library(name: &str) -> Library {
     library.put(42, &["1, '책', 1.0, 5", "2, NULL, 1.0, 6"]).await;
     library
         .sql(
-            "INSERT INTO rm_1.book_history (position, book_id, movement, qty, version, stock, revision, occurred_at)
-                VALUES (42, 1, 'Warehoused', 5, 1.0, 5, 0, '2026-11-24T08:05:00Z');
-             INSERT INTO bookstock.parked (generation, book_id, revision, position, reason) VALUES
+            "INSERT INTO bookstock.parked (generation, book_id, revision, position, reason) VALUES
                 (1, 1, 1, 50, 'event 1 is Shredded'), (1, 3, 0, 51, 'event 0 is Shredded')",
         )
         .await;

