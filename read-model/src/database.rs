@@ -154,6 +154,12 @@ impl Connection {
         self.notified.notified().await;
     }
 
+    /// Asks PostgreSQL to give up the statement under way, which would go on though nobody waits for it any more.
+    pub async fn cancel(&self) {
+        // A statement that was not reached ends some day.
+        let _ = tokio::time::timeout(CONNECT_TIMEOUT, self.client.cancel_token().cancel_query(NoTls)).await;
+    }
+
     /// Listens to a channel of notifications.
     ///
     /// # Errors

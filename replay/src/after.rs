@@ -10,8 +10,8 @@ use event_store::StoredEvent;
 use read_model::Happening;
 use std::collections::HashMap;
 
-/// The most books in memory, about 200 MiB of them.
-const MOST_BOOKS: usize = 2_000_000;
+/// The most books in memory, about 50 MiB of them.
+const MOST_BOOKS: usize = 500_000;
 
 /// The most wrong events that are kept to be told; all are counted.
 const MOST_TOLD: usize = 100;

@@ -12,7 +12,7 @@ use read_model::Database;
 use read_model::batch::{self, Batch};
 use read_model::database::Connection;
 use read_model::generation::{self, BeginError, Begun, Kind};
-use read_model::lease::{Checkpoint, Lease};
+use read_model::lease::{Checkpoint, Lease, LeaseError};
 use read_model::parked::Parked;
 use read_model::sift::Gaps;
 use read_model::view::AnyView;
@@ -62,10 +62,14 @@ impl Build {
         let renewing = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(RENEWAL).await;
-                if let Err(error) = lease.renew(&renewing).await {
-                    // The next write finds out what that means.
-                    tracing::warn!(%error, "the lease on the generation being built was not renewed");
-                    return;
+                match lease.renew(&renewing).await {
+                    Ok(()) => {}
+                    // The next write finds out.
+                    Err(LeaseError::Lost) => return,
+                    // A large batch keeps the row locked for so long, and renews the lease itself.
+                    Err(LeaseError::Database(error)) => {
+                        tracing::debug!(%error, "the lease on the generation being built was not renewed");
+                    }
                 }
             }
         });
@@ -157,14 +161,22 @@ impl Build {
             .context("the indexes of the new generation cannot be made")
     }
 
-    /// Drops what was built.
-    pub(crate) async fn give_up(self) -> anyhow::Result<()> {
+    /// Drops what was built, and says so; unless it is no longer being built.
+    pub(crate) async fn give_up(self) -> anyhow::Result<String> {
         let (database, lease) = (self.database.clone(), self.lease.clone());
-        // Its connection may be in the middle of a transaction, which ends with it.
+        // Its connection may be in the middle of a statement, which would keep its locks, or of a transaction, which ends
+        // with it.
+        self.connection.cancel().await;
         drop(self);
         let mut connection = database.connect("bookstock replay", "SET lock_timeout = '5s'").await?;
-        generation::give_up(&mut connection, &lease).await.with_context(|| {
-            format!("generation {} was left unfinished; the next rebuild drops it", lease.generation)
+        let generation = lease.generation;
+        let dropped = generation::give_up(&mut connection, &lease).await.with_context(|| {
+            format!("generation {generation} was left unfinished; the next rebuild drops it")
+        })?;
+        Ok(if dropped {
+            format!("generation {generation} was dropped and nothing was changed")
+        } else {
+            format!("generation {generation} was not dropped; `replay generations` tells whether it serves")
         })
     }
 }

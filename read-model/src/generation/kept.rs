@@ -195,11 +195,14 @@ pub async fn drop_one(connection: &mut Connection, number: i32) -> Result<(), Ke
     .await?
 }
 
-/// Drops a generation of which `lease` says that it is ours; one that is gone already is no error.
+/// Drops a generation of which `lease` says that it is ours, if it is still being built; whether it was.
 ///
 /// # Errors
 /// [`DatabaseError`].
-pub async fn give_up(connection: &mut Connection, lease: &crate::lease::Lease) -> Result<(), DatabaseError> {
+pub async fn give_up(
+    connection: &mut Connection,
+    lease: &crate::lease::Lease,
+) -> Result<bool, DatabaseError> {
     within(LIMIT, async {
         let transaction = connection.client.transaction().await?;
         let ours = transaction
@@ -212,7 +215,7 @@ pub async fn give_up(connection: &mut Connection, lease: &crate::lease::Lease) -
             build::remove(&transaction, lease.generation).await?;
         }
         transaction.commit().await?;
-        Ok(())
+        Ok(ours.is_some())
     })
     .await
 }

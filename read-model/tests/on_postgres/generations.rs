@@ -41,6 +41,8 @@ async fn serving_goes_to_the_next_generation_and_back_again() {
 
     assert_eq!(switch(&mut connection, &begun.lease, false).await.unwrap(), Some(1));
     assert_eq!(serving(&connection).await, 2);
+    // Whoever is stopped just then drops nothing.
+    assert!(!give_up(&mut connection, &begun.lease).await.unwrap());
     assert_eq!(stages(&connection).await, [(1, Stage::Kept, false), (2, Stage::Kept, true)]);
     assert_eq!(rows(&url).await, before);
     // The lease was handed back with it.
@@ -95,7 +97,7 @@ async fn one_generation_is_built_at_a_time_and_what_a_dead_maker_left_is_dropped
         Err(SwitchError::Lost)
     ));
     assert_eq!(serving(&connection).await, 1);
-    give_up(&mut connection, &second.lease).await.unwrap();
+    assert!(give_up(&mut connection, &second.lease).await.unwrap());
     assert_eq!(stages(&connection).await, [(1, Stage::Kept, true)]);
 }
 
@@ -110,7 +112,7 @@ async fn a_frozen_generation_is_there_and_never_serves() {
     assert!(matches!(go_back(&mut connection, Some(2)).await, Err(KeptError::NotKept(2))));
     assert!(matches!(drop_one(&mut connection, 1).await, Err(KeptError::Serves(1))));
     assert!(matches!(drop_one(&mut connection, 7).await, Err(KeptError::Unknown(7))));
-    give_up(&mut connection, &begun.lease).await.unwrap();
+    assert!(!give_up(&mut connection, &begun.lease).await.unwrap());
     assert_eq!(stages(&connection).await.len(), 2, "what is not building is not given up");
     drop_one(&mut connection, 2).await.unwrap();
     assert_eq!(stages(&connection).await, [(1, Stage::Kept, true)]);

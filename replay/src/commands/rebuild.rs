@@ -96,13 +96,14 @@ impl Rebuild {
         let rebuilding = self.rebuild(&store, &database, &mut build);
         let rebuilt = stop.run_until_cancelled(rebuilding).await;
         let kept = matches!(&rebuilt, Some(Ok(Rebuilt { outcome: What::Switched | What::Frozen, .. })));
-        let generation = build.lease.generation;
-        if !kept {
-            build.give_up().await?;
-        }
-        let mut rebuilt = rebuilt
-            .with_context(|| format!("stopped; generation {generation} was dropped and nothing was changed"))?
-            .with_context(|| format!("generation {generation} was dropped and nothing was changed"))?;
+        let given_up = if kept {
+            String::new()
+        } else {
+            // Whatever comes of that, what failed first is told.
+            build.give_up().await.unwrap_or_else(|error| format!("{error:#}"))
+        };
+        let mut rebuilt =
+            rebuilt.with_context(|| format!("stopped; {given_up}"))?.with_context(|| given_up)?;
         rebuilt.seconds = started.elapsed().as_secs_f64();
         tell.document(&rebuilt, || rebuilt.text())?;
         Ok(if rebuilt.outcome == What::Refused { Outcome::Found } else { Outcome::Done })

@@ -7,7 +7,7 @@ use crate::log::{self, Until};
 use crate::places::Places;
 use crate::progress::Progress;
 use crate::table::{Table, count};
-use crate::tell::{Outcome, Tell};
+use crate::tell::{Outcome, Tell, note};
 use anyhow::{Context as _, bail, ensure};
 use domain::book::{BookId, STREAM_PREFIX};
 use event_store::{Direction, EventStore as _, Kurrent, Position, Start};
@@ -74,12 +74,13 @@ impl Verify {
     pub(crate) async fn run(self, places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
         let (store, database) = (places.store()?, places.database()?);
         let started = Instant::now();
-        let serves = of_this_store(&store, &database).await?;
-        let build = Build::begin(&store, &database, Kind::Scratch).await?;
         let stop = service_kit::shutdown::on_signal(Duration::ZERO)?;
-        let mut build = build;
+        let serves = of_this_store(&store, &database).await?;
+        let mut build = Build::begin(&store, &database, Kind::Scratch).await?;
         let verified = stop.run_until_cancelled(self.verify(&store, &database, &mut build, serves)).await;
-        build.give_up().await?;
+        if let Err(error) = build.give_up().await {
+            note(format_args!("{error:#}"));
+        }
         let mut verified = verified.context("stopped; nothing was changed")??;
         verified.seconds = started.elapsed().as_secs_f64();
         tell.document(&verified, || verified.text())?;
