@@ -42,7 +42,7 @@ const RULES: &[(&str, &str, Allowed, &str)] = &[
     (
         "replay-projects",
         "replay",
-        Only(&["domain", "event-store", "read-model", "projector", "service-kit"]),
+        Only(&["domain", "event-store", "read-model", "projector", "service-kit", "campaign"]),
         "the replay tool may use the projector, and no other service",
     ),
     ("campaigns-know-nothing", "campaign", Only(&[]), "what is repeated is none of its business"),

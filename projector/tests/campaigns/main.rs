@@ -22,6 +22,7 @@ mod n1_postgresql_cut_off;
 mod n3_no_connection_left;
 mod p1_killed_at_every_point;
 mod p2_doubled_and_late;
+mod p3_poisoned_streams;
 mod p5_paused_past_the_lease;
 #[allow(dead_code, reason = "it is shared, and these tests need a part of it")]
 #[path = "../on_real_stores/store.rs"]

@@ -149,3 +149,34 @@ fn encoded(event: &BookEvent) -> (String, Vec<u8>) {
     let (event_type, data) = event.encode();
     (event_type.to_owned(), data)
 }
+
+/// Twenty kinds of events that nobody can apply.
+pub(crate) fn poison(book: u64) -> Vec<(String, Vec<u8>)> {
+    let good =
+        format!(r#"{{"bookId":{book},"version":2.0,"stock":100,"occurredAt":"2021-02-24T11:33:40Z"}}"#);
+    let with = |from: &str, to: &str| good.replace(from, to).into_bytes();
+    let named = |name: &str| (name.to_owned(), good.clone().into_bytes());
+    let renewed = |data: Vec<u8>| ("Renewed".to_owned(), data);
+    vec![
+        named("Shredded"),
+        named("renewed"),
+        named("Renewed.v2"),
+        ("Warehoused".to_owned(), good.clone().into_bytes()),
+        renewed(b"{}".to_vec()),
+        renewed(b"true".to_vec()),
+        renewed(b"null".to_vec()),
+        renewed(b"[]".to_vec()),
+        renewed(b"7".to_vec()),
+        renewed(b"\"Renewed\"".to_vec()),
+        renewed(with("100", "-1")),
+        renewed(with("100", "1e999")),
+        renewed(with("100", "\"100\"")),
+        renewed(with("100", "18446744073709551616")),
+        renewed(with("2.0", "0")),
+        renewed(with("2.0", "1.005")),
+        renewed(with("2021-02-24T11:33:40Z", "yesterday")),
+        renewed(with("\"stock\":100,", "")),
+        renewed(with(&format!("\"bookId\":{book}"), "\"bookId\":0")),
+        renewed(with(&format!("\"bookId\":{book}"), "\"bookId\":999")),
+    ]
+}
