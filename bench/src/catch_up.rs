@@ -1,8 +1,10 @@
-//! A projector that starts with an empty database and a long history, beside a follower that throws every event away.
+//! A projector that starts with an empty database and a long history, a rebuild of what it made and the proof that this
+//! is right, beside a follower that throws every event away.
 
 use crate::Plan;
 use crate::cpu::Server;
 use crate::history;
+use crate::memory::peak_mib;
 use crate::process::{Process, built};
 use crate::report::Report;
 use crate::round::{Meter, Round};
@@ -15,7 +17,12 @@ use std::time::Duration;
 use tokio_postgres::NoTls;
 
 const PROJECTOR: &str = "projector";
+const REBUILD: &str = "rebuild";
+const VERIFY: &str = "verify";
 const FOLLOWER: &str = "follower (limit)";
+
+/// The program that rebuilds and verifies.
+const REPLAY: &str = "replay";
 
 /// The longest that catching up may take.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -46,38 +53,77 @@ pub(crate) async fn run(plan: Plan, size: Size, dir: &Path) -> anyhow::Result<Re
     let system = System::start(dir).await?;
     let servers = [store_process.server(), system.server()];
 
+    let mut most = [0.0f64; 3];
     for round in 0..plan.rounds {
         report.add(FOLLOWER, 1, history::hear_books(&store, events, &servers).await?);
-        let database = empty_database(&system.database, round).await?;
-        report.add(PROJECTOR, 1, project(&store_url, &database, last, events, &servers, dir).await?);
+        let place =
+            Place { store_url: &store_url, database: &empty_database(&system.database, round).await?, dir };
+        let (projected, projector) = place.project(last, events, &servers).await?;
+        report.add(PROJECTOR, 1, projected);
+        for (what, place_of) in [(REBUILD, 1), (VERIFY, 2)] {
+            let (round, peak) = place.replay(what, events, &servers).await?;
+            report.add(what, 1, round);
+            most[place_of] = most[place_of].max(peak);
+        }
+        most[0] = most[0].max(peak_mib(projector.server().pid)?);
+        projector.stop().await?;
     }
-    report.compare((PROJECTOR, 1), (FOLLOWER, 1));
+    for (what, most) in [PROJECTOR, REBUILD, VERIFY].into_iter().zip(most) {
+        report.compare((what, 1), (FOLLOWER, 1));
+        report.memory(what, most);
+    }
     system.stop().await?;
     drop(store);
     store_process.stop().await?;
     Ok(report)
 }
 
-/// Starts a projector on an empty database, and waits until its checkpoint is `last`.
-async fn project(
-    store_url: &str,
-    database: &str,
-    last: Position,
-    events: u64,
-    servers: &[Server],
-    dir: &Path,
-) -> anyhow::Result<Round> {
-    // It only watches the position.
-    let reader = Reader::new(database, ReaderOptions { memory_books: 0, ..ReaderOptions::default() })?;
-    let arguments = ["--event-store-url", store_url, "--database-url", database, "--listen", ANY_PORT];
-    let program = built(PROJECTOR)?;
-    let mut meter = Meter::start(servers)?;
-    let projector = Process::start(PROJECTOR, &program, arguments, dir)?;
-    meter.also(projector.server());
-    reader.wait_for(last.0, PATIENCE).await.context("the projector did not catch up")?;
-    let round = meter.stop(events, None)?;
-    projector.stop().await?;
-    Ok(round)
+/// The two stores, and where what the programs say goes.
+struct Place<'a> {
+    store_url: &'a str,
+    database: &'a str,
+    dir: &'a Path,
+}
+
+impl Place<'_> {
+    /// Starts a projector on an empty database, and waits until its checkpoint is `last`. It goes on.
+    async fn project(
+        &self,
+        last: Position,
+        events: u64,
+        servers: &[Server],
+    ) -> anyhow::Result<(Round, Process)> {
+        // It only watches the position.
+        let options = ReaderOptions { memory_books: 0, ..ReaderOptions::default() };
+        let reader = Reader::new(self.database, options)?;
+        let program = built(PROJECTOR)?;
+        let mut meter = Meter::start(servers)?;
+        let projector =
+            Process::start(PROJECTOR, &program, self.arguments(&["--listen", ANY_PORT]), self.dir)?;
+        meter.also(projector.server());
+        reader.wait_for(last.0, PATIENCE).await.context("the projector did not catch up")?;
+        Ok((meter.stop(events, None)?, projector))
+    }
+
+    /// Runs a subcommand of the replay tool on all events; answers the most memory that it has had, too.
+    async fn replay(
+        &self,
+        what: &'static str,
+        events: u64,
+        servers: &[Server],
+    ) -> anyhow::Result<(Round, f64)> {
+        let program = built(REPLAY)?;
+        let meter = Meter::start(servers)?;
+        let peak = Process::start(REPLAY, &program, self.arguments(&[what]), self.dir)?.end().await?;
+        let mut round = meter.stop(events, None)?;
+        // The kernel counts what has ended as used by who waited for it, which did nothing else.
+        round.servers.insert(REPLAY.to_owned(), std::mem::take(&mut round.generator));
+        Ok((round, peak))
+    }
+
+    fn arguments<'a>(&'a self, first: &[&'a str]) -> Vec<&'a str> {
+        [first, &["--event-store-url", self.store_url, "--database-url", self.database]].concat()
+    }
 }
 
 /// Makes a database beside `database`, of the same owner, with the control tables and nothing else.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 const SYSTEM: &str = "bookstock";
 const DURABLE_ROUTE: &str = "durable route (limit)";
 const BARE_ROUTE: &str = "bare route (limit)";
+const EVENT_TO_VIEW: &str = "event to view, idle";
 const FDATASYNC: &str = "fdatasync (limit)";
 
 /// How many books there are.
@@ -47,7 +48,7 @@ pub(crate) async fn run(plan: Plan, dir: &Path) -> anyhow::Result<Report> {
             }
         }
         report.add(FDATASYNC, 1, disk::fdatasync(dir, plan.span).await?);
-        event_to_view::measure(&mut report, &system, plan.span).await?;
+        report.add(EVENT_TO_VIEW, 1, event_to_view::measure(&system, plan.span).await?);
     }
     for callers in CALLERS {
         for limit in [DURABLE_ROUTE, BARE_ROUTE] {
@@ -65,7 +66,7 @@ pub(crate) fn warehouse(book: usize) -> anyhow::Result<Question> {
 }
 
 /// Callers that warehouse a copy of some book each time, on a connection each.
-async fn librarians(
+pub(crate) async fn librarians(
     addr: SocketAddr,
     callers: usize,
 ) -> anyhow::Result<Vec<Asking<impl FnMut() -> Question + Send + 'static>>> {

@@ -1,20 +1,17 @@
-//! How long it takes from the answer to a command until a query shows it, while nothing else happens.
+//! How long it takes from the answer to a command until a query shows it.
 
 use crate::commands::warehouse;
 use crate::http::{Connection, Question};
 use crate::load::Span;
-use crate::report::Report;
-use crate::round::{self, Meter};
+use crate::round::{self, Meter, Round};
 use crate::system::{Acknowledged, System};
 use std::time::{Duration, Instant};
 
 /// The pause before each command: time enough for all that the last one woke to be asleep again.
 const IDLE: Duration = Duration::from_millis(25);
 
-const EVENT_TO_VIEW: &str = "event to view, idle";
-
 /// Warehouses, then asks for the book with the position that came back, again and again for the span.
-pub(crate) async fn measure(report: &mut Report, system: &System, span: Span) -> anyhow::Result<()> {
+pub(crate) async fn measure(system: &System, span: Span) -> anyhow::Result<Round> {
     let mut commands = Connection::open(system.command_api).await?;
     let mut queries = Connection::open(system.query_api).await?;
     let warehouse = warehouse(1)?;
@@ -30,6 +27,5 @@ pub(crate) async fn measure(report: &mut Report, system: &System, span: Span) ->
         queries.ask_json::<serde::de::IgnoredAny>(&seen).await?;
         round::record(&mut latencies, acknowledged.elapsed());
     }
-    report.add(EVENT_TO_VIEW, 1, meter.stop(latencies.len(), Some(latencies))?);
-    Ok(())
+    meter.stop(latencies.len(), Some(latencies))
 }

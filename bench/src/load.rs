@@ -57,6 +57,45 @@ pub(crate) async fn closed_loop<C: Call>(
     Ok(round)
 }
 
+/// Lets the `callers` together make so many calls a second for the span, whether or not they are answered in time. A call
+/// takes from when it was due.
+pub(crate) async fn paced<C: Call>(callers: Vec<C>, per_second: u32, span: Span) -> anyhow::Result<Round> {
+    let count = u32::try_from(callers.len())?;
+    let period = Duration::from_secs(1) * count / per_second;
+    let (began, meter) = (Instant::now(), Meter::start(&[])?);
+    let (from, until) = (began + span.warm_up, began + span.warm_up + span.measured);
+    let mut calling = JoinSet::new();
+    for (caller, turn) in callers.into_iter().zip(0..) {
+        calling.spawn(keep_pace(caller, began + period * turn / count, period, from, until));
+    }
+    let mut latencies = round::latencies()?;
+    while let Some(called) = calling.join_next().await {
+        latencies.add(called??)?;
+    }
+    let mut round = meter.stop(latencies.len(), Some(latencies))?;
+    round.elapsed = span.measured;
+    Ok(round)
+}
+
+async fn keep_pace<C: Call>(
+    mut caller: C,
+    mut due: Instant,
+    period: Duration,
+    from: Instant,
+    until: Instant,
+) -> anyhow::Result<Latencies> {
+    let mut latencies = round::latencies()?;
+    while due < until {
+        tokio::time::sleep_until(due).await;
+        caller.call().await?;
+        if due >= from {
+            round::record(&mut latencies, due.elapsed());
+        }
+        due += period;
+    }
+    Ok(latencies)
+}
+
 async fn keep_calling<C: Call>(mut caller: C, from: Instant, until: Instant) -> anyhow::Result<Latencies> {
     let mut latencies = round::latencies()?;
     loop {
@@ -103,6 +142,13 @@ mod tests {
         assert_eq!((under_way.load(Relaxed), most.load(Relaxed)), (0, 4));
         assert!(round.count > 0 && round.count < made.load(Relaxed));
         assert_eq!(round.latencies.unwrap().len(), round.count);
+    }
+
+    #[tokio::test]
+    async fn paced_callers_make_as_many_calls_as_are_due() {
+        let span = Span { warm_up: Duration::from_millis(20), measured: Duration::from_millis(100) };
+        let round = paced(vec![Counting::default(); 4], 1_000, span).await.unwrap();
+        assert_eq!((round.count, round.elapsed), (100, span.measured));
     }
 
     struct Refused;

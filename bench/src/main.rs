@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod appending;
+mod busy;
 mod catch_up;
 mod commands;
 mod cpu;
@@ -71,6 +72,8 @@ enum Bench {
     LargeStore(large_store::Size),
     /// A projector with an empty database and a long history.
     CatchUp(catch_up::Size),
+    /// The time from an event to its view at 5,000 commands a second, and what a rebuild does to 2,000.
+    Busy(busy::Size),
     /// Serves one of the limits; started by the others.
     #[command(hide = true)]
     Limit(limits::Served),
@@ -114,6 +117,7 @@ fn run(Args { bench, seconds, rounds, json, dir }: Args) -> anyhow::Result<()> {
             Bench::Store => store::run(plan, data.path()).await,
             Bench::LargeStore(size) => large_store::run(plan, size, data.path()).await,
             Bench::CatchUp(size) => catch_up::run(plan, size, data.path()).await,
+            Bench::Busy(size) => busy::run(plan, size, data.path()).await,
             Bench::Limit(_) => anyhow::bail!("a limit is served before this"),
         }
     })?;

@@ -1,6 +1,7 @@
 //! The programs that are measured, as processes.
 
 use crate::cpu::Server;
+use crate::memory::peak_mib;
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
@@ -113,6 +114,20 @@ impl Process {
                 Ok(())
             }
             Err(_) => bail!("{} did not stop within a minute: {}", self.server.name, self.said()),
+        }
+    }
+
+    /// Waits until it has ended by itself, and well; answers the most memory that it has had, in MiB.
+    pub(crate) async fn end(mut self) -> anyhow::Result<f64> {
+        let mut peak = 0.0;
+        loop {
+            // Once it has ended, there is nothing to read any more.
+            peak = peak_mib(self.server.pid).unwrap_or(peak);
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), "{} failed ({status}): {}", self.server.name, self.said());
+                return Ok(peak);
+            }
+            tokio::time::sleep(GLANCE).await;
         }
     }
 

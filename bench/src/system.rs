@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Any free port of this machine.
 pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
@@ -20,6 +20,10 @@ pub(crate) struct System {
     pub(crate) command_api: SocketAddr,
     pub(crate) query_api: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// The connection string of the event store.
+    pub(crate) event_store: String,
+    /// Where its data is.
+    pub(crate) data: PathBuf,
     /// The connection string of the private PostgreSQL.
     pub(crate) database: String,
 }
@@ -31,6 +35,7 @@ struct Addresses {
     command_api: String,
     query_api: String,
     admin: String,
+    event_store: String,
     database: String,
 }
 
@@ -58,7 +63,9 @@ impl System {
             command_api: socket(&addresses.command_api)?,
             query_api: socket(&addresses.query_api)?,
             admin: socket(&addresses.admin)?,
+            event_store: addresses.event_store,
             database: addresses.database,
+            data,
         })
     }
 
