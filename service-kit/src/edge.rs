@@ -17,7 +17,7 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 pub use calls::{Calls, around_calls};
-use measure::Measured;
+use measure::Measures;
 use std::any::Any;
 use std::time::{Duration, Instant};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -67,10 +67,13 @@ pub type Tell = fn(Response, Language) -> Response;
 
 /// What is around all routes, however their problems are told.
 fn frame(service: &'static str, routes: Router, auth: &Auth, tell: Tell) -> Router {
+    let measures = Measures::of(service);
     auth.around(service, routes)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(fault))
-        .layer(middleware::from_fn(move |request, next| bounded_and_told(service, tell, request, next)))
+        .layer(middleware::from_fn(move |request, next| {
+            bounded_and_told(service, measures.clone(), tell, request, next)
+        }))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
@@ -83,14 +86,20 @@ fn fault(panic: Box<dyn Any + Send>) -> Response {
     Problem::internal(&cause).into_response()
 }
 
-async fn bounded_and_told(service: &'static str, tell: Tell, mut request: Request, next: Next) -> Response {
+async fn bounded_and_told(
+    service: &'static str,
+    measures: Measures,
+    tell: Tell,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = RequestId::of(&mut request);
     let language = Language::of(request.headers());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let span = span::begin(service, &mut request, route.as_ref(), &id);
-    let measured = Measured::begin(service, request.method(), route);
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let measured = measures.begin(request.method(), route);
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let response = tokio::time::timeout(DEADLINE, next.run(request)).await.unwrap_or_else(|_| {
         let detail = text!(
             en: "Try again later; if it was a command, with the same Idempotency-Key.",
@@ -105,7 +114,7 @@ async fn bounded_and_told(service: &'static str, tell: Tell, mut request: Reques
     let elapsed_us = elapsed.as_micros();
     let (request_id, trace_id) = (id.as_str(), span.trace_id());
     span::end(span, status);
-    let status = status.as_u16();
+    let (status, path) = (status.as_u16(), uri.path());
     if status >= 500 {
         tracing::warn!(%method, path, status, elapsed_us, request_id, trace_id, "request");
     } else {

@@ -13,7 +13,7 @@ pub struct Origin(String);
 impl Origin {
     /// The absolute address of `path`, which begins with a slash.
     #[must_use]
-    pub fn href(&self, path: &str) -> String {
+    pub fn href(&self, path: impl std::fmt::Display) -> String {
         format!("{}{path}", self.0)
     }
 }

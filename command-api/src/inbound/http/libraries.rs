@@ -102,7 +102,7 @@ pub(super) async fn get(
 }
 
 fn href(origin: &Origin, book_id: BookId) -> String {
-    origin.href(&format!("/libraries/{book_id}"))
+    origin.href(format_args!("/libraries/{book_id}"))
 }
 
 /// The original's view of a command: what was asked for, and since then also what the book is now.
