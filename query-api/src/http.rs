@@ -13,6 +13,7 @@ mod field;
 mod hal;
 mod history;
 mod inquiry;
+mod kept;
 mod media;
 mod paging;
 mod parameters;
@@ -29,7 +30,8 @@ use history::Movements;
 use read_model::Reader;
 use rows::Written as _;
 use service_kit::{Api, Routes};
-use state::Shared;
+use state::Common;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// All routes for queries. Those who follow what changes are let go at `shutdown`.
@@ -81,5 +83,5 @@ pub(crate) fn routes(reader: Reader, shutdown: CancellationToken) -> Routes {
             profile::operation("describeAdmins", "What the admin list's fields mean"),
         )
         .get("/status", status::status, status::operation())
-        .with_state(Shared::new(reader, shutdown))
+        .with_state(Arc::new(Common::new(reader, shutdown)))
 }

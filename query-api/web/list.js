@@ -146,10 +146,11 @@ export function list(root, parameters) {
     }
   }
 
-  // A book that nobody has looked at yet may be a new one: the count, and what is shown, are asked for again.
+  // A book that nobody has looked at yet may be a new one: the count, and what is shown, are asked for again. Rows that were made
+  // anew may differ, wherever they are.
   const lookAgain = paced(() => shownPages.refresh(), 400);
-  function onUnknown() {
-    if (shownPages.inOrderOfIds || shownPages.total === 0) lookAgain();
+  function onUnknown(anew) {
+    if (anew || shownPages.inOrderOfIds || shownPages.total === 0) lookAgain();
     else {
       moved += 1;
       reorder.hidden = false;

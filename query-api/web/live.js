@@ -12,10 +12,12 @@ const POLL_MS = 3_000;
 const strangers = new Set();
 const onlookers = new Set();
 let position = null;
+/** Of which making of the rows `position` is. */
+let made = null;
 let state = "starting";
 let following = false;
 
-/** Calls `listener` when a book changed that is not known here. */
+/** Calls `listener(anew)` when a book changed that is not known here, or when rows were made anew. */
 export function heard(listener) {
   strangers.add(listener);
   return () => strangers.delete(listener);
@@ -51,7 +53,7 @@ async function follow() {
         await read(response.body, silence);
       } else if (response.status === 404 || response.status === 406) {
         become("polling");
-        for (const listener of strangers) listener();
+        for (const listener of strangers) listener(false);
         await sleep(POLL_MS);
         while (document.hidden) await sleep(POLL_MS);
         continue;
@@ -88,13 +90,16 @@ function take(text) {
   const lines = text.split("\n").map((line) => /^(\w+): ?(.*)$/.exec(line)).filter(Boolean);
   const data = lines.filter(([, field]) => field === "data").map(([, , value]) => value).join("\n");
   const id = lines.findLast(([, field]) => field === "id")?.[2];
-  const isReset = lines.some(([, field, value]) => field === "event" && value === "reset");
   if (data !== "") {
-    let books = [];
-    try { books = JSON.parse(data).books ?? []; } catch { /* not one of ours */ }
+    let message = {};
+    try { message = JSON.parse(data); } catch { /* not one of ours */ }
+    const { books = [], generation, refolds } = message;
+    const making = generation === undefined ? made : `${generation}.${refolds}`;
+    const isReset = made !== null && making !== made;
+    made = making;
     const isNew = isReset || books.some((row) => !isKnown(row.bookId));
     learn(books.filter((row) => isKnown(row.bookId)));
-    if (isNew) for (const listener of strangers) listener();
+    if (isNew) for (const listener of strangers) listener(isReset);
   }
   if (id !== undefined) position = id;
 }

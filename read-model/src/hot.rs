@@ -5,9 +5,10 @@ use crate::book_stock;
 use crate::desk::Asked;
 use crate::list::{ListRequest, Page};
 use crate::memory::Latest;
-use crate::reader::{At, ReaderError};
+use crate::reader::{At, ReaderError, State};
 use domain::book::BookId;
 use moka::future::Cache;
+use moka::policy::EvictionPolicy;
 use std::sync::Arc;
 
 /// How many rows are kept of each view.
@@ -23,14 +24,16 @@ pub(crate) struct Hot {
     pub(crate) admins: HotRows<admin_list::Row>,
 }
 
+type AskedRow<Row> = Arc<Asked<Option<Row>>>;
 type AskedPage<Row> = Arc<Asked<Page<Row>>>;
 
 /// Rows and pages of one view. Many who ask for the same at once ask the database once.
 #[derive(Debug)]
 pub(crate) struct HotRows<Row: Send + Sync + 'static> {
-    rows: Cache<(i32, BookId), Arc<Asked<Option<Row>>>>,
-    /// By the position they were asked at: later, a page may be another.
-    pages: Cache<(i32, u64, ListRequest), AskedPage<Row>>,
+    /// By generation and refolds too: whatever else changes a row gives it a new position.
+    rows: Cache<(i32, u64, BookId), AskedRow<Row>>,
+    /// By the state they were asked at: later, a page may be another.
+    pages: Cache<(State, ListRequest), AskedPage<Row>>,
     /// The last of each, for when the database is out.
     last: Cache<ListRequest, AskedPage<Row>>,
 }
@@ -42,7 +45,12 @@ impl<Row: Clone + Send + Sync + 'static> Default for HotRows<Row> {
         }
         Self {
             rows: Cache::new(ROWS),
-            pages: Cache::builder().max_capacity(ROWS_IN_PAGES).weigher(weight).build(),
+            // Whatever was asked for often in an earlier state will not be again.
+            pages: Cache::builder()
+                .max_capacity(ROWS_IN_PAGES)
+                .weigher(weight)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
             last: Cache::builder().max_capacity(ROWS_IN_PAGES).weigher(weight).build(),
         }
     }
@@ -61,7 +69,8 @@ impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
         Asking: Future<Output = Result<Asked<Option<Row>>, ReaderError>>,
     {
         let snapshot = &latest.snapshot;
-        let key = (snapshot.generation, book);
+        let State { generation, refolds, .. } = snapshot.state();
+        let key = (generation, refolds, book);
         let holds = |asked: &Asked<Option<Row>>| asked.position >= snapshot.since;
         if self.rows.get(&key).await.is_some_and(|known| !holds(&known)) {
             self.rows.invalidate(&key).await;
@@ -84,13 +93,14 @@ impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
     where
         Asking: Future<Output = Result<Asked<Page<Row>>, ReaderError>>,
     {
-        let key = (latest.snapshot.generation, latest.snapshot.position, request.clone());
+        let key = (latest.snapshot.state(), request.clone());
         let asking = async { ask().await.map(Arc::new) };
         match self.pages.try_get_with(key, asking).await {
             Ok(asked) => {
                 self.last.insert(request.clone(), Arc::clone(&asked)).await;
                 Ok(latest.at_its_own(&asked))
             }
+            Err(error) if !matches!(*error, ReaderError::Unavailable(_)) => Err(ReaderError::clone(&error)),
             Err(error) => {
                 let last = self.last.get(request).await.ok_or_else(|| ReaderError::clone(&error))?;
                 Ok(At { stale: true, ..latest.at_its_own(&last) })

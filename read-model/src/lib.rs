@@ -35,7 +35,7 @@ pub use database::{Database, DatabaseError};
 pub use domain::book::BookId;
 pub use list::{Column, Filter, Key, ListRequest, Mark, Order, Page, Place, Since};
 pub use migrate::{MigrateError, migrate};
-pub use reader::{At, Behind, Reader, ReaderError, ReaderOptions, Standing};
+pub use reader::{At, Behind, Reader, ReaderError, ReaderOptions, Standing, State};
 pub use search::Words;
 pub use value::Unreadable;
 pub use view::{Happening, View};

@@ -12,6 +12,7 @@ use crate::admin_list::AdminList;
 use crate::book_stock::BookStock;
 use crate::database::Database;
 use crate::list::{Column, Key, ListRequest, Listed, Mark, Order, Page, Place};
+use crate::reader::State;
 use domain::book::BookId;
 pub(crate) use shelf::{Entry, Shelf};
 use std::collections::BTreeMap;
@@ -41,6 +42,11 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     fn standing(&self) -> (i32, u64, Option<u64>) {
         (self.generation, self.position, self.refolds)
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let Self { generation, position, .. } = *self;
+        State { generation, refolds: self.refolds.unwrap_or(0), position }
     }
 
     pub(crate) fn is_whole(&self) -> bool {
@@ -137,15 +143,10 @@ impl Memory {
         matches!(tokio::time::timeout(limit, reached).await, Ok(Ok(_)))
     }
 
-    /// Waits until there is another snapshot than the one of this position and generation; whether there will be any.
-    pub(crate) async fn wait_for_change(&self, position: u64, generation: i32) -> bool {
+    /// Waits until there is a snapshot of another state than this; whether there will be any.
+    pub(crate) async fn wait_for_change(&self, state: State) -> bool {
         let mut latest = self.latest.clone();
-        let other = |known: &Known| {
-            known
-                .snapshot
-                .as_ref()
-                .is_some_and(|now| (now.position, now.generation) != (position, generation))
-        };
+        let other = |known: &Known| known.snapshot.as_ref().is_some_and(|now| now.state() != state);
         latest.wait_for(other).await.is_ok()
     }
 }

@@ -5,7 +5,7 @@ use crate::desk::{Asked, Desk, Question, settings};
 use crate::hot::Hot;
 use crate::list::{ListRequest, Listed, Page};
 use crate::list_sql::ListSql;
-use crate::memory::{Latest, Memory, Snapshot};
+use crate::memory::{Latest, Memory};
 use crate::value::Unreadable;
 use crate::view::View;
 use crate::whole::{Rows, Whole};
@@ -30,6 +30,17 @@ impl Default for ReaderOptions {
     }
 }
 
+/// A state that the read models are in: all that is read of one state fits together, and never changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct State {
+    /// The generation of tables that serves.
+    pub generation: i32,
+    /// How often a stream of it was folded anew, which changes rows at a position that was there before.
+    pub refolds: u64,
+    /// The position of the last event folded in; 0 before the first.
+    pub position: u64,
+}
+
 /// A value, and where the read models stood when it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At<T> {
@@ -39,6 +50,8 @@ pub struct At<T> {
     pub position: u64,
     /// The generation that it was read from.
     pub generation: i32,
+    /// How often a stream of that generation was folded anew.
+    pub refolds: u64,
     /// How long ago the database said that this is how things are.
     pub age: Duration,
     /// Whether the database is out, so that things may have changed since.
@@ -149,10 +162,9 @@ impl Reader {
         if reached { Ok(()) } else { Err(Behind { position: self.position() }) }
     }
 
-    /// Waits until the read models are elsewhere than at this position of this generation; whether that can still
-    /// happen.
-    pub async fn wait_for_change(&self, position: u64, generation: i32) -> bool {
-        self.shared.memory.wait_for_change(position, generation).await
+    /// Waits until the read models are in another state than this; whether that can still happen.
+    pub async fn wait_for_change(&self, state: State) -> bool {
+        self.shared.memory.wait_for_change(state).await
     }
 
     /// The position of the event at which the stream of `book` waits, if it does. What a view shows of that book is no
@@ -216,8 +228,12 @@ impl Reader {
     /// What the database has just said.
     fn fresh<T>(&self, asked: Asked<T>) -> At<T> {
         let Asked { value, position, generation } = asked;
-        let parked = self.shared.memory.latest().map_or(0, |latest| latest.snapshot.parked());
-        At { value, position, generation, age: Duration::ZERO, stale: false, parked }
+        let (refolds, parked) = self
+            .shared
+            .memory
+            .latest()
+            .map_or((0, 0), |latest| (latest.snapshot.state().refolds, latest.snapshot.parked()));
+        At { value, position, generation, refolds, age: Duration::ZERO, stale: false, parked }
     }
 
     /// The latest snapshot. Before there is one, it is waited for while the database answers; asking the database instead
@@ -236,11 +252,17 @@ impl Reader {
 }
 
 impl<T> At<T> {
+    /// The state that it was read of.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State { generation: self.generation, refolds: self.refolds, position: self.position }
+    }
+
     /// Where and when it was read, and the value itself.
     #[must_use]
     pub fn split(self) -> (At<()>, T) {
-        let Self { value, position, generation, age, stale, parked } = self;
-        (At { value: (), position, generation, age, stale, parked }, value)
+        let Self { value, position, generation, refolds, age, stale, parked } = self;
+        (At { value: (), position, generation, refolds, age, stale, parked }, value)
     }
 
     /// The same of what `change` makes of the value.
@@ -252,8 +274,8 @@ impl<T> At<T> {
 
     /// The same of another value.
     pub(crate) fn with<U>(self, value: U) -> At<U> {
-        let Self { position, generation, age, stale, parked, .. } = self;
-        At { value, position, generation, age, stale, parked }
+        let Self { position, generation, refolds, age, stale, parked, .. } = self;
+        At { value, position, generation, refolds, age, stale, parked }
     }
 }
 
@@ -265,7 +287,8 @@ impl Latest {
     }
 
     pub(crate) fn at<T>(&self, value: T) -> At<T> {
-        let Snapshot { position, generation, .. } = *self.snapshot;
-        At { value, position, generation, age: self.age, stale: self.stale, parked: self.snapshot.parked() }
+        let State { generation, refolds, position } = self.snapshot.state();
+        let Self { age, stale, .. } = *self;
+        At { value, position, generation, refolds, age, stale, parked: self.snapshot.parked() }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::asked::Sortable;
 use super::field::{Field, Kind};
-use super::hal::Links;
+use super::hal::LinksOfRow;
 use super::profile;
 use super::rows::Written;
 use super::shown::Shown;
@@ -95,15 +95,15 @@ impl Serialize for Admin<'_> {
         let Self { row, origin } = self;
         let mut admin = serializer.serialize_struct("Admin", 8)?;
         if let Some(origin) = origin {
-            let href = origin.href(&format!("/admins/{}", row.book_id));
-            admin.serialize_field("_links", &Links::of_row("admin", href))?;
+            let href = origin.href(format_args!("/admins/{}", row.book_id));
+            admin.serialize_field("_links", &LinksOfRow { kind: "admin", href: &href })?;
         }
         admin.serialize_field("bookId", &row.book_id)?;
         admin.serialize_field("bookName", &row.book_name)?;
         admin.serialize_field("bookStock", &row.book_stock)?;
         admin.serialize_field("bookVersion", &row.book_version)?;
         admin.serialize_field("revision", &row.revision)?;
-        admin.serialize_field("position", &row.position.to_string())?;
+        admin.serialize_field("position", &format_args!("{}", row.position))?;
         admin.serialize_field("occurredAt", &row.occurred_at)?;
         admin.end()
     }

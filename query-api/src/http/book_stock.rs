@@ -2,7 +2,7 @@
 
 use super::asked::Sortable;
 use super::field::{Field, Kind};
-use super::hal::Links;
+use super::hal::LinksOfRow;
 use super::profile;
 use super::rows::Written;
 use super::shown::Shown;
@@ -95,15 +95,15 @@ impl Serialize for Book<'_> {
         let Self { row, origin } = self;
         let mut book = serializer.serialize_struct("Book", 8)?;
         if let Some(origin) = origin {
-            let href = origin.href(&format!("/books/{}", row.book_id));
-            book.serialize_field("_links", &Links::of_row("book", href))?;
+            let href = origin.href(format_args!("/books/{}", row.book_id));
+            book.serialize_field("_links", &LinksOfRow { kind: "book", href: &href })?;
         }
         book.serialize_field("bookId", &row.book_id)?;
         book.serialize_field("name", &row.name)?;
         book.serialize_field("stock", &row.stock)?;
         book.serialize_field("version", &row.version)?;
         book.serialize_field("revision", &row.revision)?;
-        book.serialize_field("position", &row.position.to_string())?;
+        book.serialize_field("position", &format_args!("{}", row.position))?;
         book.serialize_field("occurredAt", &row.occurred_at)?;
         book.end()
     }

@@ -49,10 +49,11 @@ pub(super) async fn changes<V: Shown>(
         })?),
     };
     let now = shared.reader.standing().ok_or_else(problem::not_read_yet)?;
+    let seen = shared.live.first().await;
     let follower = Follower {
         shared,
         at: last.or(since).unwrap_or(now.position),
-        generation: now.generation,
+        seen,
         begun: false,
         handed_over: None,
         ended: false,
@@ -79,7 +80,8 @@ fn position(value: &HeaderValue) -> Option<u64> {
 struct Follower {
     shared: Shared,
     at: u64,
-    generation: i32,
+    /// The state that it was last told of.
+    seen: read_model::State,
     begun: bool,
     /// When it was given the last message.
     handed_over: Option<Instant>,
@@ -108,13 +110,15 @@ impl Follower {
         tokio::pin!(heartbeat);
         loop {
             let beat = *beats.borrow_and_update();
-            if self.begun && beat.generation != self.generation {
-                // The tables were made anew; the position may be the same, and the rows others.
-                self.generation = beat.generation;
-                self.at = beat.position;
-                return Some(message::reset(beat));
+            let read_model::State { generation, refolds, position } = beat.state;
+            let anew = (generation, refolds) != (self.seen.generation, self.seen.refolds);
+            if self.begun && anew {
+                self.seen = beat.state;
+                // All rows, or those of one book, were made anew; the position may be the same, and the rows others.
+                self.at = position;
+                return Some(message::reset(beat.state));
             }
-            if !self.begun || beat.position > self.at {
+            if !self.begun || position > self.at {
                 match self.shared.live.since::<V>(&self.shared.reader, self.at, beat).await {
                     Ok(message) => return Some(self.take(&message)),
                     // The database is out and this is not in memory. It will come with a later beat.

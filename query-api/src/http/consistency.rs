@@ -46,6 +46,11 @@ impl Freshness {
         Self { min_position: self.min_position.max(position), ..self }
     }
 
+    /// Whether what is of this position is fresh enough.
+    pub(super) fn is_met_at(self, position: u64) -> bool {
+        position >= self.min_position
+    }
+
     /// What `ask` answers of `book`, once that is fresh enough. A book whose stream waits will not be, however far the
     /// others have come. That is asked first: a stream that goes on in between is answered, and none that waits.
     pub(super) async fn read_of<T, Asked>(
@@ -80,7 +85,7 @@ impl Freshness {
         let mut pause = Duration::ZERO;
         loop {
             let answer = ask().await.map_err(|error| problem::of_reading(&error))?;
-            if answer.position >= self.min_position {
+            if self.is_met_at(answer.position) {
                 return Ok(answer);
             }
             if answer.stale {

@@ -15,11 +15,10 @@ impl ETag {
         Self(format!("\"{revision}.{generation}\""))
     }
 
-    /// Of a list: any event may change any page of it, so every position has its own. A parked stream that goes on again
-    /// changes it too, at the same position.
+    /// Of a list: whatever changes the state may change any page of it, so every state has its own.
     pub(super) fn of_list<T>(query: &str, found: &At<T>) -> Self {
         let mut hasher = DefaultHasher::new();
-        (query, found.generation, found.position, found.parked).hash(&mut hasher);
+        (query, found.state()).hash(&mut hasher);
         Self(format!("\"{:016x}\"", hasher.finish()))
     }
 
@@ -61,16 +60,16 @@ mod tests {
     }
 
     #[test]
-    fn lists_differ_by_query_generation_position_and_what_is_parked() {
+    fn lists_differ_by_query_and_state() {
         let (age, stale) = (Duration::ZERO, false);
-        let at = At { value: (), generation: 1, position: 42, age, stale, parked: 1 };
+        let at = At { value: (), generation: 1, refolds: 0, position: 42, age, stale, parked: 1 };
         let tag = ETag::of_list("/books", &at);
         assert_eq!(tag, ETag::of_list("/books", &At { age: Duration::from_secs(1), stale: true, ..at }));
         for other in [
             ETag::of_list("/books?page=1", &at),
             ETag::of_list("/books", &At { generation: 2, ..at }),
             ETag::of_list("/books", &At { position: 43, ..at }),
-            ETag::of_list("/books", &At { parked: 0, ..at }),
+            ETag::of_list("/books", &At { refolds: 1, ..at }),
         ] {
             assert_ne!(tag, other);
         }

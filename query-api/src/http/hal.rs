@@ -1,6 +1,6 @@
 //! HAL, `application/hal+json`: the form of every answer.
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use service_kit::Problem;
 use std::collections::BTreeMap;
 
@@ -8,30 +8,42 @@ use std::collections::BTreeMap;
 pub(super) const MEDIA_TYPE: &str = "application/hal+json";
 
 /// Links by their relations.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, serde::Serialize)]
 pub(super) struct Links(BTreeMap<&'static str, Link>);
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, serde::Serialize)]
 struct Link {
     href: String,
 }
 
-impl Links {
-    /// The links of one row: it is a `kind`, and it is at `href`.
-    pub(super) fn of_row(kind: &'static str, href: String) -> Self {
-        let mut links = Self::default();
-        links.add(kind, href.clone());
-        links.add("self", href);
-        links
-    }
+/// The links of one row: it is a `kind`, and it is at `href`.
+pub(super) struct LinksOfRow<'a> {
+    pub(super) kind: &'static str,
+    pub(super) href: &'a str,
+}
 
+impl Serialize for LinksOfRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct To<'a> {
+            href: &'a str,
+        }
+        let link = To { href: self.href };
+        let mut links = serializer.serialize_map(Some(2))?;
+        links.serialize_entry(self.kind, &link)?;
+        links.serialize_entry("self", &link)?;
+        links.end()
+    }
+}
+
+impl Links {
     pub(super) fn add(&mut self, relation: &'static str, href: String) {
         self.0.insert(relation, Link { href });
     }
 }
 
 /// A page of a list.
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 pub(super) struct Collection<Row, Numbers> {
     #[serde(rename = "_embedded")]
     embedded: BTreeMap<&'static str, Vec<Row>>,

@@ -125,7 +125,7 @@ pub(super) async fn history(
     }
     let Inquiry { origin, parameters, .. } = &inquiry;
     let mut links = paging::links_of_walk(found.value.next.as_ref(), origin, &path, parameters);
-    links.add("book", origin.href(&format!("/books/{book_id}")));
+    links.add("book", origin.href(format_args!("/books/{book_id}")));
     links.add("profile", origin.href("/profile/history"));
     let shown = found.value.rows.iter().map(Movement).collect();
     let list = Collection::new(Movements::LIST, shown, links, paging::Part { size: part.size });

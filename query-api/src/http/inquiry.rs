@@ -23,6 +23,15 @@ pub(super) struct Inquiry {
 }
 
 impl Inquiry {
+    /// All that a part of the list at `path` depends on, but the state of the read models.
+    pub(super) fn question(&self, path: &str) -> String {
+        format!(
+            "{} {}",
+            self.media.content_type(),
+            self.origin.href(format_args!("{path}{}", self.parameters.query()))
+        )
+    }
+
     /// Answers with a part of the list at `path`.
     pub(super) fn answer_list<T>(
         &self,

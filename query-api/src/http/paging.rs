@@ -26,11 +26,11 @@ impl PageNumbers {
     pub(super) fn links(&self, origin: &Origin, path: &str, parameters: &Parameters) -> Links {
         let last = self.total_pages.saturating_sub(1);
         let mut links = Links::default();
-        links.add("self", origin.href(&format!("{path}{}", parameters.query())));
+        links.add("self", origin.href(format_args!("{path}{}", parameters.query())));
         let mut page = |relation, number: u64| {
             links.add(
                 relation,
-                origin.href(&format!("{path}{}", parameters.query_with("page", &number.to_string()))),
+                origin.href(format_args!("{path}{}", parameters.query_with("page", &number.to_string()))),
             );
         };
         if self.total_pages > 1 || self.number > 0 {
@@ -61,9 +61,9 @@ pub(super) fn links_of_walk(
     parameters: &Parameters,
 ) -> Links {
     let mut links = Links::default();
-    links.add("self", origin.href(&format!("{path}{}", parameters.query())));
+    links.add("self", origin.href(format_args!("{path}{}", parameters.query())));
     let mut part = |relation, token: &str| {
-        links.add(relation, origin.href(&format!("{path}{}", parameters.query_with("cursor", token))));
+        links.add(relation, origin.href(format_args!("{path}{}", parameters.query_with("cursor", token))));
     };
     part("first", "");
     if let Some(mark) = next {

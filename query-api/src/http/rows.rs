@@ -40,7 +40,7 @@ pub(super) fn answer_some<V: Written, T>(
     rows: &[V::Row],
 ) -> Result<Response, Problem> {
     let Inquiry { media, .. } = *inquiry;
-    inquiry.answer_rows(path, found, || written::<V>(media, rows))
+    inquiry.answer_rows(path, found, || Ok(written::<V>(media, rows)?.into()))
 }
 
 /// Answers with all rows of a list as they come.
@@ -53,11 +53,11 @@ pub(super) fn answer_all<V: Written<Row: From<R>>, R: Clone + Send + Sync + 'sta
     inquiry.answer_rows(path, &standing, || Ok(streamed::<V, R>(inquiry.media, rows)))
 }
 
-/// The rows as one body.
-fn written<V: Written>(media: Media, rows: &[V::Row]) -> Result<Body, Problem> {
+/// The rows in one piece.
+pub(super) fn written<V: Written>(media: Media, rows: &[V::Row]) -> Result<Vec<u8>, Problem> {
     let mut text = head::<V>(media).map_err(|error| Problem::internal(&error))?;
     write::<V>(media, rows, &mut text).map_err(|error| Problem::internal(&error))?;
-    Ok(text.into())
+    Ok(text)
 }
 
 /// The rows as they come. When they end before the last, so does the connection: what was cut off cannot pass for

@@ -4,7 +4,7 @@ use super::as_of::AsOf;
 use super::asked::{Asked, Sortable};
 use super::consistency::Freshness;
 use super::etag::ETag;
-use super::hal::Collection;
+use super::hal::{self, Collection};
 use super::inquiry::Inquiry;
 use super::media::Media;
 use super::paging::{self, PageNumbers};
@@ -12,6 +12,7 @@ use super::path::BookPath;
 use super::rows::{self, Written};
 use super::state::Shared;
 use crate::problem;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use read_model::book_history::Row as Movement;
@@ -88,34 +89,44 @@ pub(super) async fn list<V: Shown>(
         let found = freshness.read(reader, || V::whole(reader, &request)).await?;
         return rows::answer_all::<V, V::Row>(&inquiry, V::PATH, found);
     }
-    let found = freshness.read(reader, || V::list(reader, &request)).await?;
-    if inquiry.media == Media::Hal {
-        hal::<V>(&inquiry, &request, &found)
-    } else {
-        rows::answer_some::<V, _>(&inquiry, V::PATH, &found, &found.value.rows)
-    }
+    let question = inquiry.question(V::PATH);
+    let kept = shared.kept.get(&question, reader).await;
+    let document = match kept.filter(|kept| freshness.is_met_at(kept.position)) {
+        Some(document) => document,
+        None => {
+            let (at, page) = freshness.read(reader, || V::list(reader, &request)).await?.split();
+            let document = match inquiry.media {
+                Media::Hal => document::<V>(&inquiry, &request, &page)?,
+                Media::Csv | Media::NdJson => rows::written::<V>(inquiry.media, &page.rows)?,
+            };
+            let document = at.map(|()| Bytes::from(document));
+            shared.kept.put(question, &document).await;
+            document
+        }
+    };
+    inquiry.answer_rows(V::PATH, &document, || Ok(document.value.clone().into()))
 }
 
-fn hal<V: Shown>(
+fn document<V: Shown>(
     inquiry: &Inquiry,
     request: &ListRequest,
-    found: &At<Page<V::Row>>,
-) -> Result<Response, Problem> {
+    page: &Page<V::Row>,
+) -> Result<Vec<u8>, Problem> {
     let Inquiry { origin, parameters, .. } = inquiry;
-    let rows = || found.value.rows.iter().map(|row| V::json(row, Some(origin))).collect::<Vec<_>>();
+    let rows = || page.rows.iter().map(|row| V::json(row, Some(origin))).collect::<Vec<_>>();
     let profile = origin.href(V::PROFILE);
-    match (found.value.total, &request.place) {
+    match (page.total, &request.place) {
         (Some(total), read_model::Place::Page(number)) => {
             let numbers = PageNumbers::new(*number, request.size, total);
             let mut links = numbers.links(origin, V::PATH, parameters);
             links.add("profile", profile);
-            inquiry.answer_list(V::PATH, found, &Collection::new(V::LIST, rows(), links, numbers))
+            hal::document(&Collection::new(V::LIST, rows(), links, numbers))
         }
         _ => {
-            let mut links = paging::links_of_walk(found.value.next.as_ref(), origin, V::PATH, parameters);
+            let mut links = paging::links_of_walk(page.next.as_ref(), origin, V::PATH, parameters);
             links.add("profile", profile);
             let size = paging::Part { size: request.size };
-            inquiry.answer_list(V::PATH, found, &Collection::new(V::LIST, rows(), links, size))
+            hal::document(&Collection::new(V::LIST, rows(), links, size))
         }
     }
 }

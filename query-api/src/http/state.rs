@@ -1,18 +1,23 @@
 //! What all routes share.
 
 use super::changes::Live;
+use super::kept::Kept;
 use read_model::Reader;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// The reader of the views, and those who follow what changes.
-#[derive(Clone)]
-pub(super) struct Shared {
+/// Each request has its own, at the price of one count.
+pub(super) type Shared = Arc<Common>;
+
+/// The reader of the views, those who follow what changes, and what was written lately.
+pub(super) struct Common {
     pub(super) reader: Reader,
     pub(super) live: Live,
+    pub(super) kept: Kept,
 }
 
-impl Shared {
+impl Common {
     pub(super) fn new(reader: Reader, shutdown: CancellationToken) -> Self {
-        Self { live: Live::follow(reader.clone(), shutdown), reader }
+        Self { live: Live::follow(reader.clone(), shutdown), kept: Kept::new(), reader }
     }
 }

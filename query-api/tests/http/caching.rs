@@ -1,6 +1,6 @@
 //! Entity tags over HTTP.
 
-use crate::support::Library;
+use crate::support::{Answer, Library};
 
 #[tokio::test]
 async fn a_client_that_has_the_answer_does_not_get_it_again() {
@@ -37,4 +37,64 @@ async fn a_change_makes_another_tag_for_the_book_and_for_every_list() {
     assert_eq!(library.get("/books/1").await.header("etag"), "\"1.1\"");
     let other = library.query_api.get("/books/2", &[("if-none-match", &unchanged)]).await;
     assert_eq!((other.status, other.header("bookstock-position")), (304, "43"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_list_is_older_than_its_position_however_often_it_is_asked_for_while_books_change() {
+    let library = Library::empty("caching_lists").await;
+    // At each position there is one book, of that stock.
+    library.put(100, &["1, NULL, 1.0, 100"]).await;
+    let last = 160;
+    let asking = async {
+        let mut seen = std::collections::BTreeSet::new();
+        while seen.last() < Some(&last) {
+            for (path, accept, stock) in [
+                (
+                    "/books",
+                    "*/*",
+                    (|answer| answer.json()["_embedded"]["books"][0]["stock"].to_string())
+                        as fn(&Answer) -> String,
+                ),
+                ("/admins?cursor=&size=5", "*/*", |answer| {
+                    answer.json()["_embedded"]["admins"][0]["bookStock"].to_string()
+                }),
+                ("/books?page=0", "text/csv", |answer| {
+                    answer.text.lines().nth(1).unwrap().split(',').nth(2).unwrap().to_owned()
+                }),
+            ] {
+                let answer = library.query_api.get(path, &[("accept", accept)]).await;
+                assert_eq!(stock(&answer), answer.header("bookstock-position"), "{path}");
+                seen.insert(answer.header("bookstock-position").parse::<u64>().unwrap());
+            }
+        }
+        seen.len()
+    };
+    let changing = async {
+        for position in 101..=last {
+            library.put(position, &[&format!("1, NULL, 1.0, {position}")]).await;
+        }
+    };
+    let (states, ()) = tokio::join!(asking, changing);
+    assert!(states > 3, "{states}");
+}
+
+#[tokio::test]
+async fn a_list_that_others_asked_for_has_the_links_and_the_form_of_who_asks() {
+    let library = Library::empty("caching_links").await;
+    library.put(42, &["1, NULL, 1.0, 5"]).await;
+    for _ in 0..2 {
+        for host in ["here.example", "there.example"] {
+            let page = library.query_api.get("/books?size=1", &[("x-forwarded-host", host)]).await.json();
+            assert_eq!(page["_links"]["self"]["href"], format!("http://{host}/books?size=1"));
+            assert_eq!(
+                page["_embedded"]["books"][0]["_links"]["self"]["href"],
+                format!("http://{host}/books/1")
+            );
+            let rows = library
+                .query_api
+                .get("/books?size=1", &[("x-forwarded-host", host), ("accept", "text/csv")])
+                .await;
+            assert!(rows.text.starts_with("bookId,"), "{}", rows.text);
+        }
+    }
 }

@@ -78,7 +78,16 @@ async fn lists_say_how_many_books_are_parked() {
 #[tokio::test]
 async fn a_book_that_goes_on_is_shown_at_the_position_that_was_there_before() {
     let library = library("parked_goes_on").await;
+    let nothing_held = QueryApi::start_with(&library.database_url, 0).await;
+    nothing_held.stands_at(52).await;
     let before = library.get("/books").await;
+    for path in ["/books/1", "/admins/1"] {
+        assert_eq!(nothing_held.get(path, &[]).await.status, 200);
+    }
+    assert_eq!(
+        nothing_held.get("/books", &[]).await.text.replace(&nothing_held.base, &library.query_api.base),
+        before.text
+    );
     // As the projector does when it folded the stream anew.
     library
         .sql(
@@ -91,8 +100,13 @@ async fn a_book_that_goes_on_is_shown_at_the_position_that_was_there_before() {
              COMMIT",
         )
         .await;
-    let shown = crate::support::eventually(&library.query_api, "/books/1?minPosition=52", 200).await;
-    assert_eq!(shown.json()["stock"], 8);
+    for api in [&library.query_api, &nothing_held] {
+        let shown = crate::support::eventually(api, "/books/1?minPosition=52", 200).await;
+        assert_eq!(shown.json()["stock"], 8);
+        assert_eq!(api.get("/books/1", &[]).await.json()["stock"], 8);
+        assert_eq!(api.get("/admins/1", &[]).await.json()["bookStock"], 8);
+        assert_eq!(api.get("/books", &[]).await.json()["_embedded"]["books"][0]["stock"], 8);
+    }
     let after = library.query_api.get("/books", &[("if-none-match", before.header("etag"))]).await;
     assert_eq!(
         (after.status, after.header("bookstock-position")),

@@ -30,6 +30,9 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// The pause after each change: under load, a few batches of the projector are read as one.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// More rows than this that changed are not taken over one by one: then all is read anew, for which there is more time.
+const CHANGES: usize = 50_000;
+
 /// How long reading the position may take, and reading the rows that changed.
 const LIMIT: Duration = Duration::from_millis(1_500);
 
@@ -152,7 +155,7 @@ impl Follower<'_> {
         connection: &mut Connection,
         from: &Snapshot,
     ) -> Result<Option<Snapshot>, DatabaseError> {
-        let most = if from.is_whole() { self.books } else { latest(self.books) };
+        let most = CHANGES.min(if from.is_whole() { self.books } else { latest(self.books) });
         let transaction = snapshot(connection).await?;
         // One after the other, but asked at once: whoever waits for a position waits for this.
         let (standing, moved) = tokio::try_join!(

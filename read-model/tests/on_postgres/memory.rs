@@ -5,7 +5,7 @@ use domain::book::BookEvent;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use read_model::{
-    Column, Filter, ListRequest, Order, Page, Place, Reader, ReaderOptions, Since, Words, admin_list,
+    Column, Filter, ListRequest, Order, Page, Place, Reader, ReaderOptions, Since, State, Words, admin_list,
     book_stock,
 };
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ async fn readers(url: &str, position: u64) -> (Reader, Reader) {
     let memory = Reader::new(url, with(200_000)).unwrap();
     let database = Reader::new(url, with(0)).unwrap();
     for reader in [&memory, &database] {
-        assert!(reader.wait_for_change(0, 0).await);
+        assert!(reader.wait_for_change(State::default()).await);
         reader.wait_for(position, PATIENCE).await.unwrap();
     }
     assert!(memory.standing().unwrap().value.whole);
@@ -186,7 +186,7 @@ async fn a_database_that_lost_its_last_moments_is_believed() {
     let reader = reader(&url);
     reader.wait_for(13, PATIENCE).await.unwrap();
     clear(&url).await;
-    assert!(reader.wait_for_change(13, 1).await);
+    assert!(reader.wait_for_change(State { generation: 1, refolds: 0, position: 13 }).await);
     assert_eq!(book_stock::by_id(&reader, book(1)).await.unwrap().value, None);
     let mut writer = Writer::take(&url, "projector").await;
     writer.apply(&batch).await.unwrap();

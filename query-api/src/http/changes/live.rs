@@ -3,7 +3,8 @@
 use super::message::{self, Message};
 use crate::http::shown::Shown;
 use moka::future::Cache;
-use read_model::{Column, Filter, Key, ListRequest, Mark, Order, Place, Reader, ReaderError};
+use moka::policy::EvictionPolicy;
+use read_model::{Column, Filter, Key, ListRequest, Mark, Order, Place, Reader, ReaderError, State};
 use std::any::TypeId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,20 +20,18 @@ const BOOKS: u32 = 500;
 /// How many messages are kept for others who are sent the same.
 const MESSAGES: u64 = 256;
 
-/// Where the read models are.
+/// The state that the read models are in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Beat {
-    pub(super) position: u64,
-    pub(super) generation: i32,
+    pub(super) state: State,
     /// Whether this is the last beat.
     pub(super) closing: bool,
 }
 
 /// The beat, and what was written for it.
-#[derive(Clone)]
 pub(in crate::http) struct Live {
     beats: watch::Receiver<Beat>,
-    messages: Cache<(TypeId, i32, u64, u64), Arc<Message>>,
+    messages: Cache<(TypeId, State, u64), Arc<Message>>,
 }
 
 impl Live {
@@ -43,11 +42,21 @@ impl Live {
             shutdown.run_until_cancelled(beat(&reader, &sender)).await;
             sender.send_modify(|beat| beat.closing = true);
         });
-        Self { beats, messages: Cache::new(MESSAGES) }
+        // Nobody asks again for what was sent on earlier beats, however many were sent it.
+        let messages = Cache::builder().max_capacity(MESSAGES).eviction_policy(EvictionPolicy::lru()).build();
+        Self { beats, messages }
     }
 
     pub(super) fn beats(&self) -> watch::Receiver<Beat> {
         self.beats.clone()
+    }
+
+    /// The state of the first beat, or of the latest. It comes as soon as the read models have been read.
+    pub(super) async fn first(&self) -> State {
+        let mut beats = self.beats();
+        let begun = |beat: &Beat| beat.closing || beat.state != State::default();
+        // The last beat stays when nobody beats any more.
+        beats.wait_for(begun).await.map_or_else(|_| State::default(), |beat| beat.state)
     }
 
     /// What brings a client from `at` to `beat`, or nearer to it if that is much.
@@ -57,7 +66,7 @@ impl Live {
         at: u64,
         beat: Beat,
     ) -> Result<Arc<Message>, ReaderError> {
-        let key = (TypeId::of::<V>(), beat.generation, at, beat.position);
+        let key = (TypeId::of::<V>(), beat.state, at);
         let writing = async { write::<V>(reader, at).await.map(Arc::new) };
         self.messages.try_get_with(key, writing).await.map_err(|error| ReaderError::clone(&error))
     }
@@ -65,12 +74,12 @@ impl Live {
 
 async fn beat(reader: &Reader, sender: &watch::Sender<Beat>) {
     loop {
-        let Beat { position, generation, .. } = *sender.borrow();
-        if !reader.wait_for_change(position, generation).await {
+        let Beat { state, .. } = *sender.borrow();
+        if !reader.wait_for_change(state).await {
             return;
         }
         if let Some(now) = reader.standing() {
-            sender.send_replace(Beat { position: now.position, generation: now.generation, closing: false });
+            sender.send_replace(Beat { state: now.state(), closing: false });
         }
         tokio::time::sleep(BETWEEN).await;
     }
@@ -91,5 +100,5 @@ async fn write<V: Shown>(reader: &Reader, at: u64) -> Result<Message, ReaderErro
         Some(Mark { key: Key::Position(position), .. }) => *position,
         _ => found.position,
     };
-    Ok(message::written::<V>(position, found.generation, &found.value.rows))
+    Ok(message::written::<V>(State { position, ..found.state() }, &found.value.rows))
 }

@@ -1,8 +1,8 @@
 //! What a client of changes is sent, as it is on the wire.
 
-use super::live::Beat;
 use crate::http::shown::Shown;
 use axum::body::Bytes;
+use read_model::State;
 use serde_json::{Value, json};
 
 /// A message that brings a client to `position`.
@@ -12,19 +12,24 @@ pub(super) struct Message {
     pub(super) bytes: Bytes,
 }
 
-/// Books as they are at `position`.
-pub(super) fn written<V: Shown>(position: u64, generation: i32, rows: &[V::Row]) -> Message {
+/// Books as they are, for a client that is brought to the position of `state`.
+pub(super) fn written<V: Shown>(state: State, rows: &[V::Row]) -> Message {
     let books = rows.iter().map(|row| serde_json::to_value(V::json(row, None)));
     // A row is always JSON; if one were not, it would be left out, and the others told.
     let books: Vec<Value> = books.filter_map(Result::ok).collect();
-    let data = json!({"position": position.to_string(), "generation": generation, V::LIST: books});
-    Message { position, bytes: event("changes", position, &data) }
+    let mut data = place(state);
+    data[V::LIST] = books.into();
+    Message { position: state.position, bytes: event("changes", state.position, &data) }
 }
 
-/// The read models were made anew: what a client has may differ from them, whatever its position is.
-pub(super) fn reset(beat: Beat) -> Bytes {
-    let data = json!({"position": beat.position.to_string(), "generation": beat.generation});
-    event("reset", beat.position, &data)
+/// Rows were made anew: what a client has may differ from them, whatever its position is.
+pub(super) fn reset(state: State) -> Bytes {
+    event("reset", state.position, &place(state))
+}
+
+/// Where a client is. What was made anew while it was away, it knows by the generation and the refolds.
+fn place(State { generation, refolds, position }: State) -> Value {
+    json!({"position": position.to_string(), "generation": generation, "refolds": refolds})
 }
 
 /// The last message for a client that reads too slowly.
