@@ -11,8 +11,10 @@ use crate::value::{self, Unreadable};
 use crate::view::View;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
 use domain::book::BookId;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -37,6 +39,8 @@ pub(crate) struct Asked<T> {
 #[derive(Debug)]
 pub(crate) struct Desk {
     pool: Pool,
+    /// Who takes a whole list may take long: half of the connections are for all others.
+    whole_lists: Arc<Semaphore>,
     query_timeout: Duration,
     /// The generation that served last; 0 before the first query.
     generation: AtomicI32,
@@ -60,7 +64,8 @@ impl Desk {
             reason = "building fails only for timeouts without a runtime, and none is set"
         )]
         let pool = pool.expect("a pool without timeouts can be built");
-        Self { pool, query_timeout, generation: AtomicI32::new(0) }
+        let whole_lists = Arc::new(Semaphore::new((pool_size / 2).max(1)));
+        Self { pool, whole_lists, query_timeout, generation: AtomicI32::new(0) }
     }
 
     /// How long one query may take.
@@ -165,9 +170,14 @@ impl Desk {
         Ok((value::read(row, 0)?, value::read(row, 1)?))
     }
 
-    /// A connection, when there is one to spare in time.
-    pub(crate) async fn client(&self) -> Result<Object, ReaderError> {
-        self.client_until(Instant::now() + self.query_timeout).await
+    /// A connection for a whole list, when there is one to spare in time, and the place that it takes.
+    pub(crate) async fn client_for_long(&self) -> Result<(Object, OwnedSemaphorePermit), ReaderError> {
+        let deadline = Instant::now() + self.query_timeout;
+        let place = timeout_at(deadline, Arc::clone(&self.whole_lists).acquire_owned()).await;
+        let Ok(Ok(place)) = place else {
+            return Err(late("had no connection to spare for a whole list", self.query_timeout));
+        };
+        Ok((self.client_until(deadline).await?, place))
     }
 
     async fn client_until(&self, deadline: Instant) -> Result<Object, ReaderError> {
@@ -184,7 +194,8 @@ impl Desk {
         kept: bool,
         deadline: Instant,
     ) -> Result<Vec<Row>, ReaderError> {
-        let client = self.client_until(deadline).await?;
+        let mut asking = Asking(None);
+        let client = asking.0.insert(self.client_until(deadline).await?);
         let answer = timeout_at(deadline, async {
             if kept {
                 let statement = client.prepare_cached(sql).await?;
@@ -194,16 +205,27 @@ impl Desk {
                 client.query_typed(sql, parameters).await
             }
         })
-        .await;
-        match answer {
-            Ok(Ok(rows)) => Ok(rows),
-            Ok(Err(error)) => Err(failed(&error)),
-            Err(_) => {
-                // Another query on it would wait for this one's answer first.
-                drop(Object::take(client));
-                Err(late("did not answer", self.query_timeout))
-            }
-        }
+        .await
+        .map_err(|_| late("did not answer", self.query_timeout))?;
+        asking.answered();
+        answer.map_err(|error| failed(&error))
+    }
+}
+
+/// The connection of a question that was not answered yet. Whoever goes away before it is takes the connection along:
+/// another question on it would wait for this one's answer first.
+struct Asking(Option<Object>);
+
+impl Asking {
+    /// The connection is free for the next question.
+    fn answered(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        drop(self.0.take().map(Object::take));
     }
 }
 

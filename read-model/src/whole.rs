@@ -61,10 +61,13 @@ pub(crate) struct Whole {
 impl Desk {
     /// All of a list, over a connection of its own.
     pub(crate) async fn whole<V: View>(&self, list: Whole) -> Result<Asked<Rows<V::Row>>, ReaderError> {
-        let client = self.client().await?;
+        let (client, place) = self.client_for_long().await?;
         let (begun, beginning) = oneshot::channel();
         let (sender, rows) = mpsc::channel(2);
-        tokio::spawn(async move { hand_over::<V>(client, &list, begun, sender).await });
+        tokio::spawn(async move {
+            hand_over::<V>(client, &list, begun, sender).await;
+            drop(place);
+        });
         let (generation, position) =
             beginning.await.map_err(|_| ReaderError::Unavailable("the list was not begun".to_owned()))??;
         Ok(Asked { value: Rows(Source::Database(rows)), position, generation })

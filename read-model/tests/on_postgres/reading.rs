@@ -126,6 +126,59 @@ async fn more_queries_than_connections_are_all_answered() {
 }
 
 #[tokio::test]
+async fn who_goes_away_before_the_answer_lets_nobody_else_wait_for_it() {
+    let url = with_books("cancelled").await;
+    let one = ReaderOptions { pool_size: 1, memory_books: 0, ..ReaderOptions::default() };
+    let reader = Reader::new(&url, one).unwrap();
+    // Both statements are known to the one connection.
+    assert!(book_stock::by_id(&reader, book(1)).await.unwrap().value.is_some());
+    assert!(admin_list::by_id(&reader, book(1)).await.unwrap().value.is_some());
+    let (mut other, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let locked = other.transaction().await.unwrap();
+    locked.batch_execute("LOCK TABLE rm_1.book_stock IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'rm_1.book_stock'::regclass
+                 AND pid IN (SELECT pid FROM pg_stat_activity WHERE application_name = 'bookstock reader')";
+    let waiting = async {
+        while locked.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::select! {
+        found = book_stock::by_id(&reader, book(2)) => panic!("the table is locked: {found:?}"),
+        () = waiting => {}
+    }
+    let found = admin_list::by_id(&reader, book(2)).await.unwrap();
+    assert!(found.value.is_some());
+}
+
+#[tokio::test]
+async fn whole_lists_that_nobody_reads_on_leave_connections_for_all_others() {
+    let url = read_models("whole_lists").await;
+    let mut writer = Writer::take(&url, "projector").await;
+    let books = (1..=6_000).map(|number| warehoused(number, 1, "1.0", None));
+    writer.apply(&happenings(books)).await.unwrap();
+    let few = ReaderOptions { pool_size: 4, memory_books: 0, ..ReaderOptions::default() };
+    let reader = Reader::new(&url, few).unwrap();
+    let request = ListRequest { filter: Filter::default(), sort: vec![], place: Place::Page(0), size: 10 };
+    let mut taken = Vec::new();
+    for _ in 0..2 {
+        taken.push(book_stock::whole(&reader, &request).await.unwrap().value);
+    }
+    let third = book_stock::whole(&reader, &request).await;
+    assert!(matches!(third, Err(ReaderError::Unavailable(_))), "{third:?}");
+    assert!(book_stock::by_id(&reader, book(1)).await.unwrap().value.is_some());
+    for mut rows in taken {
+        let mut count = 0;
+        while let Some(part) = rows.next().await {
+            count += part.unwrap().len();
+        }
+        assert_eq!(count, 6_000);
+    }
+    book_stock::whole(&reader, &request).await.unwrap();
+}
+
+#[tokio::test]
 async fn while_postgresql_is_frozen_or_gone_queries_fail_in_time_and_work_again_after() {
     let cluster = Cluster::start();
     let url = cluster.database("outages").await;
