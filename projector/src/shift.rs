@@ -199,6 +199,9 @@ impl<Store: EventStore> Projector<Store> {
             if !told {
                 tracing::info!(owner = self.owner, "standing by: another projector is active");
                 told = true;
+                if let Some(status) = &self.status {
+                    status.stands_by();
+                }
             }
             self.projection_check.ready_as("standing by");
             // Whether it was handed back or not, the lease is asked for next.

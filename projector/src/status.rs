@@ -5,7 +5,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 use service_kit::clock;
-use service_kit::metrics::{Counter, Gauge};
+use service_kit::metrics::{Counter, Gauge, Histogram};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -22,6 +22,13 @@ static BEHIND_SECONDS: Gauge<0> = Gauge::new(
     "Age of the oldest event that was heard and is not applied; 0 when there is none.",
     [],
 );
+static ACTIVE: Gauge<0> = Gauge::new(
+    "projection_active",
+    "1 while this projector holds the lease of the generation that serves, else 0.",
+    [],
+);
+static BATCH: Histogram<0> =
+    Histogram::new("projection_batch_events", "How many events were applied in one transaction.", []);
 static PARKED: Gauge<0> =
     Gauge::new("projection_parked_streams", "Streams of the generation that serves which wait.", []);
 
@@ -42,6 +49,8 @@ struct Known {
     parked: u64,
     /// When the first event of each batch that is not applied was stored, in microseconds.
     begun: VecDeque<i64>,
+    /// The same of the oldest event that the shift before could not apply, until this one has applied one.
+    owed: Option<i64>,
     measured: Option<(Instant, u64)>,
     events_per_second: f64,
 }
@@ -70,26 +79,41 @@ impl Status {
         Router::new().route("/status", get(status)).with_state(self.clone())
     }
 
-    /// A shift begins: nothing was heard in it yet.
+    /// A shift begins: nothing was heard in it yet. What could not be applied before is as late as it was.
     pub(crate) fn begin(&self, owner: &str, generation: i32, position: u64, batch_events: usize) {
+        ACTIVE.of([]).set(1.0);
         let mut known = self.known();
         *known = Known {
             owner: owner.to_owned(),
             generation: Some(generation),
             position,
             batch_events,
+            owed: known.oldest(),
             ..Known::default()
         };
     }
 
+    /// Another projector is active: what is late is its to tell.
+    pub(crate) fn stands_by(&self) {
+        *self.known() = Known::default();
+        for gauge in [&ACTIVE, &BEHIND, &BEHIND_SECONDS, &PARKED] {
+            gauge.of([]).set(0.0);
+        }
+    }
+
     /// The shift is over.
     pub(crate) fn end(&self) {
+        ACTIVE.of([]).set(0.0);
         self.known().generation = None;
     }
 
     /// Every event there was has been heard, or the store was lost.
     pub(crate) fn caught_up(&self, caught_up: bool) {
-        self.known().caught_up = caught_up;
+        let mut known = self.known();
+        known.caught_up = caught_up;
+        if caught_up && known.begun.is_empty() {
+            known.owed = None;
+        }
     }
 
     /// An event was heard; with it a batch begins, or it joins one.
@@ -103,12 +127,14 @@ impl Status {
 
     /// The oldest batch was applied.
     pub(crate) fn applied(&self, events: usize, position: u64) {
+        BATCH.of([]).record(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
         let events = u64::try_from(events).unwrap_or(u64::MAX);
         APPLIED.of([]).increment(events);
         let mut known = self.known();
         known.applied += events;
         known.position = position;
         known.begun.pop_front();
+        known.owed = None;
     }
 
     /// So many streams wait; and the rate is measured from now on.
@@ -158,10 +184,14 @@ impl Known {
         self.heard.saturating_sub(self.applied)
     }
 
+    /// When the oldest event that is not applied was stored.
+    fn oldest(&self) -> Option<i64> {
+        self.owed.or_else(|| self.begun.front().copied())
+    }
+
     /// The age of the oldest event that is not applied: an idle store is not late.
     fn seconds_behind(&self) -> f64 {
-        let oldest = self.begun.front().copied();
-        let micros = oldest.map_or(0, |created| clock::unix_micros().saturating_sub(created).max(0));
+        let micros = self.oldest().map_or(0, |created| clock::unix_micros().saturating_sub(created).max(0));
         std::time::Duration::from_micros(micros.unsigned_abs()).as_secs_f64()
     }
 }
@@ -191,5 +221,33 @@ mod tests {
             (told.position.as_str(), told.eta_seconds.map(f64::to_bits)),
             ("9", Some(0.0f64.to_bits()))
         );
+    }
+
+    #[test]
+    fn what_a_shift_could_not_apply_stays_late_in_the_next_until_it_is_applied_or_somebody_elses() {
+        let status = Status::default();
+        let late = || status.told().seconds_behind >= 60.0;
+        let fails = || {
+            status.begin("me", 1, 7, 500);
+            status.heard(clock::unix_micros() - 60_000_000, true);
+            status.end();
+            status.begin("me", 1, 7, 500);
+        };
+        fails();
+        assert!(late(), "the next shift has heard nothing yet");
+        status.heard(clock::unix_micros() - 60_000_000, true);
+        status.caught_up(true);
+        assert!(late());
+        status.applied(1, 8);
+        assert!(!late());
+
+        fails();
+        // It was applied after all: there is nothing to hear.
+        status.caught_up(true);
+        assert!(!late());
+
+        fails();
+        status.stands_by();
+        assert!(!late());
     }
 }

@@ -12,10 +12,22 @@ use super::repeat;
 use crate::history::{self, Contention, HistoryError, Loaded};
 use domain::Persist;
 use event_store::{AppendError, EventStore, Expected};
+use service_kit::metrics::Counter;
 use service_kit::traces::{Role, Span};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+
+static LOADS: Counter<1> = Counter::new(
+    "command_loads_total",
+    "How often the state that commands were decided on was in memory, or had to be read from the event store.",
+    ["from"],
+);
+static CONFLICTS: Counter<0> = Counter::new(
+    "command_conflicts_total",
+    "Appends that another writer was faster than, so that their commands were decided again.",
+    [],
+);
 
 /// How long a stream counts as one that others work on, too, after the last sign of it.
 const CONTENDED_FOR: Duration = Duration::from_secs(1);
@@ -118,8 +130,10 @@ impl<S: EventStore> Work<'_, S> {
             if loaded.contention.is_some_and(|contention| contention.until > Instant::now()) && !self.fresh {
                 self.catch_up(&mut loaded).await?;
             }
+            LOADS.of(["memory".into()]).increment(1);
             return Ok(loaded);
         }
+        LOADS.of(["store".into()]).increment(1);
         self.fresh = true;
         history::load(self.store, self.stream, reach).await
     }
@@ -169,6 +183,7 @@ impl<S: EventStore> Work<'_, S> {
         drop(span);
         let (failure, reason) = match error {
             AppendError::Conflict { .. } => {
+                CONFLICTS.of([]).increment(1);
                 asks.iter().for_each(|ask| ask.stage().conflicted());
                 match self.catch_up(&mut loaded).await {
                     // If nothing came after what we know, the stream is not the one we know: it is loaded anew.
