@@ -147,23 +147,6 @@ async fn prometheus_asks_every_service_and_loads_the_rules() {
     }
 }
 
-#[tokio::test]
-async fn an_outage_of_the_event_store_is_seen_by_an_alert() {
-    let topology = PlainTopology::start().await;
-    let prometheus = topology.site("prometheus");
-    topology.site("gateway").warehouse(1, 5).await.json(201);
-    let told = async || {
-        let query = "ALERTS{alertname=\"EventStoreUnreachable\",alertstate=\"firing\"}";
-        Ok::<_, String>(ask(&prometheus, query).await?.as_array().map_or(0, Vec::len))
-    };
-    topology.signal("event-store", Signal::STOP);
-    let fires = async || if told().await? > 0 { Ok(()) } else { Err("no alert".to_owned()) };
-    eventually("an alert tells of it", fires).await;
-    topology.signal("event-store", Signal::CONT);
-    let is_over = async || if told().await? == 0 { Ok(()) } else { Err("an alert".to_owned()) };
-    eventually("the alert ends with the outage", is_over).await;
-}
-
 fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }

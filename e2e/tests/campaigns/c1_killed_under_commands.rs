@@ -19,7 +19,7 @@ async fn no_acknowledged_command_is_lost_or_doubled_whatever_is_killed() {
             fault(&mut topology, &mut run.rng).await;
         }
         writers.book(50).await;
-        writers.are_kept_their_word(&topology).await;
+        writers.are_kept_their_word().await;
     }
 }
 

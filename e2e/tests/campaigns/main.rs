@@ -2,8 +2,10 @@
 #![cfg(test)]
 #![forbid(unsafe_code)]
 
+mod a1_every_alert;
 mod c1_killed_under_commands;
-mod c2_store_cut_off;
+mod c2_cut_off;
 mod journal;
+mod n5_slow_clients;
 mod s1_every_operation;
 mod writers;

@@ -2,10 +2,10 @@
 
 use super::journal::{Deed, Journal, Meant, assert_kept};
 use campaign::{Rng, Run};
-use e2e::{Answer, Process, Site, Topology, command, eventually};
+use e2e::{Answer, Place, PlainTopology, Process, Site, Topology, command, eventually};
 use serde_json::Value;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -23,35 +23,76 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How long a writer goes on with one command: longer than anything is away.
 const PERSISTENCE: Duration = Duration::from_secs(90);
 
-/// `replay verify` folds the log anew and finds every row as it is.
-async fn verified(topology: &Topology) {
-    let mut verify = command("replay");
-    verify.env("EVENT_STORE_URL", topology.store_url()).env("DATABASE_URL", topology.postgres.url());
-    let verified = Process::start(&topology.place, "replay", verify.args(["verify", "--json"])).ended().await;
-    assert_eq!(verified.code, Some(0), "{verified:?}");
+/// Where they work.
+pub(super) struct Ground {
+    place: Arc<Place>,
+    desks: Vec<Site>,
+    queries: Site,
+    store_url: String,
+    database_url: String,
+}
+
+impl From<&Topology> for Ground {
+    fn from(topology: &Topology) -> Self {
+        Self {
+            place: Arc::clone(&topology.place),
+            desks: topology.desks(),
+            queries: topology.queries(),
+            store_url: topology.store_url(),
+            database_url: topology.postgres.url(),
+        }
+    }
+}
+
+/// By the gateway.
+impl From<&PlainTopology> for Ground {
+    fn from(topology: &PlainTopology) -> Self {
+        let address = |part: &str| topology.part(part)["address"].as_str().unwrap().to_owned();
+        Self {
+            place: Arc::clone(topology.place()),
+            desks: vec![topology.site("gateway")],
+            queries: topology.site("gateway"),
+            store_url: address("event-store"),
+            database_url: address("postgresql"),
+        }
+    }
+}
+
+impl Ground {
+    /// `replay verify` folds the log anew and finds every row as it is.
+    async fn is_verified(&self) {
+        let mut verify = command("replay");
+        verify.env("EVENT_STORE_URL", &self.store_url).env("DATABASE_URL", &self.database_url);
+        let verified = Process::start(&self.place, "replay", verify.args(["verify", "--json"])).ended().await;
+        assert_eq!(verified.code, Some(0), "{verified:?}");
+    }
 }
 
 /// They, at work.
 pub(super) struct Writers {
+    ground: Ground,
     at_work: JoinSet<Journal>,
     acknowledged: Arc<AtomicUsize>,
     refused: Arc<AtomicUsize>,
+    latest: Arc<AtomicU64>,
     go_home: Arc<AtomicBool>,
     first: Journal,
 }
 
 impl Writers {
     /// Makes the books, and begins.
-    pub(super) async fn begin(topology: &Topology, run: &mut Run) -> Self {
+    pub(super) async fn begin(ground: impl Into<Ground>, run: &mut Run) -> Self {
+        let ground = ground.into();
         let (acknowledged, refused) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let go_home = Arc::<AtomicBool>::default();
+        let (latest, go_home) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let mut at_work = JoinSet::new();
         let mut writer = |number: u64| Writer {
             number,
-            desks: topology.desks(),
+            desks: ground.desks.clone(),
             refused: Arc::clone(&refused),
+            latest: Arc::clone(&latest),
             rng: run.rng.fork(),
-            journal: Journal::new(topology.place.path().join(format!("journal-{number}"))),
+            journal: Journal::new(ground.place.path().join(format!("journal-{number}"))),
         };
         let mut first = writer(0);
         for book in 1..=BOOKS {
@@ -61,7 +102,7 @@ impl Writers {
         for number in 1..=WRITERS {
             at_work.spawn(writer(number).work(Arc::clone(&acknowledged), Arc::clone(&go_home)));
         }
-        Self { at_work, acknowledged, refused, go_home, first: first.journal }
+        Self { ground, at_work, acknowledged, refused, latest, go_home, first: first.journal }
     }
 
     /// Waits until so many more commands are acknowledged.
@@ -72,6 +113,11 @@ impl Writers {
             so_far => Err(format!("{so_far} of {goal} are acknowledged")),
         })
         .await;
+    }
+
+    /// The position of the latest command that was acknowledged.
+    pub(super) fn latest(&self) -> u64 {
+        self.latest.load(Ordering::Relaxed)
     }
 
     /// Waits until so many more commands are refused.
@@ -85,19 +131,17 @@ impl Writers {
     }
 
     /// Ends it all, and looks whether log and views hold what the journals do.
-    pub(super) async fn are_kept_their_word(self, topology: &Topology) {
-        let stocks = assert_kept(&topology.store_url(), self.end().await).await;
-        let queries = topology.queries();
-        eventually("the views equal the journals", async || queries.shows(&stocks).await).await;
-        verified(topology).await;
-    }
-
-    /// Waits until the last command of each is acknowledged, and hands over the journals.
-    async fn end(self) -> Vec<Journal> {
-        self.go_home.store(true, Ordering::Relaxed);
-        let mut journals = self.at_work.join_all().await;
-        journals.push(self.first);
-        journals
+    pub(super) async fn are_kept_their_word(self) {
+        let Self { ground, mut at_work, go_home, first, .. } = self;
+        // The last command of each is acknowledged first.
+        go_home.store(true, Ordering::Relaxed);
+        let mut journals = vec![first];
+        while let Some(journal) = at_work.join_next().await {
+            journals.push(journal.unwrap());
+        }
+        let stocks = assert_kept(&ground.store_url, journals).await;
+        eventually("the views equal the journals", async || ground.queries.shows(&stocks).await).await;
+        ground.is_verified().await;
     }
 }
 
@@ -105,6 +149,7 @@ struct Writer {
     number: u64,
     desks: Vec<Site>,
     refused: Arc<AtomicUsize>,
+    latest: Arc<AtomicU64>,
     rng: Rng,
     journal: Journal,
 }
@@ -133,8 +178,10 @@ impl Writer {
 
     /// Sends a command until it is acknowledged, and writes that down.
     async fn insist(&mut self, meant: Meant) {
-        let answer = self.answered(&meant).await;
-        self.journal.keep(meant, answer.json(201));
+        let answer = self.answered(&meant).await.json(201);
+        let position = answer["position"].as_str().unwrap().parse().unwrap();
+        self.latest.fetch_max(position, Ordering::Relaxed);
+        self.journal.keep(meant, answer);
     }
 
     /// Sends one of the last commands again, though it was acknowledged: the answer is the first one.
@@ -156,7 +203,8 @@ impl Writer {
             let patience = if self.rng.u8(0..8) == 0 { self.rng.u64(0..5_000) } else { 20_000_000 };
             match tokio::time::timeout(Duration::from_micros(patience), sending).await {
                 Ok(Ok(answer)) if answer.status == 201 => return answer,
-                Ok(Ok(answer)) if answer.status == 503 => {
+                // 502 and 504 are the gateway's: it lost the answer.
+                Ok(Ok(answer)) if [502, 503, 504].contains(&answer.status) => {
                     assert_eq!(answer.header("content-type"), "application/problem+json");
                     assert!(answer.header("retry-after").parse::<u32>().is_ok(), "{answer:?}");
                     self.refused.fetch_add(1, Ordering::Relaxed);

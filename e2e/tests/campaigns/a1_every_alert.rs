@@ -1,0 +1,257 @@
+//! Each alert fires under its real fault on the topology, by the rules as they are shipped, and ends when it is healed.
+
+use e2e::{PlainTopology, Process, Site, command, connect};
+use event_store::{ContentType, EventStore as _, Expected, Kurrent, NewEvent, Options};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// Longer than any rule waits until it fires, and then looks back.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+const RULES: &str = include_str!("../../../deploy/prometheus/rules/bookstock.yml");
+
+/// How many look and book at once meanwhile, and how long each rests between two requests.
+const CLIENTS: u64 = 16;
+const REST: Duration = Duration::from_millis(200);
+
+/// What is done to the topology.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    EventStoreHangs,
+    PostgresHangs,
+    APoisonedEvent,
+    BothProjectorsHang,
+    OneReplicaOfEachIsGone,
+    EventStoreIsGone,
+    CommandApiDiesAgainAndAgain,
+    AViewIsLocked,
+    TheDiskIsSlow,
+}
+
+/// Every fault, and the alerts that have to tell of it.
+const FAULTS: [(Fault, &[&str]); 9] = [
+    (Fault::EventStoreHangs, &["EventStoreUnreachable", "CommandsRefused"]),
+    (Fault::PostgresHangs, &["ReadModelsUnreachable", "QueriesRefused"]),
+    (Fault::APoisonedEvent, &["StreamParked"]),
+    (Fault::BothProjectorsHang, &["NobodyProjects"]),
+    (Fault::OneReplicaOfEachIsGone, &["ServiceDown", "ReplicaLost"]),
+    (Fault::EventStoreIsGone, &["GatewayRefuses", "CommandsFail"]),
+    (Fault::CommandApiDiesAgainAndAgain, &["AnswersLost", "RestartsOften"]),
+    (Fault::AViewIsLocked, &["ViewsLag", "ViewsBehind", "QueriesSlow"]),
+    (Fault::TheDiskIsSlow, &["CommandsSlow"]),
+];
+
+/// One fault a run: `--runs 9` tries each of them. Some take ten minutes until they are over, as the rules look back so far;
+/// with `ALERTS_SOONER=10` in the environment all durations of the rules are a tenth.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_fires_under_its_fault_and_ends_with_it() {
+    for run in campaign::runs("A1", 1) {
+        let faults = u64::try_from(FAULTS.len()).unwrap();
+        let (fault, alerts) = FAULTS[usize::try_from((run.seed + faults - 1) % faults).unwrap()];
+        let rules = tempfile::NamedTempFile::with_suffix(".yml").unwrap();
+        fs::write(rules.path(), sooner(RULES, shortened())).unwrap();
+        let other = [("ALERT_RULES", rules.path().display().to_string())];
+        let settings = if shortened() == 1 { &[] } else { &other[..] };
+        let topology = Arc::new(PlainTopology::start_with(settings).await);
+        let (prometheus, gateway) = (topology.site("prometheus"), topology.site("gateway"));
+        let mut clients = JoinSet::new();
+        for book in 1..=CLIENTS {
+            clients.spawn(look_and_book(gateway.clone(), book));
+        }
+        until(&prometheus, "before", |firing| firing.is_empty()).await;
+
+        let begun = Instant::now();
+        let kept = fault.begin(&topology).await;
+        for alert in alerts {
+            until(&prometheus, alert, |firing| firing.contains(*alert)).await;
+            eprintln!("{fault:?}: {alert} fires after {} s", begun.elapsed().as_secs());
+        }
+        drop(kept);
+        fault.heal(&topology).await;
+        let healed = Instant::now();
+        for alert in alerts {
+            until(&prometheus, alert, |firing| !firing.contains(*alert)).await;
+            eprintln!("{fault:?}: {alert} is over {} s after the fault", healed.elapsed().as_secs());
+        }
+    }
+}
+
+/// By how much every duration of the rules is shortened: not at all, unless `ALERTS_SOONER` says so.
+fn shortened() -> u64 {
+    std::env::var("ALERTS_SOONER").map_or(1, |sooner| sooner.parse().unwrap())
+}
+
+/// The rules with every duration, of `for:` and of what an expression looks back on, so many times shorter.
+fn sooner(rules: &str, times: u64) -> String {
+    let shorter = |line: &str, before: &str, after: &str| {
+        let mut parts = line.split(before);
+        let mut short = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (duration, rest) = part.split_at(part.find(after).unwrap_or(part.len()));
+            let (count, unit) = duration.split_at(duration.len() - 1);
+            let seconds = count.parse::<u64>().unwrap() * if unit == "m" { 60 } else { 1 } / times;
+            short += &format!("{before}{seconds}s{rest}");
+        }
+        short
+    };
+    let lines = rules.lines().map(|line| {
+        let is_expression = line.contains("expr:");
+        if is_expression { shorter(line, "[", "]") } else { shorter(line, "for: ", "\n") }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_alert_has_a_fault() {
+    let there: BTreeSet<_> = RULES.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let tried: BTreeSet<_> = FAULTS.iter().flat_map(|(_, alerts)| alerts.iter().copied()).collect();
+    assert_eq!(tried, there);
+    assert!(
+        sooner(RULES, 10).contains("[6s]") && sooner(RULES, 10).contains("for: 30s"),
+        "{}",
+        sooner(RULES, 10)
+    );
+}
+
+/// Books, and looks at what it booked, whatever comes of it.
+async fn look_and_book(site: Site, book: u64) {
+    let mut position = "0".to_owned();
+    loop {
+        let path = format!("/books/{book}/warehousings");
+        if let Ok(answer) = site.post_keyed(&path, &json!({"qty": 1}), None).await
+            && let Ok(booked) = answer.wanted(201)
+        {
+            position = booked["position"].as_str().unwrap().to_owned();
+        }
+        let _ = site.try_get(&format!("/books/{book}?minPosition={position}&wait=1000")).await;
+        sleep(REST).await;
+    }
+}
+
+/// Waits until the firing alerts are as `wanted`.
+async fn until(prometheus: &Site, alert: &str, wanted: impl Fn(&BTreeSet<String>) -> bool) {
+    let started = Instant::now();
+    loop {
+        let told = prometheus.get("/api/v1/alerts").await.json(200);
+        let alerts = told["data"]["alerts"].as_array().unwrap();
+        let firing = alerts.iter().filter(|alert| alert["state"] == "firing").map(name).collect();
+        if wanted(&firing) {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{alert}: this did not come; instead: {told}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn name(alert: &Value) -> String {
+    alert["labels"]["alertname"].as_str().unwrap().to_owned()
+}
+
+impl Fault {
+    /// Makes it. Whatever is handed out has to be let go of before it is healed.
+    async fn begin(self, topology: &Arc<PlainTopology>) -> Box<dyn Any> {
+        match self {
+            Self::EventStoreHangs => topology.signal("event-store", Signal::STOP),
+            Self::PostgresHangs => topology.freeze_postgres().await,
+            Self::APoisonedEvent => append_what_nobody_can_read(topology).await,
+            Self::BothProjectorsHang => {
+                topology.look_away().await;
+                topology.signal("projector-1", Signal::STOP);
+                topology.signal("projector-2", Signal::STOP);
+            }
+            Self::OneReplicaOfEachIsGone => {
+                topology.look_away().await;
+                topology.signal("command-api-1", Signal::KILL);
+                topology.signal("query-api-2", Signal::KILL);
+            }
+            Self::EventStoreIsGone => {
+                topology.look_away().await;
+                topology.signal("event-store", Signal::KILL);
+            }
+            Self::CommandApiDiesAgainAndAgain => {
+                let mut killing = JoinSet::new();
+                killing.spawn(kill_again_and_again(Arc::clone(topology)));
+                return Box::new(killing);
+            }
+            Self::AViewIsLocked => {
+                let database = connect(&address(topology, "postgresql")).await.unwrap();
+                // Whoever reads goes on; whoever writes waits.
+                database.batch_execute("BEGIN; LOCK TABLE rm_1.book_stock IN EXCLUSIVE MODE").await.unwrap();
+                return Box::new(database);
+            }
+            Self::TheDiskIsSlow => return Box::new(slow_disk(topology)),
+        }
+        Box::new(())
+    }
+
+    async fn heal(self, topology: &PlainTopology) {
+        match self {
+            Self::EventStoreHangs => topology.signal("event-store", Signal::CONT),
+            Self::PostgresHangs => topology.thaw_postgres(),
+            Self::APoisonedEvent => skip_what_nobody_can_read(topology).await,
+            Self::BothProjectorsHang => {
+                topology.signal("projector-1", Signal::CONT);
+                topology.signal("projector-2", Signal::CONT);
+                topology.look_again();
+            }
+            Self::OneReplicaOfEachIsGone | Self::EventStoreIsGone => topology.look_again(),
+            Self::CommandApiDiesAgainAndAgain | Self::AViewIsLocked | Self::TheDiskIsSlow => {}
+        }
+    }
+}
+
+fn address(topology: &PlainTopology, part: &str) -> String {
+    topology.part(part)["address"].as_str().unwrap().to_owned()
+}
+
+/// Kills it in the midst of its work, whenever it is back.
+async fn kill_again_and_again(topology: Arc<PlainTopology>) {
+    let name = "command-api-1";
+    loop {
+        if topology.part(name)["state"] == "ready" {
+            // What it is sent meanwhile is lost with it.
+            topology.signal(name, Signal::STOP);
+            sleep(REST * 2).await;
+            topology.signal(name, Signal::KILL);
+        }
+        sleep(REST * 10).await;
+    }
+}
+
+/// Every sync of the event store takes 0.7 s longer.
+fn slow_disk(topology: &PlainTopology) -> Process {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-q", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]);
+    strace.args(["-e", "inject=fdatasync,fsync:delay_enter=700000"]);
+    strace.args(["-p", &topology.part("event-store")["pid"].to_string()]);
+    Process::start(topology.place(), "strace", &mut strace)
+}
+
+async fn append_what_nobody_can_read(topology: &PlainTopology) {
+    let store = Kurrent::connect(&address(topology, "event-store"), Options::default()).unwrap();
+    let shredded = NewEvent {
+        id: uuid::Uuid::from_u128(1),
+        event_type: "Shredded".to_owned(),
+        content_type: ContentType::Json,
+        data: "{}".into(),
+        metadata: "{}".into(),
+    };
+    store.append("book-1000", Expected::NoStream, vec![shredded]).await.unwrap();
+}
+
+async fn skip_what_nobody_can_read(topology: &PlainTopology) {
+    let mut skip = command("replay");
+    skip.env("EVENT_STORE_URL", address(topology, "event-store"));
+    skip.env("DATABASE_URL", address(topology, "postgresql"));
+    skip.args(["parked", "skip", "1000", "--reason", "shredded by mistake"]);
+    let ended = Process::start(topology.place(), "skip", &mut skip).ended().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
