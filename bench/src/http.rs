@@ -69,11 +69,43 @@ impl Connection {
         Ok((status, response.into_body().collect().await?.to_bytes()))
     }
 
+    /// Asks for events without an end.
+    pub(crate) async fn follow(mut self, question: &Question) -> anyhow::Result<Following> {
+        let response = self.send(question).await?;
+        ensure!(
+            response.status().is_success(),
+            "{} was answered with {}",
+            question.target,
+            response.status()
+        );
+        Ok(Following { body: response.into_body(), _sender: self.sender })
+    }
+
     /// Asks, and reads the JSON of the answer, which has to be a 2xx.
     pub(crate) async fn ask_json<T: DeserializeOwned>(&mut self, question: &Question) -> anyhow::Result<T> {
         let (status, body) = self.ask(question).await?;
         ensure!(status.is_success(), refused(question, status, &body));
         Ok(serde_json::from_slice(&body)?)
+    }
+}
+
+/// A connection on which server-sent events come.
+pub(crate) struct Following {
+    body: Incoming,
+    /// Whoever lets go of it closes the connection.
+    _sender: SendRequest<Full<Bytes>>,
+}
+
+impl Following {
+    /// The id of the next event. Each comes in one piece, as it is sent.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<u64> {
+        loop {
+            let frame = self.body.frame().await.context("the events ended")??;
+            let data = frame.data_ref().map(|data| String::from_utf8_lossy(data)).unwrap_or_default();
+            if let Some(id) = data.lines().find_map(|line| line.strip_prefix("id: ")) {
+                return Ok(id.parse()?);
+            }
+        }
     }
 }
 

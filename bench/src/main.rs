@@ -64,8 +64,8 @@ struct Args {
 enum Bench {
     /// Durable commands over 1,000 books with everything on, and the time from an event to its view.
     Commands,
-    /// One book, and a page of a hundred.
-    Reads,
+    /// Queries: beside a bare route and beside commands, followers of what changes, and long lists.
+    Reads(reads::Parts),
     /// The event store alone: appends and reading everything.
     Store,
     /// The event store with ten million events: its memory, its start, and what an append costs then.
@@ -113,7 +113,7 @@ fn run(Args { bench, seconds, rounds, json, dir }: Args) -> anyhow::Result<()> {
         system::open_to_all(data.path())?;
         match bench {
             Bench::Commands => commands::run(plan, data.path()).await,
-            Bench::Reads => reads::run(plan, data.path()).await,
+            Bench::Reads(parts) => reads::run(plan, parts, data.path()).await,
             Bench::Store => store::run(plan, data.path()).await,
             Bench::LargeStore(size) => large_store::run(plan, size, data.path()).await,
             Bench::CatchUp(size) => catch_up::run(plan, size, data.path()).await,

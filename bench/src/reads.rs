@@ -1,14 +1,19 @@
-//! Queries, beside a route that answers the same bytes.
+//! Queries: what they cost beside a route that answers the same bytes, what they take from commands, how many can follow
+//! what changes, and what a list costs far from its beginning.
+
+mod beside;
+mod depth;
+mod followers;
+mod routes;
 
 use crate::Plan;
 use crate::commands::{BOOKS, warehouse};
 use crate::http::{Asking, Connection, Question};
-use crate::limits::Running;
-use crate::load::closed_loop;
 use crate::random::Random;
 use crate::report::Report;
 use crate::system::System;
 use anyhow::ensure;
+use clap::ValueEnum;
 use futures_util::future::try_join_all;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,17 +22,58 @@ use std::sync::Arc;
 /// How many connections ask at once.
 const CALLERS: usize = 64;
 
-/// A question to the system, and the route that answers the same bytes.
-struct Pair {
-    ours: &'static str,
-    limit: &'static str,
-    addr: SocketAddr,
-    questions: Arc<[Question]>,
-    route: Running,
+/// What is measured of queries.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Parts {
+    /// What is measured [default: all of it].
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+
+    /// How many clients follow what changes. Each takes a file descriptor on either side.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    followers: usize,
+
+    /// After how many books a list goes on.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
+    depth: u64,
 }
 
-pub(crate) async fn run(plan: Plan, dir: &Path) -> anyhow::Result<Report> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// A book, and a page of a hundred, beside a route that answers the same bytes.
+    Routes,
+    /// The same while commands come in.
+    Beside,
+    /// Clients that follow what changes.
+    Followers,
+    /// A list of a million books at its beginning and at its end.
+    Depth,
+}
+
+pub(crate) async fn run(plan: Plan, parts: Parts, dir: &Path) -> anyhow::Result<Report> {
     let mut report = plan.report("reads")?;
+    let measures = |part| parts.parts.is_empty() || parts.parts.contains(&part);
+    if [Part::Routes, Part::Beside, Part::Followers].into_iter().any(measures) {
+        let system = library(dir).await?;
+        if measures(Part::Routes) {
+            routes::measure(&mut report, plan, &system, dir).await?;
+        }
+        if measures(Part::Beside) {
+            beside::measure(&mut report, plan, &system).await?;
+        }
+        if measures(Part::Followers) {
+            followers::measure(&mut report, plan, &system, parts.followers).await?;
+        }
+        system.stop().await?;
+    }
+    if measures(Part::Depth) {
+        depth::measure(&mut report, plan, parts.depth, &dir.join("depth")).await?;
+    }
+    Ok(report)
+}
+
+/// A system with so many books.
+async fn library(dir: &Path) -> anyhow::Result<System> {
     let system = System::start(dir).await?;
     let mut librarian = Connection::open(system.command_api).await?;
     for book in 1..=BOOKS {
@@ -35,44 +81,17 @@ pub(crate) async fn run(plan: Plan, dir: &Path) -> anyhow::Result<Report> {
         ensure!(status.is_success(), "book {book} was not taken in: {status}");
     }
     system.settle().await?;
-
-    let books = (1..=BOOKS).map(|book| Question::get(&format!("/books/{book}")));
-    let books: Arc<[Question]> = books.collect::<anyhow::Result<_>>()?;
-    let page: Arc<[Question]> = Arc::new([Question::get("/admins?size=100")?]);
-    let pairs = [
-        pair("one book", "one book, bare (limit)", "bare-book", system.query_api, books, dir).await?,
-        pair("a page of 100", "a page, bare (limit)", "bare-page", system.admin, page, dir).await?,
-    ];
-    for _ in 0..plan.rounds {
-        for Pair { ours, limit, addr, questions, route } in &pairs {
-            for (what, addr, server) in
-                [(*ours, *addr, system.server()), (*limit, route.addr, route.server())]
-            {
-                let readers = readers(addr, questions).await?;
-                report.add(what, CALLERS, closed_loop(readers, plan.span, &[server]).await?);
-            }
-        }
-    }
-    for Pair { ours, limit, .. } in &pairs {
-        report.compare((ours, CALLERS), (limit, CALLERS));
-    }
-    system.stop().await?;
-    Ok(report)
+    Ok(system)
 }
 
-/// Starts the route that answers as the system at `addr` answers the first of `questions`.
-async fn pair(
-    ours: &'static str,
-    limit: &'static str,
-    name: &str,
-    addr: SocketAddr,
-    questions: Arc<[Question]>,
-    dir: &Path,
-) -> anyhow::Result<Pair> {
-    let (status, answer) = Connection::open(addr).await?.ask(&questions[0]).await?;
-    ensure!(status.is_success(), "{} was answered with {status}", questions[0].target);
-    let route = Running::bare_route(name, &answer, status, dir).await?;
-    Ok(Pair { ours, limit, addr, questions, route })
+/// The question for each book.
+fn books() -> anyhow::Result<Arc<[Question]>> {
+    (1..=BOOKS).map(|book| Question::get(&format!("/books/{book}"))).collect()
+}
+
+/// The question for each page of a hundred.
+fn pages() -> anyhow::Result<Arc<[Question]>> {
+    (0..BOOKS / 100).map(|page| Question::get(&format!("/admins?size=100&page={page}"))).collect()
 }
 
 /// Callers that ask one of `questions` each time, on a connection each.
