@@ -90,6 +90,7 @@ pub struct Up {
 /// When a part cannot start, or ends by itself. Whatever runs is stopped then too.
 pub async fn run(up: Up) -> anyhow::Result<ExitCode> {
     service_kit::telemetry::init();
+    service_kit::program::settle_in();
     traces::start("bookstock")?;
     let shutdown =
         service_kit::shutdown::on_signal(Duration::ZERO).context("the signals to stop cannot be watched")?;

@@ -94,8 +94,11 @@ async fn told_to_stop_it_ends_well_and_leaves_nothing_behind_but_its_data() {
     for (signal, stock) in [(Signal::TERM, 5), (Signal::INT, 10)] {
         let warehoused = system.gateway().warehouse(1, 5).await.json(201);
         assert_eq!(warehoused["stock"], stock);
+        let watching = reqwest::get(system.gateway().url("/books/changes")).await.unwrap();
+        assert_eq!(watching.status(), 200);
         let Ended { code, err, .. } = system.stop(signal).await;
         assert_eq!(code, Some(0), "{err}");
+        assert!(!err.contains("cut off"), "a page that was open was waited for: {err}");
         assert_eq!(system.place.inhabitants(""), []);
         for part in ["gateway", "commandApi", "queryApi", "admin", "eventStore"] {
             assert!(TcpListener::bind(system.listen(part)).is_ok(), "{part} is still listening");

@@ -2,11 +2,15 @@
 
 use crate::problem::Kind;
 use crate::{Problem, Text, text};
+use axum::RequestExt as _;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::LengthLimitError;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
+use std::error::Error;
 use std::time::Duration;
 
 /// 415: the body is in a format that nobody here reads.
@@ -90,7 +94,7 @@ pub struct JsonBody<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         unpacked(request.headers())?;
         if !is_json(request.headers()) {
             return Err(UNSUPPORTED_MEDIA_TYPE.because(text!(
@@ -98,25 +102,38 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
                 ko: "Content-Type: application/json 으로 JSON을 보내십시오."
             )));
         }
-        let read = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, state)).await;
-        let bytes = read
-            .map_err(|_| {
-                let seconds = BODY_WITHIN.as_secs();
-                BODY_TOO_SLOW.because(text!(
-                    en: "It was not complete after {seconds} s; send it again.",
-                    ko: "{seconds}초가 지나도 다 오지 않았습니다. 다시 보내십시오."
-                ))
-            })?
-            .map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => BODY_TOO_LARGE
-                    .because(text!(en: "Send a smaller body.", ko: "더 작은 본문을 보내십시오.")),
-                _ => Problem::malformed(text!(
-                    en: "The body ended before it was complete; send it again.",
-                    ko: "본문이 끝나기 전에 끊겼습니다. 다시 보내십시오."
-                )),
-            })?;
+        let (_, bytes) = whole(request).await?;
         parse(&bytes).map(JsonBody)
     }
+}
+
+/// The request without its body, and all of that.
+///
+/// # Errors
+/// 408 if it comes too slowly, 413 if it is larger than the route takes, 400 if it breaks off.
+pub async fn whole(request: Request) -> Result<(Parts, Bytes), Problem> {
+    let (parts, body) = request.with_limited_body().into_parts();
+    let read = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, usize::MAX)).await;
+    let bytes = read
+        .map_err(|_| {
+            let seconds = BODY_WITHIN.as_secs();
+            BODY_TOO_SLOW.because(text!(
+                en: "It was not complete after {seconds} s; send it again.",
+                ko: "{seconds}초가 지나도 다 오지 않았습니다. 다시 보내십시오."
+            ))
+        })?
+        .map_err(|error| {
+            let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+            if causes.any(<dyn Error>::is::<LengthLimitError>) {
+                return BODY_TOO_LARGE
+                    .because(text!(en: "Send a smaller body.", ko: "더 작은 본문을 보내십시오."));
+            }
+            Problem::malformed(text!(
+                en: "The body ended before it was complete; send it again.",
+                ko: "본문이 끝나기 전에 끊겼습니다. 다시 보내십시오."
+            ))
+        })?;
+    Ok((parts, bytes))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

@@ -12,7 +12,7 @@ use crate::{Auth, Health, Language, Problem, RequestId, Text, metrics, text};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
@@ -59,20 +59,28 @@ pub fn around(
         .route("/docs", get(|| async { Html(openapi::PAGE) }))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::no_such_route() });
-    frame(service, routes, auth, in_language)
+    frame(service, routes, auth, Manner { tell: in_language, within: |_| DEADLINE })
 }
 
 /// How an answer is told in a language, if it is a problem.
 pub type Tell = fn(Response, Language) -> Response;
 
-/// What is around all routes, however their problems are told.
-fn frame(service: &'static str, routes: Router, auth: &Auth, tell: Tell) -> Router {
+/// In what two protocols differ.
+#[derive(Clone, Copy)]
+struct Manner {
+    tell: Tell,
+    /// How long a request with these headers may take.
+    within: fn(&HeaderMap) -> Duration,
+}
+
+/// What is around all routes, in whichever protocol.
+fn frame(service: &'static str, routes: Router, auth: &Auth, manner: Manner) -> Router {
     let measures = Measures::of(service);
     auth.around(service, routes)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(fault))
         .layer(middleware::from_fn(move |request, next| {
-            bounded_and_told(service, measures.clone(), tell, request, next)
+            bounded_and_told(service, measures.clone(), manner, request, next)
         }))
 }
 
@@ -89,7 +97,7 @@ fn fault(panic: Box<dyn Any + Send>) -> Response {
 async fn bounded_and_told(
     service: &'static str,
     measures: Measures,
-    tell: Tell,
+    manner: Manner,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -100,14 +108,15 @@ async fn bounded_and_told(
     let span = span::begin(service, &mut request, route.as_ref(), &id);
     let measured = measures.begin(request.method(), route);
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let response = tokio::time::timeout(DEADLINE, next.run(request)).await.unwrap_or_else(|_| {
+    let within = (manner.within)(request.headers());
+    let response = tokio::time::timeout(within, next.run(request)).await.unwrap_or_else(|_| {
         let detail = text!(
             en: "Try again later; if it was a command, with the same Idempotency-Key.",
             ko: "잠시 뒤에 다시 보내십시오. 커맨드였다면 같은 Idempotency-Key 로 보내십시오."
         );
         DEADLINE_EXCEEDED.because(detail).retry_after(1).into_response()
     });
-    let mut response = tell(response, language);
+    let mut response = (manner.tell)(response, language);
     let status = calls::status_of(&response);
     let elapsed = started.elapsed();
     measured.answered(status, elapsed);

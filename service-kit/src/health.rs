@@ -57,6 +57,12 @@ impl Health {
         self.snapshot().iter().all(|(_, standing)| standing.ready)
     }
 
+    /// Whether new work is welcome: every check holds, and the process was not told to stop.
+    #[must_use]
+    pub fn takes_work(&self) -> bool {
+        self.is_ready() && !shutdown::is_stopping()
+    }
+
     /// `GET /livez` and `GET /readyz` (200 or 503, with a JSON object naming every check).
     pub fn routes(&self) -> Router {
         Router::new()

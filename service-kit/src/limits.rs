@@ -98,7 +98,9 @@ async fn limited(Limits(limits): Limits, request: Request, next: Next) -> Respon
     }
 }
 
-fn overloaded() -> Problem {
+/// The service has as much to do as it can.
+#[must_use]
+pub fn overloaded() -> Problem {
     OVERLOADED
         .because(text!(
             en: "This request changed nothing. Send it again in a moment.",

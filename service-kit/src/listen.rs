@@ -1,6 +1,7 @@
 //! Where a service listens, and how it stops.
 
 use crate::limits::Peer;
+use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
@@ -8,13 +9,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use std::convert::Infallible;
-use std::io::ErrorKind;
+use std::io::{Cursor, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +32,13 @@ const MAX_CONNECTIONS: usize = 16_384;
 /// How long a client may take for the headers of a request, from its first moment of silence on.
 const HEADERS_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long a client may take for the first bytes of an HTTP/2 connection, and how many they are (RFC 9113, section 3.4).
+const PREFACE_WITHIN: Duration = Duration::from_secs(10);
+const PREFACE_BYTES: usize = 24;
+
+/// How long a client may leave what it is sent unread.
+const READ_WITHIN_MS: u32 = 20_000;
+
 /// The most that the headers of a request may take, in bytes.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 
@@ -40,6 +50,10 @@ const MAX_STREAMS: u32 = 256;
 
 /// How long to wait before accepting again when the system refuses, as it does when file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Among a request's extensions: cancelled when its listener stops. An answer that has no end of its own ends then.
+#[derive(Clone, Debug)]
+pub struct Stopping(pub CancellationToken);
 
 /// What makes it right to listen where other machines can reach a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +138,7 @@ pub async fn bind(
 }
 
 /// Serves `router` until `shutdown`, then lets requests under way end for at most five seconds. A client that is slow
-/// with its headers, or idle for long, is cut off, and there are only so many at once.
+/// with its headers, reads no answer, or is idle for long, is cut off, and there are only so many at once.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
     serve_by(connection, listener, router, shutdown).await;
 }
@@ -134,13 +148,21 @@ pub async fn serve_calls(listener: TcpListener, router: Router, shutdown: Cancel
     serve_by(connection_of_calls, listener, router, shutdown).await;
 }
 
+/// What a connection is served with.
+struct Served {
+    peer: SocketAddr,
+    router: Router,
+    stopping: Stopping,
+    watcher: Watcher,
+}
+
 async fn serve_by<C>(
-    connection: impl Fn(TcpStream, SocketAddr, Router) -> C,
+    connection: impl Fn(TcpStream, Served) -> C,
     listener: TcpListener,
     router: Router,
     shutdown: CancellationToken,
 ) where
-    C: GracefulConnection<Error = hyper::Error> + Send + 'static,
+    C: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
@@ -150,11 +172,13 @@ async fn serve_by<C>(
             let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let connection = graceful.watch(connection(stream, peer, router.clone()));
+                    let (router, stopping) = (router.clone(), Stopping(shutdown.clone()));
+                    let served = Served { peer, router, stopping, watcher: graceful.watcher() };
+                    let connection = connection(stream, served);
                     tokio::spawn(async move {
                         let _place = place;
                         if let Err(error) = connection.await {
-                            tracing::debug!(%error, %peer, "a connection ended early");
+                            tracing::debug!(error = format!("{error:#}"), %peer, "a connection ended early");
                         }
                     });
                 }
@@ -173,46 +197,61 @@ async fn serve_by<C>(
 }
 
 /// One connection; its requests know the other end of it.
-fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-) -> impl GracefulConnection<Error = hyper::Error> + Send + 'static {
-    http1::Builder::new()
+async fn connection(stream: TcpStream, served: Served) -> anyhow::Result<()> {
+    set_up(&stream);
+    let Served { peer, router, stopping, watcher } = served;
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(MAX_HEADER_BYTES)
-        .serve_connection(prepared(stream), requests(peer, router))
+        .serve_connection(TokioIo::new(stream), requests(peer, router, stopping));
+    Ok(watcher.watch(connection).await?)
 }
 
 /// The same over HTTP/2. A client that does not answer a ping is cut off.
-fn connection_of_calls(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-) -> impl GracefulConnection<Error = hyper::Error> + Send + 'static {
-    http2::Builder::new(TokioExecutor::new())
+async fn connection_of_calls(stream: TcpStream, served: Served) -> anyhow::Result<()> {
+    set_up(&stream);
+    let Served { peer, router, stopping, watcher } = served;
+    // Nothing is under way before it, so a stop does not wait for it.
+    let opening = tokio::time::timeout(PREFACE_WITHIN, opened(stream));
+    let Some(opening) = stopping.0.run_until_cancelled(opening).await else { return Ok(()) };
+    let stream = opening.context("its first bytes did not come in time")??;
+    let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(HEADERS_WITHIN)
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADER_LIST_BYTES)
-        .serve_connection(prepared(stream), requests(peer, router))
+        .serve_connection(TokioIo::new(stream), requests(peer, router, stopping));
+    Ok(watcher.watch(connection).await?)
 }
 
-fn prepared(stream: TcpStream) -> TokioIo<TcpStream> {
+/// The same connection, once its first bytes are there.
+async fn opened(mut stream: TcpStream) -> std::io::Result<impl AsyncRead + AsyncWrite + Unpin + Send> {
+    let mut preface = [0; PREFACE_BYTES];
+    stream.read_exact(&mut preface).await?;
+    let (reading, writing) = stream.into_split();
+    Ok(tokio::io::join(Cursor::new(preface).chain(reading), writing))
+}
+
+/// Small answers go out at once, and whoever reads none is cut off by the system.
+fn set_up(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was not set");
     }
-    TokioIo::new(stream)
+    if let Err(error) = set_tcp_user_timeout(stream, READ_WITHIN_MS) {
+        tracing::debug!(%error, "TCP_USER_TIMEOUT was not set");
+    }
 }
 
 fn requests(
     peer: SocketAddr,
     router: Router,
+    stopping: Stopping,
 ) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Send + 'static
 {
     TowerToHyperService::new(router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(stopping.clone());
         request
     }))
 }

@@ -3,6 +3,8 @@
 use crate::{shutdown, telemetry, traces};
 use anyhow::Context as _;
 use clap::{Arg, Parser};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::disable_transparent_huge_pages;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -31,6 +33,7 @@ where
     let arguments = A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let delay = Duration::from_millis(matches.get_one(SHUTDOWN_DELAY).copied().unwrap_or_default());
     telemetry::init();
+    settle_in();
     let running = async {
         traces::start(&name)?;
         let shutdown = shutdown::on_signal(delay).context("the signals to stop cannot be watched")?;
@@ -39,6 +42,19 @@ where
     let outcome = running.await;
     traces::stop().await;
     exit_code(outcome)
+}
+
+/// Arranges this process with its system. It may have as many files and connections open as it is allowed to: what it is
+/// given at first is often 1,024, for the sake of old programs that cannot count further. And its memory comes in small pages:
+/// of the large ones that the allocator asks for, a small service uses little and pays all.
+pub fn settle_in() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of open files stays as it was");
+    }
+    if let Err(error) = disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "pages stay as large as the system likes");
+    }
 }
 
 /// Every program has it, so it stands here and not in the arguments of each.

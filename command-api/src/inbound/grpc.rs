@@ -1,7 +1,9 @@
 //! Commands over gRPC: the service `bookstock.v1.Books`, beside it health and reflection. A call is the same command as over
 //! HTTP, and a problem is told as a status with details.
 
+mod endless;
 mod health;
+mod message;
 mod protocol;
 mod status;
 
@@ -10,8 +12,8 @@ use super::desk::{Desk, now};
 use super::explain::{Explain, shortened};
 use super::problem::invalid;
 use crate::intention::{Intention, Precondition};
-use axum::Router;
 use axum::http::{Extensions, HeaderMap};
+use axum::middleware::from_fn;
 use axum::routing::post_service;
 use domain::book::{Correct, Renew, Warehouse};
 use protocol::books_server::{self, BooksServer};
@@ -20,33 +22,30 @@ use service_kit::edge::Calls;
 use service_kit::{Health, Language, Problem};
 use std::str::FromStr;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-/// The methods of the service; each is a route of its own, so that each is measured.
-const METHODS: [&str; 4] = ["Warehouse", "Renew", "Correct", "GetBook"];
-
-/// The largest message, as over HTTP.
+/// The largest message of a stream; those of commands are bounded by the edge, as over HTTP.
 const MESSAGE_LIMIT: usize = 64 * 1024;
 
-/// All calls for commands. Their health follows `health` until `shutdown`.
-pub(crate) fn calls(
-    desk: Arc<Desk>,
-    health: Health,
-    shutdown: CancellationToken,
-) -> Result<Calls, tonic_reflection::server::Error> {
+/// All calls for commands, and beside them how `health` stands.
+pub(crate) fn calls(desk: Arc<Desk>, health: Health) -> Result<Calls, tonic_reflection::server::Error> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(protocol::DEFINITIONS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let beside = tonic::service::Routes::new(health::following(health, shutdown))
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
-    let books = BooksServer::new(Books(desk)).max_decoding_message_size(MESSAGE_LIMIT);
-    let router = METHODS.iter().fold(beside.into_axum_router(), |router: Router, method| {
-        router.route(&format!("/{}/{method}", books_server::SERVICE_NAME), post_service(books.clone()))
-    });
+    let beside = tonic::service::Routes::new(health::service(health))
+        .add_service(reflection().build_v1()?.max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MESSAGE_LIMIT));
+    let books = BooksServer::new(Books(desk));
+    // Each method is a route of its own, so that each is measured.
+    let path = |method| format!("/{}/{method}", books_server::SERVICE_NAME);
+    let method = || post_service(books.clone());
+    let router = endless::bounded(beside.into_axum_router())
+        .route(&path("Warehouse"), method().layer(from_fn(message::readable::<WarehouseRequest>)))
+        .route(&path("Renew"), method().layer(from_fn(message::readable::<RenewRequest>)))
+        .route(&path("Correct"), method().layer(from_fn(message::readable::<CorrectRequest>)))
+        .route(&path("GetBook"), method().layer(from_fn(message::readable::<GetBookRequest>)));
     Ok(Calls { router, tell: status::tell })
 }
 

@@ -1,10 +1,16 @@
 //! Whatever comes in, the status names what is wrong with it and nothing fails.
 
+use crate::client::books::Booked;
 use crate::client::{
-    CorrectRequest, GetBookRequest, RenewRequest, WarehouseRequest, client, copies, details, with,
+    CorrectRequest, GetBookRequest, RenewRequest, WarehouseRequest, channel, client, copies, details, with,
 };
 use crate::support::{Replica, Store};
-use tonic::{Code, Status};
+use prost::Message;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
 
 #[tokio::test]
 async fn a_bad_field_is_named() {
@@ -44,6 +50,45 @@ async fn a_bad_field_is_named() {
         );
         assert!(status.message().len() < 500, "{status:?}");
     }
+    assert!(store.events(1).await.is_empty());
+}
+
+/// What becomes of a call that brings these messages.
+async fn answer<M: Message + 'static>(
+    replica: &Replica,
+    messages: impl Stream<Item = M> + Send + 'static,
+) -> Status {
+    let mut grpc = Grpc::new(channel(replica).await);
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::from_static("/bookstock.v1.Books/Warehouse");
+    let codec = ProstCodec::<M, Booked>::default();
+    grpc.client_streaming(Request::new(messages), path, codec).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_its_callers_fault() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    // A text in the place of the number of the book.
+    let other = answer(&replica, tokio_stream::once("one".to_owned())).await;
+    details(&other, Code::InvalidArgument, "MALFORMED_REQUEST");
+    let none = answer(&replica, tokio_stream::empty::<WarehouseRequest>()).await;
+    details(&none, Code::InvalidArgument, "MALFORMED_REQUEST");
+    let two = answer(&replica, tokio_stream::iter([copies(1), copies(1)])).await;
+    details(&two, Code::InvalidArgument, "MALFORMED_REQUEST");
+    let huge = WarehouseRequest { name: Some("a".repeat(70_000)), ..copies(1) };
+    details(&answer(&replica, tokio_stream::once(huge)).await, Code::OutOfRange, "BODY_TOO_LARGE");
+    assert!(store.events(1).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_come_is_not_waited_for() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    let never = tokio_stream::pending::<WarehouseRequest>();
+    details(&answer(&replica, never).await, Code::Cancelled, "BODY_TOO_SLOW");
+    let late = tokio_stream::once(copies(1)).chain(tokio_stream::pending());
+    details(&answer(&replica, late).await, Code::Cancelled, "BODY_TOO_SLOW");
     assert!(store.events(1).await.is_empty());
 }
 

@@ -1,6 +1,6 @@
 //! What stands beside the service: health and reflection.
 
-use crate::client::channel;
+use crate::client::{channel, details};
 use crate::support::{Replica, Store, eventually};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
@@ -42,6 +42,26 @@ async fn the_service_is_healthy_while_its_store_answers() {
     // Who watches is let go when the service ends.
     drop(replica);
     eventually("the end", async || !matches!(watched.next().await, Some(Ok(_)))).await;
+}
+
+#[tokio::test]
+async fn only_so_many_watch_and_a_probe_is_answered_all_the_same() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    let client = HealthClient::new(channel(&replica).await);
+    let watch = async || client.clone().watch(HealthCheckRequest::default()).await;
+    let mut watching = Vec::new();
+    let refused = loop {
+        match watch().await {
+            Ok(stream) => watching.push(stream),
+            Err(status) => break status,
+        }
+    };
+    details(&refused, Code::Unavailable, "OVERLOADED");
+    assert!(watching.len() < 100, "{}", watching.len());
+    eventually("the health", async || health(&client, "").await == ServingStatus::Serving).await;
+    watching.pop();
+    eventually("there is room again", async || watch().await.is_ok()).await;
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod beside;
 mod client;
 mod commands;
 mod limits;
+mod stopping;
 #[path = "../http/support.rs"]
 #[allow(dead_code, reason = "the tests over HTTP use the rest")]
 mod support;

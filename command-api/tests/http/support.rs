@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long a test waits for something that has to come.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An event store server with a directory of its own.
 pub(crate) struct Store {

@@ -12,6 +12,7 @@ use super::inquiry::Inquiry;
 use super::shown::Shown;
 use super::state::Shared;
 use crate::problem;
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -19,10 +20,12 @@ use axum::response::Response;
 use futures_util::stream;
 pub(super) use live::Live;
 use message::Message;
+use service_kit::listen::Stopping;
 use service_kit::{Problem, text};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// How often a client hears something, also when nothing changes.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -33,6 +36,7 @@ const READ_WITHIN: Duration = Duration::from_secs(10);
 /// `GET` of the changes of a view.
 pub(super) async fn changes<V: Shown>(
     State(shared): State<Shared>,
+    Extension(Stopping(stopping)): Extension<Stopping>,
     headers: HeaderMap,
     mut inquiry: Inquiry,
 ) -> Result<Response, Problem> {
@@ -52,6 +56,7 @@ pub(super) async fn changes<V: Shown>(
     let seen = shared.live.first().await;
     let follower = Follower {
         shared,
+        stopping,
         at: last.or(since).unwrap_or(now.position),
         seen,
         begun: false,
@@ -79,6 +84,8 @@ fn position(value: &HeaderValue) -> Option<u64> {
 /// A client, and how far it is.
 struct Follower {
     shared: Shared,
+    /// A stop does not wait for it.
+    stopping: CancellationToken,
     at: u64,
     /// The state that it was last told of.
     seen: read_model::State,
@@ -126,12 +133,8 @@ impl Follower {
                 }
             }
             tokio::select! {
-                changed = beats.changed() => {
-                    changed.ok()?;
-                    if beats.borrow().closing {
-                        return None;
-                    }
-                }
+                changed = beats.changed() => changed.ok()?,
+                () = self.stopping.cancelled() => return None,
                 () = &mut heartbeat => return Some(message::heartbeat()),
             }
         }

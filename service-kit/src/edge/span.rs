@@ -6,7 +6,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
 
 /// Whoever watches asks for these all the time, and nobody looks for their traces.
-const WATCHED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+const WATCHED: [&str; 4] = ["/livez", "/readyz", "/metrics", "/grpc.health.v1.Health/{*rest}"];
 
 /// Begins the span of `request`; what the request causes comes below it.
 pub(super) fn begin(

@@ -24,8 +24,6 @@ const MESSAGES: u64 = 256;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Beat {
     pub(super) state: State,
-    /// Whether this is the last beat.
-    pub(super) closing: bool,
 }
 
 /// The beat, and what was written for it.
@@ -40,7 +38,6 @@ impl Live {
         let (sender, beats) = watch::channel(Beat::default());
         tokio::spawn(async move {
             shutdown.run_until_cancelled(beat(&reader, &sender)).await;
-            sender.send_modify(|beat| beat.closing = true);
         });
         // Nobody asks again for what was sent on earlier beats, however many were sent it.
         let messages = Cache::builder().max_capacity(MESSAGES).eviction_policy(EvictionPolicy::lru()).build();
@@ -54,7 +51,7 @@ impl Live {
     /// The state of the first beat, or of the latest. It comes as soon as the read models have been read.
     pub(super) async fn first(&self) -> State {
         let mut beats = self.beats();
-        let begun = |beat: &Beat| beat.closing || beat.state != State::default();
+        let begun = |beat: &Beat| beat.state != State::default();
         // The last beat stays when nobody beats any more.
         beats.wait_for(begun).await.map_or_else(|_| State::default(), |beat| beat.state)
     }
@@ -74,12 +71,12 @@ impl Live {
 
 async fn beat(reader: &Reader, sender: &watch::Sender<Beat>) {
     loop {
-        let Beat { state, .. } = *sender.borrow();
+        let Beat { state } = *sender.borrow();
         if !reader.wait_for_change(state).await {
             return;
         }
         if let Some(now) = reader.standing() {
-            sender.send_replace(Beat { state: now.state(), closing: false });
+            sender.send_replace(Beat { state: now.state() });
         }
         tokio::time::sleep(BETWEEN).await;
     }
