@@ -44,6 +44,12 @@ impl Service {
         self.listens[0].1
     }
 
+    /// The addresses of all its listeners.
+    #[must_use]
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        self.listens.iter().map(|(_, addr)| *addr).collect()
+    }
+
     /// Its first listener, for HTTP.
     #[must_use]
     pub fn site(&self) -> Site {

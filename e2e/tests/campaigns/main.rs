@@ -5,7 +5,11 @@
 mod a1_every_alert;
 mod c1_killed_under_commands;
 mod c2_cut_off;
+mod callers;
+mod desk;
 mod journal;
+mod n4_overload;
 mod n5_slow_clients;
+mod n6_slow_past_the_gateway;
 mod s1_every_operation;
 mod writers;
