@@ -1,16 +1,21 @@
 //! An event that nobody can apply: its book says so, all others go on, and an operator takes it out.
 #![cfg(test)]
 
-use e2e::{Process, System, command, eventually};
+use e2e::{PATIENCE, Process, System, command, eventually};
 use event_store::{ContentType, EventStore as _, Expected, Kurrent, NewEvent, Options};
+use serde_json::json;
 use uuid::Uuid;
 
 #[tokio::test]
 async fn a_book_that_waits_is_never_shown_as_newer_and_goes_on_when_its_event_is_taken_out() {
     let system = System::start().await;
     let gateway = system.gateway();
-    gateway.warehouse(1, 5).await.json(201);
-    let store = Kurrent::connect(system.address("eventStore"), Options::default()).unwrap();
+    let book = async |book: u64, qty: u64| {
+        gateway.book(&format!("/books/{book}/warehousings"), &json!({"qty": qty})).await
+    };
+    book(1, 5).await;
+    let patient = Options { call_timeout: PATIENCE, ..Options::default() };
+    let store = Kurrent::connect(system.address("eventStore"), patient).unwrap();
     let shredded = NewEvent {
         id: Uuid::new_v5(&Uuid::NAMESPACE_URL, b"shredded"),
         event_type: "Shredded".to_owned(),
@@ -19,7 +24,7 @@ async fn a_book_that_waits_is_never_shown_as_newer_and_goes_on_when_its_event_is
         metadata: b"{}".to_vec().into(),
     };
     let shredded = store.append("book-1", Expected::Revision(0), vec![shredded]).await.unwrap().position.0;
-    let after = gateway.warehouse(2, 7).await.json(201);
+    let after = book(2, 7).await;
     let after = after["position"].as_str().unwrap();
 
     let of_two = gateway.get(&format!("/books/2?minPosition={after}&wait=10000")).await.json(200);
@@ -46,7 +51,7 @@ async fn a_book_that_waits_is_never_shown_as_newer_and_goes_on_when_its_event_is
     let skipped = history["_embedded"]["movements"].as_array().unwrap().last().unwrap();
     assert_eq!((&skipped["type"], &skipped["stock"]), (&"Skipped".into(), &5.into()), "{history}");
     assert!(!gateway.get("/books").await.headers.contains_key("bookstock-parked"));
-    let position = gateway.warehouse(1, 3).await.json(201)["position"].as_str().unwrap().to_owned();
+    let position = book(1, 3).await["position"].as_str().unwrap().to_owned();
     let shown = gateway.get(&format!("/books/1?minPosition={position}&wait=10000")).await.json(200);
     assert_eq!(shown["stock"], 8);
 }
