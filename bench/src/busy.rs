@@ -47,7 +47,9 @@ pub(crate) async fn run(plan: Plan, size: Size, dir: &Path) -> anyhow::Result<Re
     system.settle().await?;
     for _ in 0..plan.rounds {
         let (busy, view) = tokio::try_join!(
-            async { paced(librarians(system.command_api, 2 * CALLERS).await?, 5_000, plan.span).await },
+            async {
+                paced(librarians(system.command_api, 2 * CALLERS, BOOKS).await?, 5_000, plan.span).await
+            },
             event_to_view::measure(&system, plan.span),
         )?;
         report.add(BUSY, 2 * CALLERS, busy);
@@ -73,7 +75,7 @@ async fn both(
     span: Span,
 ) -> anyhow::Result<()> {
     let (booked, answered) = tokio::try_join!(
-        async { paced(librarians(system.command_api, CALLERS).await?, 2_000, span).await },
+        async { paced(librarians(system.command_api, CALLERS, BOOKS).await?, 2_000, span).await },
         async { paced(readers(system.query_api).await?, 2_000, span).await },
     )?;
     report.add(commands, CALLERS, booked);

@@ -24,19 +24,28 @@ pub(crate) struct Connection {
 pub(crate) struct Question {
     pub(crate) method: Method,
     pub(crate) target: Uri,
-    /// JSON, or nothing.
+    /// Nothing, or of this media type.
     pub(crate) body: Bytes,
+    pub(crate) media_type: HeaderValue,
 }
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
 impl Question {
     /// A query.
     pub(crate) fn get(target: &str) -> anyhow::Result<Self> {
-        Ok(Self { method: Method::GET, target: target.parse()?, body: Bytes::new() })
+        Ok(Self { method: Method::GET, target: target.parse()?, body: Bytes::new(), media_type: JSON })
     }
 
     /// A command with a JSON body.
     pub(crate) fn post(target: &str, body: impl Into<Bytes>) -> anyhow::Result<Self> {
-        Ok(Self { method: Method::POST, target: target.parse()?, body: body.into() })
+        Ok(Self { method: Method::POST, target: target.parse()?, body: body.into(), media_type: JSON })
+    }
+
+    /// A list, one JSON object a line.
+    pub(crate) fn post_lines(target: &str, lines: impl Into<Bytes>) -> anyhow::Result<Self> {
+        Ok(Self { media_type: NDJSON, ..Self::post(target, lines)? })
     }
 }
 
@@ -50,13 +59,14 @@ impl Connection {
         Ok(Self { sender, host: HeaderValue::try_from(addr.to_string())? })
     }
 
-    async fn send(&mut self, question: &Question) -> anyhow::Result<Response<Incoming>> {
+    /// Asks; the body of the answer is still to be read.
+    pub(crate) async fn send(&mut self, question: &Question) -> anyhow::Result<Response<Incoming>> {
         let mut request = Request::new(Full::new(question.body.clone()));
         *request.method_mut() = question.method.clone();
         *request.uri_mut() = question.target.clone();
         request.headers_mut().insert(HOST, self.host.clone());
         if !question.body.is_empty() {
-            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            request.headers_mut().insert(CONTENT_TYPE, question.media_type.clone());
         }
         self.sender.ready().await?;
         Ok(self.sender.send_request(request).await?)

@@ -15,6 +15,7 @@ mod history;
 mod http;
 mod large_store;
 mod limits;
+mod lists;
 mod live;
 mod load;
 mod memory;
@@ -25,6 +26,7 @@ mod report;
 mod round;
 mod store;
 mod system;
+mod warm_books;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -62,7 +64,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
-    /// Durable commands over 1,000 books with everything on, and the time from an event to its view.
+    /// Durable commands over 1,000 books and on one, with everything on; lists; the time from an event to its view; memory.
     Commands,
     /// Queries: beside a bare route and beside commands, followers of what changes, and long lists.
     Reads(reads::Parts),
