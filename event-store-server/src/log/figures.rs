@@ -19,6 +19,8 @@ static GROUP: Histogram<0> =
 static POSITION: Gauge<0> = Gauge::new("event_store_position", "The position of the last event.", []);
 static SUBSCRIPTIONS: Gauge<0> =
     Gauge::new("event_store_subscriptions", "Subscriptions that are under way.", []);
+static SESSIONS: Gauge<0> =
+    Gauge::new("event_store_sessions", "Sessions of BatchAppend that are under way.", []);
 
 /// The figures of one log. Clones share them.
 #[derive(Clone, Debug)]
@@ -79,6 +81,12 @@ impl Figures {
         Subscription(self.clone())
     }
 
+    /// A session of many appends begins; it ends when what this gives is dropped.
+    pub(crate) fn session() -> Session {
+        SESSIONS.of([]).increment(1.0);
+        Session
+    }
+
     pub(super) fn now(&self) -> Stats {
         let Counted { database, appends, events, commits, subscriptions } = &*self.0;
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
@@ -103,5 +111,15 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         SUBSCRIPTIONS.of([]).decrement(1.0);
         self.0.0.subscriptions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A session of many appends under way.
+#[derive(Debug)]
+pub(crate) struct Session;
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        SESSIONS.of([]).decrement(1.0);
     }
 }

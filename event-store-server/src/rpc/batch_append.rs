@@ -4,7 +4,7 @@
 use super::proposal::{CommitError, Message, Proposal, Refusal, unsigned};
 use super::responses::{End, Pages, Responses, respond};
 use super::{Streams, expected_revision, identifiers, status};
-use crate::log::{Changed, ExpectedRevision};
+use crate::log::{Changed, ExpectedRevision, Figures};
 use crate::protocol::rpc::Status as WireStatus;
 use crate::protocol::shared::wrong_expected_version::{
     CurrentStreamRevisionOption, ExpectedStreamPositionOption,
@@ -40,7 +40,11 @@ pub(super) fn batch_append(
 ) -> Responses<BatchAppendResp> {
     let streams = streams.clone();
     // The session hears of the shutdown itself, since it has commits to wait for first.
-    respond(CancellationToken::new(), move |pages| session(streams, requests, pages))
+    let under_way = Figures::session();
+    respond(CancellationToken::new(), move |pages| async move {
+        let _under_way = under_way;
+        session(streams, requests, pages).await
+    })
 }
 
 async fn session(

@@ -35,7 +35,7 @@ pub(super) async fn append(
                 let events = proposed(stream, events)?;
                 let appended = connection
                     .call(deadline, |link| async move {
-                        link.session().append(link.client(), stream, expected, events).await
+                        link.session().append(link.client(), deadline, stream, expected, events).await
                     })
                     .await?;
                 if let Some(appended) = appended {

@@ -7,4 +7,6 @@ mod contract;
 mod nodelay;
 mod outages;
 mod server;
+mod sessions;
+mod support;
 mod turns;

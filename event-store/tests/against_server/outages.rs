@@ -1,10 +1,11 @@
 //! What the adapter promises while the store is away: killed, frozen, not there yet, or ending subscriptions oddly.
 
 use crate::server::{Server, url};
+use crate::support::{PATIENCE, connect, event, until};
 use bytes::Bytes;
 use event_store::{
-    AppendError, Appended, ContentType, Direction, EventStore, Expected, Filter, Follow, Heard, Kurrent,
-    NewEvent, Options, ReadError, Start, StoredEvent,
+    AppendError, Appended, Direction, EventStore, Expected, Filter, Follow, Heard, Kurrent, NewEvent,
+    ReadError, Start, StoredEvent,
 };
 use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt as _};
@@ -13,23 +14,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
-
-/// How long a test waits for something that has to come.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn connect(url: &str, call_timeout: Duration) -> Kurrent {
-    Kurrent::connect(url, Options { call_timeout, ..Options::default() }).unwrap()
-}
-
-fn event(id: u128) -> NewEvent {
-    NewEvent {
-        id: Uuid::from_u128(id),
-        event_type: "Warehoused".to_owned(),
-        content_type: ContentType::Json,
-        data: Bytes::from(format!(r#"{{"qty":{id}}}"#)),
-        metadata: Bytes::from_static(b"{}"),
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_while_all_goes_on_loses_nothing_and_doubles_nothing() {
@@ -245,12 +229,4 @@ async fn hear(heard: &mut (impl Stream<Item = Heard> + Unpin), count: usize) -> 
 
 async fn next(heard: &mut (impl Stream<Item = Heard> + Unpin)) -> Heard {
     timeout(PATIENCE, heard.next()).await.expect("something is heard in time").expect("following never ends")
-}
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        sleep(Duration::from_millis(10)).await;
-    }
 }

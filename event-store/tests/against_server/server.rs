@@ -3,8 +3,8 @@
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::{env, fs, thread};
@@ -45,7 +45,13 @@ impl Server {
         self.process.wait().unwrap();
     }
 
-    /// Starts the server again after [`Server::kill`], where it was, with the log it had.
+    /// Asks the server to end, and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        self.process.wait().unwrap();
+    }
+
+    /// Starts the server again after [`Server::kill`] or [`Server::stop`], where it was, with the log it had.
     pub(crate) fn start_again(&mut self) {
         (self.process, self.addr) = spawn(&self.dir, self.addr, &[]);
     }
@@ -75,6 +81,16 @@ impl Server {
             local.ends_with(&port).then(|| usize::from_str_radix(unread, 16).unwrap())
         });
         unread.sum()
+    }
+
+    /// What the server tells of a metric without labels; 0 before it has anything to tell.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let mut connection = TcpStream::connect(self.addr).unwrap();
+        connection.write_all(b"GET /metrics HTTP/1.1\r\nhost: store\r\nconnection: close\r\n\r\n").unwrap();
+        let mut metrics = String::new();
+        connection.read_to_string(&mut metrics).unwrap();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
     }
 
     fn signal(&self, signal: Signal) {
