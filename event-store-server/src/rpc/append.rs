@@ -31,7 +31,7 @@ pub(super) async fn append(
         };
         proposal.add(Message { id, metadata, custom_metadata, data }, streams)?;
     }
-    let outcome = match proposal.commit(streams).await? {
+    let outcome = match proposal.commit(streams, streams.limits.write_timeout).await? {
         Changed::Durable { revision, position } => Outcome::Success(Success {
             current_revision_option: Some(match revision {
                 Some(revision) => CurrentRevisionOption::CurrentRevision(unsigned(revision)),

@@ -20,8 +20,8 @@ use crate::protocol::streams::batch_append_resp::{
     ExpectedStreamPosition as AnsweredPosition, Result as Outcome, Success,
 };
 use crate::protocol::streams::{BatchAppendReq, BatchAppendResp};
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -66,7 +66,14 @@ async fn session(
                 Ok(None) => end = Some(Ok(())),
                 Err(status) => end = Some(Err(End::Status(status::of_request_stream(status)))),
             },
-            Some(answer) = in_flight.next() => pages.put(vec![answer]).await?,
+            Some(answer) = in_flight.next() => {
+                let mut answers = vec![answer];
+                // A commit answers many at once, and they go out together.
+                while let Some(Some(answer)) = in_flight.next().now_or_never() {
+                    answers.push(answer);
+                }
+                pages.put(answers).await?;
+            }
             () = streams.shutdown.cancelled() => end = Some(Err(End::Status(status::shutting_down()))),
         }
     }
@@ -161,10 +168,7 @@ fn requested_timeout(options: &Options) -> Duration {
 impl Unfinished {
     async fn commit(self, streams: &Streams) -> BatchAppendResp {
         let Self { answer, proposal, expected, timeout } = self;
-        let appended = tokio::time::timeout(timeout, proposal.commit(streams))
-            .await
-            .unwrap_or(Err(CommitError::Timeout));
-        match appended {
+        match proposal.commit(streams, timeout).await {
             Ok(Changed::Durable { revision, position }) => answer.with(Outcome::Success(Success {
                 current_revision_option: Some(match revision {
                     Some(revision) => CurrentRevisionOption::CurrentRevision(unsigned(revision)),

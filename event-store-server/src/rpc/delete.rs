@@ -46,7 +46,7 @@ pub(super) async fn tombstone(streams: &Streams, request: TombstoneReq) -> Resul
 /// The position of what was written.
 async fn change(operation: &str, streams: &Streams, change: Change) -> Result<Option<u64>, Status> {
     let (stream, expected) = (change.stream.clone(), change.expected);
-    match commit(change, streams).await? {
+    match commit(change, streams, streams.limits.write_timeout).await? {
         Changed::Durable { position, .. } => Ok(position.map(unsigned)),
         Changed::WrongExpectedRevision { current } => {
             Err(status::wrong_expected_version(operation, &stream, expected, current))

@@ -8,6 +8,7 @@ use crate::protocol::shared::Uuid as WireUuid;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 use uuid::Uuid;
@@ -49,10 +50,10 @@ impl Proposal {
         Ok(())
     }
 
-    /// Appends all of it; the answer comes after the commit.
-    pub(super) async fn commit(self, streams: &Streams) -> Result<Changed, CommitError> {
+    /// Appends all of it; the answer comes after the commit, which is waited for so long at most.
+    pub(super) async fn commit(self, streams: &Streams, timeout: Duration) -> Result<Changed, CommitError> {
         let Self { stream, expected, events, bytes: _, held } = self;
-        let changed = commit(Change { stream, expected, what: What::Append(events) }, streams).await;
+        let changed = commit(Change { stream, expected, what: What::Append(events) }, streams, timeout).await;
         drop(held);
         changed
     }
@@ -69,9 +70,13 @@ impl Proposal {
     }
 }
 
-/// Has a change made; the answer comes after the commit.
-pub(super) async fn commit(change: Change, streams: &Streams) -> Result<Changed, CommitError> {
-    let changed = tokio::time::timeout(streams.limits.write_timeout, streams.log.change(change)).await;
+/// Has a change made; the answer comes after the commit, which is waited for so long at most.
+pub(super) async fn commit(
+    change: Change,
+    streams: &Streams,
+    timeout: Duration,
+) -> Result<Changed, CommitError> {
+    let changed = tokio::time::timeout(timeout, streams.log.change(change)).await;
     Ok(changed.map_err(|_| CommitError::Timeout)??)
 }
 
