@@ -72,6 +72,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Calls under way on one connection, subscriptions included.
     pub max_concurrent_streams: u32,
+    /// How long a client may say nothing that can be answered: once while it agrees on TLS, and once after.
+    pub silence: Duration,
     /// How long connections may take to end on shutdown before they are cut.
     pub shutdown_grace: Duration,
 }
@@ -86,6 +88,7 @@ impl Default for Limits {
             max_store_bytes: None,
             write_timeout: Duration::from_secs(10),
             max_concurrent_streams: 4096,
+            silence: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(5),
         }
     }

@@ -1,14 +1,16 @@
 //! Accepted connections: set up for small messages in both directions, under TLS where that is configured, cut when
-//! shutdown takes too long.
+//! shutdown takes too long or their client says nothing.
 
 use futures_util::Stream;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,21 +20,24 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 /// How long to wait before accepting again when the system refuses, as it does when file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a client may take to agree on TLS.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How many connections there are at once. Who comes when there is no room waits in the queue of the system.
+const MAX_CONNECTIONS: usize = 16_384;
 
 /// The connections that `listener` accepts, without end. Handshakes keep nobody else waiting.
 pub(crate) fn incoming(
     listener: TcpListener,
     quickack: bool,
     tls: Option<TlsAcceptor>,
+    silence: Duration,
     cut: CancellationToken,
     shutdown: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let (sender, accepted) = mpsc::channel(16);
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     tokio::spawn(async move {
         let accepting = async {
             loop {
+                let Ok(place) = Arc::clone(&room).acquire_owned().await else { break };
                 let tcp = match listener.accept().await {
                     Ok((tcp, _)) => PlainConnection::new(tcp, quickack, cut.clone()),
                     Err(error) => {
@@ -42,16 +47,20 @@ pub(crate) fn incoming(
                     }
                 };
                 let Some(tls) = tls.clone() else {
-                    if sender.send(Ok(Connection::Plain(tcp))).await.is_err() {
+                    let plain = Connection::new(Channel::Plain(tcp), silence, place);
+                    if sender.send(Ok(plain)).await.is_err() {
                         break;
                     }
                     continue;
                 };
                 let sender = sender.clone();
                 tokio::spawn(async move {
-                    match tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await {
-                        // An error means that the server has ended meanwhile.
-                        Ok(Ok(tls)) => drop(sender.send(Ok(Connection::Tls(Box::new(tls)))).await),
+                    match tokio::time::timeout(silence, tls.accept(tcp)).await {
+                        Ok(Ok(tls)) => {
+                            let tls = Connection::new(Channel::Tls(Box::new(tls)), silence, place);
+                            // An error means that the server has ended meanwhile.
+                            drop(sender.send(Ok(tls)).await);
+                        }
                         Ok(Err(error)) => tracing::debug!(%error, "a client did not agree on TLS"),
                         Err(_) => tracing::debug!("a client took too long to agree on TLS"),
                     }
@@ -67,7 +76,16 @@ pub(crate) fn incoming(
 }
 
 /// One accepted connection.
-pub(crate) enum Connection {
+pub(crate) struct Connection {
+    channel: Channel,
+    /// When it is cut, unless something was sent before: so a client that says nothing holds no place. The first thing
+    /// sent answers the greeting of HTTP/2, or a request of HTTP/1; from then on either protocol has a limit of its own.
+    silent_until: Option<Pin<Box<Sleep>>>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// How bytes are carried.
+enum Channel {
     Plain(PlainConnection),
     Tls(Box<TlsStream<PlainConnection>>),
 }
@@ -143,53 +161,67 @@ impl AsyncWrite for PlainConnection {
     }
 }
 
-impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(plain) => Pin::new(plain).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
+impl Connection {
+    fn new(channel: Channel, silence: Duration, place: OwnedSemaphorePermit) -> Self {
+        let silent_until = Some(Box::pin(tokio::time::sleep_until(Instant::now() + silence)));
+        Self { channel, silent_until, _place: place }
+    }
+
+    fn channel(self: Pin<&mut Self>) -> Pin<&mut (dyn ReadWrite + '_)> {
+        match &mut self.get_mut().channel {
+            Channel::Plain(plain) => Pin::new(plain as &mut dyn ReadWrite),
+            Channel::Tls(tls) => Pin::new(tls.as_mut() as &mut dyn ReadWrite),
         }
     }
 }
 
-impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(plain) => Pin::new(plain).poll_write(cx, buf),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, buf),
+trait ReadWrite: AsyncRead + AsyncWrite + Unpin {}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> ReadWrite for C {}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(silent_until) = &mut self.silent_until
+            && silent_until.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        self.channel().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.silent_until = None;
+        self.channel().poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(plain) => Pin::new(plain).poll_write_vectored(cx, bufs),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write_vectored(cx, bufs),
-        }
+        self.silent_until = None;
+        self.channel().poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(plain) => plain.is_write_vectored(),
-            Self::Tls(tls) => tls.is_write_vectored(),
+        match &self.channel {
+            Channel::Plain(plain) => plain.is_write_vectored(),
+            Channel::Tls(tls) => tls.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(plain) => Pin::new(plain).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
-        }
+        self.channel().poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(plain) => Pin::new(plain).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
-        }
+        self.channel().poll_shutdown(cx)
     }
 }
 
@@ -197,9 +229,9 @@ impl Connected for Connection {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> TcpConnectInfo {
-        match self {
-            Self::Plain(plain) => plain.tcp.connect_info(),
-            Self::Tls(tls) => tls.get_ref().0.tcp.connect_info(),
+        match &self.channel {
+            Channel::Plain(plain) => plain.tcp.connect_info(),
+            Channel::Tls(tls) => tls.get_ref().0.tcp.connect_info(),
         }
     }
 }

@@ -71,7 +71,8 @@ impl EventStoreServer {
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
         let Self { log, limits, quickack, tls, users, temporary } = self;
         let (cut, grace) = (CancellationToken::new(), limits.shutdown_grace);
-        let incoming = connection::incoming(listener, quickack, tls, cut.clone(), shutdown.clone());
+        let incoming =
+            connection::incoming(listener, quickack, tls, limits.silence, cut.clone(), shutdown.clone());
         let health = Health::default();
         let watched = http::watch(log.clone(), health.check("log"), shutdown.clone());
         let watching = tokio::spawn(watched);

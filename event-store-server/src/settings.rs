@@ -130,6 +130,7 @@ impl Settings {
             max_name_bytes: self.max_name_bytes.unwrap_or(defaults.max_name_bytes),
             write_timeout: self.write_timeout_ms.map_or(defaults.write_timeout, Duration::from_millis),
             max_concurrent_streams: self.max_concurrent_calls.unwrap_or(defaults.max_concurrent_streams),
+            silence: defaults.silence,
             shutdown_grace: defaults.shutdown_grace,
         };
         let config = match (self.mem.unwrap_or(false), &self.data) {

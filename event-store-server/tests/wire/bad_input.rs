@@ -7,6 +7,7 @@ use streams::read_req::Options;
 use streams::read_req::options::filter_options::{Expression, Filter, Window};
 use streams::read_req::options::{FilterOption, FilterOptions};
 use streams::{AppendReq, ReadReq};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Request, Status};
 
@@ -210,5 +211,22 @@ async fn an_append_that_its_caller_gives_up_halfway_is_not_written() {
     tokio::time::timeout(PATIENCE, given_up).await.unwrap();
     drop(sender);
     assert_eq!(ids(&read(&mut client, all_options()).await.unwrap()), [2]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_said_to_the_end_is_closed() {
+    let limits = event_store_server::Limits { silence: Duration::from_millis(300), ..Default::default() };
+    let (_dir, server, mut client) = fresh_with(limits).await;
+    for beginning in ["", "PRI * HTTP/2.0\r\n", "GET /livez HTTP/1.1\r\nHost: "] {
+        let mut silent = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+        silent.write_all(beginning.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(PATIENCE, silent.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "{beginning:?} is waited for without end");
+    }
+    append(&mut client, "a", any(), events([1]))
+        .await
+        .expect("a client that has spoken may be silent for longer");
     server.stop().await;
 }
