@@ -45,6 +45,9 @@ pub enum UsersError {
     /// A name cannot be one.
     #[error("'{0}' cannot be a user's name: it needs one letter or more, and no colon")]
     Name(String),
+    /// There is no password.
+    #[error("the password is empty; it is read from standard input: `hash-password --user NAME < FILE`")]
+    NoPassword,
     /// The password could not be hashed.
     #[error("the password cannot be hashed: {0}")]
     Hash(argon2::password_hash::Error),
@@ -53,10 +56,13 @@ pub enum UsersError {
 /// The line of the users file for a user and a password.
 ///
 /// # Errors
-/// When the name cannot be one.
+/// When the name cannot be one, or the password is empty.
 pub fn hash_password(user: &str, password: &str) -> Result<String, UsersError> {
     if user.is_empty() || user.contains(':') || user.contains(char::is_control) {
         return Err(UsersError::Name(user.to_owned()));
+    }
+    if password.is_empty() {
+        return Err(UsersError::NoPassword);
     }
     let hash: PasswordHash =
         Argon2::default().hash_password(password.as_bytes()).map_err(UsersError::Hash)?;
@@ -181,5 +187,6 @@ mod tests {
             assert!(error.contains(said), "{error}");
         }
         assert!(hash_password("a:b", "x").is_err());
+        assert!(hash_password("a", "").is_err());
     }
 }

@@ -4,7 +4,7 @@ use super::event::{Position, Revision, TOMBSTONE};
 use super::reader::ReadError;
 use super::row::{self, COLUMNS};
 use super::{DATABASE, OpenError, schema};
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,12 @@ pub enum MaintenanceError {
     /// There is nothing to work on.
     #[error("there is no store at {}; say where it is with --data DIR", .0.display())]
     Absent(PathBuf),
+    /// There is nothing to restore.
+    #[error("there is no backup at {}; say where it is with --from FILE", .0.display())]
+    NoBackup(PathBuf),
+    /// It is a file of another kind.
+    #[error("{} is no store: it is not a database of SQLite", .0.display())]
+    NoStore(PathBuf),
     /// Nothing is overwritten.
     #[error("{} exists already, and nothing is overwritten; choose another place, or move it away", .0.display())]
     Exists(PathBuf),
@@ -76,10 +82,10 @@ pub(crate) fn check(
     check_file(&database_in(data_dir)?, progress)
 }
 
-/// The number of events in a database that is not damaged.
+/// The number of events in a backup that is not damaged.
 pub(super) fn verified(path: &Path) -> Result<u64, MaintenanceError> {
     if !path.is_file() {
-        return Err(MaintenanceError::Absent(path.to_owned()));
+        return Err(MaintenanceError::NoBackup(path.to_owned()));
     }
     let CheckReport { events, damage, .. } = check_file(path, &mut |_| {})?;
     match damage.into_iter().next() {
@@ -89,7 +95,12 @@ pub(super) fn verified(path: &Path) -> Result<u64, MaintenanceError> {
 }
 
 fn check_file(path: &Path, progress: &mut dyn FnMut(&str)) -> Result<CheckReport, MaintenanceError> {
-    let conn = schema::open_reader(path)?;
+    let conn = schema::open_reader(path).map_err(|error| match error {
+        OpenError::Database(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            MaintenanceError::NoStore(path.to_owned())
+        }
+        error => MaintenanceError::Open(error),
+    })?;
     let tx = conn.unchecked_transaction()?;
     let mut report = CheckReport::default();
     if let Err(error) = schema::verify(&tx) {

@@ -45,6 +45,11 @@ async fn a_backup_of_a_running_server_is_restored_as_it_was() {
     let (succeeded, said) = run(&["restore", "--from", to], &restored);
     assert!(!succeeded && said.contains("exists already"), "{said}");
 
+    for (file, why) in [("nowhere", "there is no backup at"), ("Cargo.toml", "is no store")] {
+        let (succeeded, said) = run(&["restore", "--from", file], &dir.path().join("d"));
+        assert!(!succeeded && said.contains(why), "{said}");
+    }
+
     damage(&backup);
     let (succeeded, said) = run(&["restore", "--from", to], &dir.path().join("d"));
     assert!(!succeeded && said.contains("checksum"), "{said}");
