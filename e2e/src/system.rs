@@ -110,6 +110,16 @@ impl System {
         self.launcher.kill();
     }
 
+    /// Freezes everything but its PostgreSQL.
+    pub async fn freeze_launcher(&self) {
+        self.launcher.freeze().await;
+    }
+
+    /// Lets it go on.
+    pub fn thaw_launcher(&self) {
+        self.launcher.thaw();
+    }
+
     /// Kills its PostgreSQL.
     pub fn kill_postgres(&self) {
         self.place.signal(DATA, Signal::KILL);

@@ -46,7 +46,7 @@ async fn while_a_store_is_away_clients_of_the_gateway_are_told_so_and_nothing_is
                 }
                 store.comes_back(&topology, hangs);
                 let back = Instant::now();
-                is_whole(&writers, &gateway).await;
+                is_whole(&writers, &gateway, &command_api).await;
                 let how = if hangs { "hung" } else { "was gone" };
                 eprintln!("{store:?} {how} for {outage:?}; whole again {:?} after", back.elapsed());
             }
@@ -87,9 +87,11 @@ async fn goes_on(away: Store, gateway: &Site, command_api: &Site) {
     assert_eq!(command_api.get("/livez").await.status, 200);
 }
 
-/// A command that was sent now is booked, and seen in a view.
-async fn is_whole(writers: &Writers, gateway: &Site) {
+/// A command that was sent now is booked, and seen in a view; and the command API that is looked at is ready, too, which may be
+/// another than the one that booked it.
+async fn is_whole(writers: &Writers, gateway: &Site, command_api: &Site) {
     writers.book(10).await;
+    eventually("the command API is ready", async || command_api.try_get("/readyz").await?.wanted(200)).await;
     let path = format!("/books?size=1&minPosition={}&wait=1000", writers.latest());
     eventually("the views have come so far", async || gateway.try_get(&path).await?.wanted(200)).await;
 }
