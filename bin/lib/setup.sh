@@ -98,6 +98,8 @@ need_pip() {
 need_other_clients() {
     local clients pins=event-store-server/tests/clients
     clients=$(target_directory)/clients
+    # Not in `clients`, which is emptied for other pins.
+    cargo build --quiet --locked --manifest-path "$pins/rust/Cargo.toml" --target-dir "$(target_directory)/rust-clients"
     if cat "$pins"/requirements.txt "$pins"/package-lock.json | cmp --silent - "$clients/installed"; then
         return
     fi
