@@ -2,9 +2,11 @@
 
 use crate::{Place, Process, Site, eventually};
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// A running HAProxy.
 #[derive(Debug)]
@@ -73,10 +75,25 @@ impl Gateway {
     }
 }
 
-/// An address that nobody listens on just now: for programs that do not tell which port they took.
+/// Where ports are looked for that nobody listens on: below those that the system gives to outgoing connections, which could
+/// take one before its program listens on it.
+const FREE_PORTS: Range<u16> = 22_000..32_000;
+
+/// An address that nobody listens on just now, never the same twice: for programs that do not tell which port they took.
+///
+/// # Panics
+/// When there is none.
 #[must_use]
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
+    static NEXT: AtomicU16 = AtomicU16::new(FREE_PORTS.start);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(FREE_PORTS.contains(&port), "no port is free");
+        let addr = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(addr).is_ok() {
+            return addr;
+        }
+    }
 }
 
 /// Debian keeps it out of the PATH of people.

@@ -4,7 +4,9 @@ use crate::part::{Part, Signs};
 use crate::site::events_in;
 use anyhow::Context as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How long a service goes on after it was told to stop: the gateway takes a second to notice.
 const SHUTDOWN_DELAY_MS: u64 = 2_000;
@@ -104,18 +106,35 @@ fn prometheus_config(services: &[SocketAddr], gateway: SocketAddr, rules: &str) 
     )
 }
 
-/// Loopback, on that port or on any.
+/// Where ports are looked for that nobody listens on: below those that the system gives to outgoing connections, which could
+/// take one before its program listens on it.
+const FREE_PORTS: Range<u16> = 10_000..22_000;
+
+/// Loopback, on that port or on a free one.
 fn address(port: u16, free: bool) -> anyhow::Result<SocketAddr> {
-    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, if free { 0 } else { port }));
-    let listener = TcpListener::bind(addr).with_context(|| {
+    if free {
+        return free_address();
+    }
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(addr).with_context(|| {
         format!("{addr} is taken; stop whoever has it (`bin/up`, another topology), or pass --free-ports")
     })?;
-    listener.local_addr().context("the address is not known")
+    Ok(addr)
 }
 
-/// An address on loopback that nobody listens on just now.
+/// An address on loopback that nobody listens on just now, never the same twice. Each process looks in its own part of the ports first.
 pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
-    address(0, true)
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let ports = u32::from(FREE_PORTS.end - FREE_PORTS.start);
+    for _ in 0..ports {
+        let nth =
+            std::process::id().wrapping_mul(16).wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed)) % ports;
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, FREE_PORTS.start + u16::try_from(nth)?));
+        if TcpListener::bind(addr).is_ok() {
+            return Ok(addr);
+        }
+    }
+    anyhow::bail!("no port from {} to {} is free", FREE_PORTS.start, FREE_PORTS.end - 1)
 }
 
 /// A file of the checkout that this was built from.
