@@ -1,4 +1,5 @@
 //! What the Rust clients `eventstore` and `kurrentdb` do to a store: `rust-clients CLIENT ADDRESS`.
+#![forbid(unsafe_code)]
 
 use anyhow::{Context as _, bail};
 use std::time::Duration;
