@@ -8,7 +8,9 @@ use domain::book::{BookEvent, BookId, Renewed, Skipped, Warehoused};
 use projector::Settings;
 use read_model::lease::WRITER_SETTINGS;
 use read_model::parked::{self, Parked};
-use read_model::{Database, Filter, ListRequest, Place, Reader, ReaderOptions, admin_list, book_stock};
+use read_model::{
+    Database, Filter, ListRequest, Place, Reader, ReaderOptions, admin_list, book_stock, generation,
+};
 use service_kit::Health;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -76,10 +78,30 @@ pub(crate) async fn connect(database: &str) -> tokio_postgres::Client {
     client
 }
 
+/// What the database answers. One whose disk keeps it waiting refuses for a moment, and is asked again.
+async fn answer<T, E: std::fmt::Display>(ask: impl AsyncFn() -> Result<T, E>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(Instant::now() < deadline, "no answer: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// All streams that wait.
 pub(crate) async fn all_parked(url: &str) -> Vec<Parked> {
     let database: Database = url.parse().unwrap();
-    parked::list(&database.connect("test", WRITER_SETTINGS).await.unwrap()).await.unwrap()
+    answer(async || parked::list(&database.connect("test", WRITER_SETTINGS).await?).await).await
+}
+
+/// Where each generation stands.
+pub(crate) async fn positions(url: &str) -> Vec<u64> {
+    let database: Database = url.parse().unwrap();
+    let listed =
+        answer(async || generation::list(&database.connect("test", WRITER_SETTINGS).await?).await).await;
+    listed.iter().map(|one| one.position).collect()
 }
 
 pub(crate) fn reader(database_url: &str) -> Reader {
@@ -98,13 +120,19 @@ pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
 pub(crate) async fn stocks(reader: &Reader) -> Vec<(u64, u32)> {
     let request =
         ListRequest { filter: Filter::default(), sort: vec![], place: Place::Page(0), size: 10_000 };
-    let stocks = book_stock::list(reader, &request).await;
-    let admins = admin_list::list(reader, &request).await;
-    let (stocks, admins) = (stocks.unwrap().value.rows, admins.unwrap().value.rows);
-    let stocks: Vec<_> = stocks.iter().map(|row| (row.book_id.get(), row.stock)).collect();
-    let admins: Vec<_> = admins.iter().map(|row| (row.book_id.get(), row.book_stock)).collect();
-    assert_eq!(stocks, admins);
-    stocks
+    loop {
+        let stocks = answer(async || book_stock::list(reader, &request).await).await;
+        let admins = answer(async || admin_list::list(reader, &request).await).await;
+        if stocks.state() != admins.state() {
+            // Events came in between.
+            continue;
+        }
+        let stocks: Vec<_> = stocks.value.rows.iter().map(|row| (row.book_id.get(), row.stock)).collect();
+        let admins: Vec<_> =
+            admins.value.rows.iter().map(|row| (row.book_id.get(), row.book_stock)).collect();
+        assert_eq!(stocks, admins);
+        return stocks;
+    }
 }
 
 fn book(number: u64) -> BookId {

@@ -36,17 +36,12 @@ async fn the_generation_before_a_switch_stays_current_and_serving_can_go_back_to
     reader.wait_for(last, PATIENCE).await.unwrap();
     until("it has all", async || stocks(&reader).await == [(1, 18)]).await;
 
-    let positions = async || {
-        let listed = generation::list(&connection).await.unwrap();
-        listed.iter().map(|one| one.position).collect::<Vec<_>>()
-    };
-    until("both are current", async || positions().await == [last, last]).await;
-    let mut connection = database.connect("test", WRITER_SETTINGS).await.unwrap();
+    until("both are current", async || positions(&url).await == [last, last]).await;
     generation::go_back(&mut connection, None).await.unwrap();
     until("the first serves again", async || serves(1).await).await;
     let last = warehouse(&store, 2, &[1]).await;
     reader.wait_for(last, PATIENCE).await.unwrap();
     until("it goes on", async || stocks(&reader).await == [(1, 18), (2, 1)]).await;
-    until("the other one, too", async || positions().await == [last, last]).await;
+    until("the other one, too", async || positions(&url).await == [last, last]).await;
     projector.stop().await;
 }

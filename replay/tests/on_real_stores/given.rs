@@ -27,7 +27,7 @@ pub(crate) struct Library {
 impl Library {
     pub(crate) fn start() -> Self {
         let store = Store::start();
-        let client = Kurrent::connect(&store.url(), Options::default()).unwrap();
+        let client = client(&store);
         Self { store, client, books: HashMap::new(), seconds: 0 }
     }
 
@@ -165,6 +165,11 @@ impl Library {
         }
         self.client.append(&book(number).stream(), expected, events).await.unwrap().position.0
     }
+}
+
+/// A client that waits as long as the disk of the store does.
+pub(crate) fn client(store: &Store) -> Kurrent {
+    Kurrent::connect(&store.url(), Options { call_timeout: PATIENCE, ..Options::default() }).unwrap()
 }
 
 fn book(number: u64) -> BookId {

@@ -3,7 +3,7 @@
 use crate::given::*;
 use crate::store::Store;
 use bytes::Bytes;
-use event_store::{ContentType, Direction, EventStore as _, Expected, Kurrent, NewEvent, Options, Start};
+use event_store::{ContentType, Direction, EventStore as _, Expected, NewEvent, Start};
 use eventstore::{Client, DeleteStreamOptions, StreamMetadataBuilder, TombstoneStreamOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ type Carried = (String, u64, NewEvent);
 
 /// All events of a store, in order.
 async fn all(store: &Store) -> Vec<Carried> {
-    let client = Kurrent::connect(&store.url(), Options::default()).unwrap();
+    let client = client(store);
     let events = client.read_all(Start::Beginning, Direction::Forwards, usize::MAX).await.unwrap();
     let carried = events.into_iter().map(|stored| {
         let event = NewEvent {
@@ -110,7 +110,7 @@ async fn with_strict_order_the_order_over_all_streams_is_kept() {
 
     // A target that was written in another order is found out.
     let other = Store::start();
-    let client = Kurrent::connect(&other.url(), Options::default()).unwrap();
+    let client = client(&other);
     let last = all(&library.store).await.pop().unwrap();
     client.append("book-2", Expected::NoStream, vec![all(&library.store).await[1].2.clone()]).await.unwrap();
     let disordered = copy(&library.store, &other, &["--strict-order"]).await.json(1);
@@ -220,7 +220,7 @@ async fn streams_that_are_not_whole_are_refused_by_name_before_anything_is_writt
 async fn a_copy_that_is_killed_or_stopped_in_the_middle_is_run_again() {
     let (mut library, target) = (Library::start(), Store::start());
     library.warehouse_many(2_000, 20).await;
-    let client = Kurrent::connect(&target.url(), Options::default()).unwrap();
+    let client = client(&target);
     let read_all = || client.read_all(Start::Beginning, Direction::Forwards, usize::MAX);
     let (mut before, urls) = (0, (library.store.url(), target.url()));
     for signal in [Signal::KILL, Signal::INT] {
