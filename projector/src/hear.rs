@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// From one batch to the next it takes so long at least, unless the next is full. A transaction costs the same for one
 /// event as for twenty, so under load this leaves the processors to those who wait for them.
-const PACE: Duration = Duration::from_millis(10);
+const PACE: Duration = Duration::from_millis(20);
 
 /// What comes next, in the order in which it was heard.
 #[derive(Debug, PartialEq, Eq)]
