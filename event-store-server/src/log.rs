@@ -1,15 +1,17 @@
 //! The log: every event, in the order of its commit, in one SQLite file.
 //!
-//! One thread writes ([`writer`]), a few connections read ([`reader`]), and a watched number, the position of the
-//! last committed event, tells those who wait for more.
+//! One thread writes ([`writer`]), one beside it folds the write-ahead log into the database ([`fold`]), a few connections
+//! read ([`reader`]), and a watched number, the position of the last committed event, tells those who wait for more.
 
 mod change;
 mod check;
 mod copy;
 pub(crate) mod decide;
 pub(crate) mod event;
+mod failure;
 mod figures;
 pub(crate) mod filter;
+mod fold;
 mod link;
 mod read_all;
 mod read_stream;
@@ -28,6 +30,7 @@ pub use check::{CheckReport, MaintenanceError};
 pub(crate) use copy::{backup, restore};
 pub(crate) use decide::ExpectedRevision;
 pub(crate) use event::{Position, ProposedEvent, RecordedEvent, Revision};
+pub(crate) use failure::ChangeError;
 pub(crate) use figures::{Figures, Stats};
 pub(crate) use filter::Filter;
 pub(crate) use link::{Links, Resolved};
@@ -36,9 +39,10 @@ pub(crate) use read_stream::{StreamFrom, StreamPage};
 pub(crate) use reader::{Limit, ReadError};
 pub use scavenge::Scavenged;
 pub(crate) use scavenge::scavenge;
-pub(crate) use writer::ChangeError;
 
 use crate::{TlsError, UsersError};
+use failure::Stop;
+use fold::Folding;
 use reader::Readers;
 use service_kit::Lock;
 use std::fs::File;
@@ -118,14 +122,13 @@ impl Log {
         let lock = lock(dir)?;
         let path = dir.join(DATABASE);
         let conn = schema::open_writer(&path, max_store_bytes)?;
-        if !durable {
-            conn.execute_batch("PRAGMA synchronous = OFF")?;
-        }
+        schema::set_durable(&conn, durable)?;
         let id = schema::store_id(&conn)?;
         let (committed, watched) = watch::channel(0);
-        let (stop, stopped) = watch::channel(None);
+        let (stop, stopped) = Stop::new();
         let figures = Figures::new(&path);
-        let writer = Writer::new(conn, committed, stop, figures.clone())?;
+        let folding = Folding::start(&path, durable, stop.clone(), figures.clone())?;
+        let writer = Writer::new(conn, committed, stop, folding, figures.clone())?;
         let readers = Readers::open(&path)?;
         let (orders, inbox) = mpsc::channel(WAITING_APPENDS);
         std::thread::Builder::new()

@@ -14,6 +14,12 @@ static CHANGES: Counter<1> = Counter::new(
 static EVENTS: Counter<0> = Counter::new("event_store_events_total", "Events that were committed.", []);
 static COMMIT: Histogram<0> =
     Histogram::new("event_store_commit_duration_seconds", "How long a commit took, with its fsync.", []);
+static FOLD: Histogram<1> = Histogram::new(
+    "event_store_fold_duration_seconds",
+    "How long it took to fold the write-ahead log into the database, by who did it: folder, beside appends, or writer, \
+     between them.",
+    ["by"],
+);
 static GROUP: Histogram<0> =
     Histogram::new("event_store_commit_changes", "How many changes were committed together.", []);
 static POSITION: Gauge<0> = Gauge::new("event_store_position", "The position of the last event.", []);
@@ -72,6 +78,11 @@ impl Figures {
             GROUP.of([]).record(changes as f64);
             POSITION.of([]).set(position as f64);
         }
+    }
+
+    /// The write-ahead log was folded.
+    pub(super) fn folded(&self, by: &'static str, took: Duration) {
+        FOLD.of([by.into()]).record(took);
     }
 
     /// A subscription begins; it ends when what this gives is dropped.

@@ -67,7 +67,7 @@ pub(super) fn open_writer(path: &Path, max_store_bytes: Option<u64>) -> Result<C
          PRAGMA fullfsync = ON;
          PRAGMA checkpoint_fullfsync = ON;
          PRAGMA wal_autocheckpoint = 0;
-         PRAGMA journal_size_limit = 67108864;
+         PRAGMA journal_size_limit = 134217728;
          PRAGMA cell_size_check = ON;
          PRAGMA cache_size = -16384;",
     )?;
@@ -89,6 +89,23 @@ pub(super) fn open_writer(path: &Path, max_store_bytes: Option<u64>) -> Result<C
         conn.execute_batch(&format!("PRAGMA max_page_count = {}", (bytes / page_bytes).max(1)))?;
     }
     Ok(conn)
+}
+
+/// Opens the database for folding beside the writer.
+pub(super) fn open_folder(path: &Path, durable: bool) -> Result<Connection, OpenError> {
+    let conn = Connection::open(path)?;
+    conn.execute_batch(
+        "PRAGMA synchronous = FULL;
+         PRAGMA checkpoint_fullfsync = ON;
+         PRAGMA wal_autocheckpoint = 0;",
+    )?;
+    set_durable(&conn, durable)?;
+    Ok(conn)
+}
+
+/// Without a promise to keep, nothing is synced.
+pub(super) fn set_durable(conn: &Connection, durable: bool) -> rusqlite::Result<()> {
+    if durable { Ok(()) } else { conn.execute_batch("PRAGMA synchronous = OFF") }
 }
 
 /// Opens the database for reading only.

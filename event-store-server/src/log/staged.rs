@@ -39,7 +39,6 @@ pub(super) struct Staged<'a> {
     recent: HashMap<Uuid, (i64, Place)>,
     last_position: Position,
     created: i64,
-    bytes: usize,
 }
 
 impl<'a> Staged<'a> {
@@ -51,16 +50,11 @@ impl<'a> Staged<'a> {
         created: i64,
     ) -> Self {
         let (heads, recent) = (HashMap::new(), HashMap::new());
-        Self { conn, memory, heads, recent, last_position, created, bytes: 0 }
+        Self { conn, memory, heads, recent, last_position, created }
     }
 
     pub(super) fn last_position(&self) -> Position {
         self.last_position
-    }
-
-    /// How much payload was written, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// The head of a stream, if it has events.
@@ -155,7 +149,6 @@ impl<'a> Staged<'a> {
         ))?;
         let place = Place { revision, position: fields.position };
         self.recent.insert(event.id, (stream, place));
-        self.bytes += event.size();
         Ok(place)
     }
 

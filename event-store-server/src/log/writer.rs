@@ -4,13 +4,15 @@
 use super::change::{Change, Changed, place};
 use super::decide::Place;
 use super::event::Position;
+use super::failure::{ChangeError, Stop};
 use super::figures::Figures;
+use super::fold::{self, Folding};
 use super::reader::ReadError;
 use super::staged::{Memory, Staged};
 use super::two_generations::TwoGenerations;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use service_kit::Lock;
-use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -22,31 +24,6 @@ const TRANSACTION_BYTES: usize = 8 << 20;
 /// So many streams' heads, and so many events' ids, are remembered at least.
 const REMEMBERED_HEADS: usize = 64 << 10;
 const REMEMBERED_IDS: usize = 64 << 10;
-
-/// The write-ahead log is folded into the database after about so many bytes.
-const CHECKPOINT_BYTES: usize = 16 << 20;
-
-/// What a commit writes beyond the payload, roughly: for the decision above.
-const COMMIT_BYTES: usize = 16 << 10;
-
-/// Why a change was not decided.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ChangeError {
-    #[error("The disk is full, or the store has reached its size limit: nothing was appended.")]
-    Full,
-    #[error("The database is locked by another program: nothing was appended.")]
-    Busy,
-    #[error(
-        "The event store stopped accepting events after a failed write and stays stopped until it is restarted: {0}"
-    )]
-    Stopped(Arc<str>),
-    #[error("The event store is shutting down: nothing was appended.")]
-    Closed,
-    #[error("The event store ended while it was appending: the outcome is not known.")]
-    Unknown,
-    #[error("Nothing was appended, because what the stream holds cannot be read: {0}")]
-    Damaged(Arc<str>),
-}
 
 /// What the writer's thread is told to do.
 #[derive(Debug)]
@@ -63,10 +40,9 @@ pub(super) struct Writer {
     conn: Connection,
     memory: Memory,
     committed: watch::Sender<Position>,
-    unfolded_bytes: usize,
+    folding: Folding,
     figures: Figures,
-    /// Why nothing is accepted any more, if that is so.
-    stopped: watch::Sender<Option<Arc<str>>>,
+    stop: Stop,
 }
 
 impl Writer {
@@ -74,7 +50,8 @@ impl Writer {
     pub(super) fn new(
         conn: Connection,
         committed: watch::Sender<Position>,
-        stopped: watch::Sender<Option<Arc<str>>>,
+        stop: Stop,
+        folding: Folding,
         figures: Figures,
     ) -> rusqlite::Result<Self> {
         let last: Option<Position> =
@@ -95,7 +72,7 @@ impl Writer {
         }
         drop(rows);
         drop(statement);
-        Ok(Self { conn, memory, committed, unfolded_bytes: 0, figures, stopped })
+        Ok(Self { conn, memory, committed, folding, figures, stop })
     }
 
     /// Works until it is told to close, or nobody is left to tell it; then it lets go of the directory.
@@ -124,8 +101,7 @@ impl Writer {
             }
             self.commit_and_answer(&mut batch);
         }
-        self.fold();
-        drop(self);
+        self.close();
         drop(lock);
         if let Some(done) = closing {
             // An error means that nobody waits for the end any more.
@@ -137,10 +113,9 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        let stopped = self.stopped.borrow().clone();
-        let outcome = match stopped {
+        let outcome = match self.stop.reason() {
             Some(reason) => Err(ChangeError::Stopped(reason)),
-            None => self.commit(batch).map_err(|error| self.judge(&error)),
+            None => self.commit(batch).map_err(|error| self.stop.judge(&error)),
         };
         // A caller that went away in the meantime does not want its answer: not an error of ours.
         match outcome {
@@ -157,9 +132,30 @@ impl Writer {
                 }
             }
         }
-        if self.unfolded_bytes >= CHECKPOINT_BYTES && self.stopped.borrow().is_none() {
-            self.fold();
+        if self.stop.reason().is_none()
+            && let Err(error) = self.folding.go_on(&self.conn)
+        {
+            self.stop.judge(&error);
         }
+    }
+
+    /// Folds what is left. After a failure nothing is folded, by SQLite neither: what the disk lost may be in the
+    /// write-ahead log only, to be found by the next start.
+    fn close(self) {
+        let Self { conn, folding, stop, .. } = self;
+        let handle = folding.end();
+        if stop.reason().is_none()
+            && let Err(error) = fold::fold(&conn)
+        {
+            stop.judge(&error);
+        }
+        if stop.reason().is_some()
+            && let Err(error) = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::error!(%error, "SQLite cannot be told to leave the write-ahead log as it is");
+        }
+        drop(conn);
+        drop(handle);
     }
 
     /// Decides and writes a batch as one transaction. On an error nothing of it has happened, here or in the file.
@@ -178,11 +174,10 @@ impl Writer {
                 Err(error) => Ok(Err(ChangeError::Damaged(error.to_string().into()))),
             })
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        let (position, bytes) = (staged.last_position(), staged.bytes());
+        let position = staged.last_position();
         if position > last_position {
             tx.commit()?;
             staged.keep();
-            self.unfolded_bytes += bytes + COMMIT_BYTES;
             self.committed.send_replace(position);
             let events = (position - last_position).cast_unsigned();
             self.figures.committed(batch.len(), events, started.elapsed(), position);
@@ -197,34 +192,5 @@ impl Writer {
         self.figures.answered("wrong-expected-revision", wrong);
         self.figures.answered("stream-deleted", count(|answer| matches!(answer, Ok(Changed::StreamDeleted))));
         self.figures.answered("failed", count(|answer| answer.is_err()));
-    }
-
-    /// Folds the write-ahead log into the database. After a failed fsync nobody knows what is on the disk, and a
-    /// second fsync would not tell: so any error here stops the log.
-    fn fold(&mut self) {
-        self.unfolded_bytes = 0;
-        if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())) {
-            self.judge(&error);
-        }
-    }
-
-    /// What a failed write means: a full disk or a lock pass, anything else stops the log for good.
-    fn judge(&mut self, error: &rusqlite::Error) -> ChangeError {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => {
-                tracing::error!(%error, "the disk is full: appends are refused until there is room");
-                ChangeError::Full
-            }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                tracing::warn!(%error, "another program holds the database locked");
-                ChangeError::Busy
-            }
-            _ => {
-                tracing::error!(%error, "a write failed: no event is accepted until the server is restarted");
-                let reason: Arc<str> = error.to_string().into();
-                self.stopped.send_replace(Some(reason.clone()));
-                ChangeError::Stopped(reason)
-            }
-        }
     }
 }
