@@ -10,11 +10,11 @@ use crate::process::Process;
 use crate::report::Report;
 use crate::round::{self, Meter, Round};
 use crate::system::event_store;
-use event_store::{EventStore as _, Expected, Kurrent};
+use event_store::{EventStore as _, Expected, Kurrent, Options};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const SMALL: &str = "append, small store";
 const LARGE: &str = "append, large store";
@@ -33,6 +33,9 @@ const EVENTS_EACH: u64 = 10;
 
 /// How many of these appends are under way at once.
 const AT_ONCE: usize = 64;
+
+/// How long one of them may take: a history is not measured, it is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many callers append at once when it is measured.
 const CALLERS: usize = 16;
@@ -86,6 +89,7 @@ pub(crate) async fn run(plan: Plan, size: Size, dir: &Path) -> anyhow::Result<Re
 struct Store {
     process: Process,
     client: Kurrent,
+    url: String,
 }
 
 impl Store {
@@ -93,18 +97,21 @@ impl Store {
     async fn open(dir: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(dir)?;
         let (process, addr) = event_store(dir).await?;
-        let client = Kurrent::connect(&format!("esdb://{addr}?tls=false"), Default::default())?;
+        let url = format!("esdb://{addr}?tls=false");
+        let client = Kurrent::connect(&url, Options::default())?;
         client.ping().await?;
-        Ok(Self { process, client })
+        Ok(Self { process, client, url })
     }
 
     /// Writes the history.
     async fn fill(&self, streams: u32) -> anyhow::Result<()> {
         crate::progress(format_args!("writing {} events", u64::from(streams) * EVENTS_EACH));
+        let options = Options { call_timeout: PATIENCE, ..Options::default() };
+        let client = &Kurrent::connect(&self.url, options)?;
         futures_util::stream::iter((0..streams).map(|number| async move {
             let stream = format!("{HISTORY}{number}");
             let events = (0..EVENTS_EACH).map(|revision| event(&stream, revision)).collect();
-            self.client.append(&stream, Expected::NoStream, events).await
+            client.append(&stream, Expected::NoStream, events).await
         }))
         .buffer_unordered(AT_ONCE)
         .try_for_each(|_| async { Ok(()) })
