@@ -22,8 +22,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// The events that go into the tables in one transaction: many, so that a row of a book that many of them are about is
-/// written once, and few enough for the memory of a small machine.
-const BATCH: usize = 50_000;
+/// written once, and few enough for the memory of a small machine, which has up to three batches to hold: one that is being
+/// written, one that waits, and one that is being gathered.
+const BATCH: usize = 8_192;
 
 /// How long the lease outlives a maker that died, and how often one that lives renews it.
 const TERM: Duration = Duration::from_secs(10);
