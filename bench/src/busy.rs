@@ -41,7 +41,7 @@ pub(crate) struct Size {
 pub(crate) async fn run(plan: Plan, size: Size, dir: &Path) -> anyhow::Result<Report> {
     let mut report = plan.report("busy")?;
     let system = System::start(dir).await?;
-    let store = Kurrent::connect(&system.event_store, Default::default())?;
+    let store = Kurrent::connect(&system.event_store, history::patient())?;
     crate::progress(format_args!("writing {} events", size.books * 10));
     history::write(&store, size.books, 10).await?;
     system.settle().await?;

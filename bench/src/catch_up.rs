@@ -46,7 +46,7 @@ pub(crate) async fn run(plan: Plan, size: Size, dir: &Path) -> anyhow::Result<Re
     let mut report = plan.report("catch-up")?;
     let (store_process, addr) = event_store(dir).await?;
     let store_url = format!("esdb://{addr}?tls=false");
-    let store = Kurrent::connect(&store_url, Default::default())?;
+    let store = Kurrent::connect(&store_url, history::patient())?;
     let last = history::write(&store, size.books, size.events_each).await?;
     let events = size.books * u64::from(size.events_each);
     // It lends its PostgreSQL, and has nothing else to do.

@@ -6,12 +6,18 @@ use anyhow::{Context as _, bail, ensure};
 use domain::book::{Book, BookId, STREAM_PREFIX, Warehouse};
 use domain::metadata::SCHEMA_VERSION;
 use domain::{Command as _, Decide as _, Evolve as _, Metadata, Persist as _, Timestamp};
-use event_store::{ContentType, EventStore, Expected, Filter, Follow, Heard, NewEvent, Position};
+use event_store::{ContentType, EventStore, Expected, Filter, Follow, Heard, NewEvent, Options, Position};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// How many appends are under way at once.
 const AT_ONCE: usize = 64;
+
+/// The options of a client that writes a history: a disk that stalls for seconds meanwhile is no failure.
+pub(crate) fn patient() -> Options {
+    Options { call_timeout: Duration::from_secs(60), ..Options::default() }
+}
 
 /// Writes `events` events of each of the books 1 to `books`, one append a book, and answers the last position.
 pub(crate) async fn write(store: &impl EventStore, books: u64, events: u32) -> anyhow::Result<Position> {

@@ -58,7 +58,7 @@ pub(super) async fn measure(report: &mut Report, plan: Plan, depth: u64, dir: &P
     let system = System::start(dir).await?;
     let books = depth + BEYOND;
     crate::progress(format_args!("writing {books} books"));
-    let store = Kurrent::connect(&system.event_store, Default::default())?;
+    let store = Kurrent::connect(&system.event_store, history::patient())?;
     history::write(&store, books, 1).await?;
     change(&system).await?;
     crate::progress("walking to the end");
