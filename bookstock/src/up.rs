@@ -233,3 +233,32 @@ async fn serve_all(
     services.cancel();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use service_kit::openapi::Whole;
+
+    const WRITE: &str = "WRITE_OPENAPI";
+
+    /// The services are asked nothing, so neither store nor database has to be there.
+    #[tokio::test]
+    async fn the_document_of_the_gateway_is_that_of_both_services() {
+        let (health, stop) = (Health::default(), CancellationToken::new());
+        let store = settings::of(&[("event-store-url", "esdb://127.0.0.1:1?tls=false")]).unwrap();
+        let database = settings::of(&[("database-url", "postgres://nobody@127.0.0.1:1/nothing")]).unwrap();
+        let commands = command_api::open(&store, &health, stop.clone()).unwrap().http;
+        let queries = query_api::routes(&database, &health, stop.clone()).await.unwrap();
+        stop.cancel();
+        let whole = Whole::of(&commands.merge(queries));
+        if std::env::var_os(WRITE).is_some() {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+            std::fs::write(file, whole.to_string()).unwrap();
+        } else {
+            assert!(
+                query_api::whole().unwrap() == whole,
+                "docs/openapi.json is another; set {WRITE} and try again"
+            );
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod settings;
 use anyhow::Context as _;
 pub use page::page;
 use read_model::{Reader, ReaderOptions};
+use service_kit::openapi::Whole;
 use service_kit::{Health, Routes};
 pub use settings::Settings;
 use tokio_util::sync::CancellationToken;
@@ -36,4 +37,13 @@ pub async fn routes(
     check.ask_once(&ask).await;
     tokio::spawn(check.follow(ask, shutdown.clone()));
     Ok(http::routes(reader, shutdown))
+}
+
+/// The document of the gateway that the librarian's page is served through: that of the commands too, which only a gateway has
+/// beside these routes.
+///
+/// # Errors
+/// When this was built with a document that is none.
+pub fn whole() -> anyhow::Result<Whole> {
+    Whole::read(include_str!("../../docs/openapi.json")).context("docs/openapi.json")
 }

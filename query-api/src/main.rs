@@ -25,7 +25,8 @@ struct Args {
     #[arg(long)]
     insecure: bool,
 
-    /// Serve the librarian's page at `/`, for a gateway in front that has the routes for commands too.
+    /// Serve the librarian's page at `/`, and the interface of the commands too at `/openapi.json` and `/docs`, for a gateway in
+    /// front that has the routes for commands.
     #[arg(long, env = "PAGE")]
     page: bool,
 
@@ -55,7 +56,8 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
     let mut routes = query_api::routes(&args.settings, &health, shutdown.clone()).await?;
     if args.page {
-        routes = routes.merge(query_api::page(auth.issuer_origin()).into());
+        let page = query_api::page(auth.issuer_origin());
+        routes = routes.merge(page.into()).part_of(query_api::whole()?);
     }
     let router = edge::around("query-api", routes, &health, &auth, &args.limits);
     for addr in addrs {

@@ -44,7 +44,11 @@ pub fn around(
     auth: &Auth,
     limits: &LimitSettings,
 ) -> Router {
-    let document = Bytes::from(openapi::document(service, &routes, auth.asks()).to_string());
+    let document = match &routes.whole {
+        Some(whole) => whole.shown(auth.asks()),
+        None => openapi::document(service, &routes, auth.asks()),
+    };
+    let document = Bytes::from(document.to_string());
     let document = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) });
     let checks = health.clone();
     let shown = get(move || async move {

@@ -1,10 +1,12 @@
 //! The OpenAPI document of a service (ADR 0014): a route is made by its description, so there is none without.
 //!
 //! [`Api`] takes each route together with its [`Operation`] and gives [`Routes`]: a router and the description of all that
-//! is in it. The edge adds what is the same everywhere, and shows the document at `/openapi.json` and `/docs`.
+//! is in it. The edge adds what is the same everywhere, and shows the document at `/openapi.json` and `/docs`. A service that
+//! is the way in to these for a gateway with further routes shows the [`Whole`] instead.
 
 mod document;
 mod operation;
+mod whole;
 
 use crate::auth::needed;
 use axum::Router;
@@ -14,6 +16,7 @@ use axum::routing::{MethodRouter, get, post};
 pub(crate) use document::document;
 pub use operation::{Operation, header, parameter};
 use serde_json::{Map, Value};
+pub use whole::Whole;
 
 /// The page that shows the document to people.
 pub(crate) const PAGE: &str = include_str!("openapi/page.html");
@@ -30,6 +33,7 @@ pub struct Api<S> {
 pub struct Routes {
     pub(crate) router: Router,
     pub(crate) description: Description,
+    pub(crate) whole: Option<Whole>,
 }
 
 /// What routes are, as an OpenAPI document has it.
@@ -80,7 +84,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     /// The routes, which work with `state`.
     #[must_use]
     pub fn with_state(self, state: S) -> Routes {
-        Routes { router: self.router.with_state(state), description: self.description }
+        Routes { router: self.router.with_state(state), description: self.description, whole: None }
     }
 
     fn route(
@@ -99,7 +103,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
 /// Routes that nobody describes: of a test, or of a service without an interface of its own.
 impl From<Router> for Routes {
     fn from(router: Router) -> Self {
-        Self { router, description: Description::default() }
+        Self { router, ..Self::default() }
     }
 }
 
@@ -116,7 +120,14 @@ impl Routes {
             }
         }
         self.description.schemas.extend(others.description.schemas);
-        Self { router: self.router.merge(others.router), description: self.description }
+        Self { router: self.router.merge(others.router), ..self }
+    }
+
+    /// These routes as a part of `whole`, whose document is shown in place of their own.
+    #[must_use]
+    pub fn part_of(mut self, whole: Whole) -> Self {
+        self.whole = Some(whole);
+        self
     }
 }
 

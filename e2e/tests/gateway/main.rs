@@ -20,7 +20,9 @@ impl Behind {
         let topology = Topology::start().await;
         let database = ["--database-url", &topology.postgres.url()];
         let listeners = ["--listen", "--admin-listen"];
-        let second = Service::start(&topology.place, "query-api-2", "query-api", &listeners, &database).await;
+        let of_queries = [&database[..], &["--page"]].concat();
+        let second =
+            Service::start(&topology.place, "query-api-2", "query-api", &listeners, &of_queries).await;
         second.ready().await;
         let command_apis = [topology.command_apis[0].addr(), topology.command_apis[1].addr()];
         let query_apis = [topology.query_api.addr(), second.addr()];
@@ -58,6 +60,32 @@ async fn the_originals_examples_answer_field_for_field_behind_the_real_gateway()
     let large = format!(r#"{{"qty":{}1}}"#, " ".repeat(100_000));
     site.send(Method::POST, "/books/1/warehousings", &json, large).await.problem(413, "body-too-large");
     assert_eq!(site.get("/livez").await.json(200)["status"], "alive");
+    the_document_tells_all_that_is_there(&site, &behind.topology.command_apis[0].site()).await;
+}
+
+/// One address has one document: that of the commands is in it as it is, and each operation of it is there.
+async fn the_document_tells_all_that_is_there(site: &Site, command_api: &Site) {
+    let told = site.get("/openapi.json").await.json(200);
+    let of_commands = command_api.get("/openapi.json").await.json(200);
+    for (path, item) in
+        of_commands["paths"].as_object().unwrap().iter().filter(|(path, _)| *path != "/metrics")
+    {
+        for (method, operation) in item.as_object().unwrap() {
+            assert_eq!(&told["paths"][path][method], operation, "{method} {path}");
+        }
+    }
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (path, item) in told["paths"].as_object().unwrap() {
+        let url = site.url(&path.replace("{bookId}", "1"));
+        for method in item.as_object().unwrap().keys() {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            // The status alone: what follows changes has no end to be read to. Most commands are nothing without a body.
+            let status = client.request(method.clone(), &url).send().await.unwrap().status();
+            let there =
+                status.is_success() || method == Method::POST && [400, 415].contains(&status.as_u16());
+            assert!(there, "{method} {path} is in the document and answers {status}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -9,13 +9,9 @@ use serde_json::{Value, json};
 pub(crate) fn document(service: &str, routes: &Routes, guarded: bool) -> Value {
     let mut description = routes.description.clone();
     describe_the_common(&mut description);
-    if !guarded {
-        let items = description.paths.values_mut().filter_map(Value::as_object_mut);
-        items.flat_map(serde_json::Map::values_mut).for_each(|operation| operation["security"] = json!([]));
-    }
     let mut schemas = description.schemas;
     schemas.insert("Problem".to_owned(), problem());
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": format!("bookstock {service}"),
@@ -34,7 +30,18 @@ pub(crate) fn document(service: &str, routes: &Routes, guarded: bool) -> Value {
                 "description": "A token of the configured issuer. A service without one asks for none.",
             }},
         },
-    })
+    });
+    if !guarded {
+        open_to_all(&mut document);
+    }
+    document
+}
+
+/// Takes out of a document that tokens are asked for.
+pub(super) fn open_to_all(document: &mut Value) {
+    let items = document["paths"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut);
+    let operations = items.filter_map(Value::as_object_mut).flat_map(serde_json::Map::values_mut);
+    operations.for_each(|operation| operation["security"] = json!([]));
 }
 
 fn problem() -> Value {
