@@ -156,13 +156,14 @@ struct Served {
     watcher: Watcher,
 }
 
-async fn serve_by<C>(
+async fn serve_by<C, E>(
     connection: impl Fn(TcpStream, Served) -> C,
     listener: TcpListener,
     router: Router,
     shutdown: CancellationToken,
 ) where
-    C: Future<Output = anyhow::Result<()>> + Send + 'static,
+    C: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<anyhow::Error>,
 {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
@@ -174,10 +175,11 @@ async fn serve_by<C>(
                 Ok((stream, peer)) => {
                     let (router, stopping) = (router.clone(), Stopping(shutdown.clone()));
                     let served = Served { peer, router, stopping, watcher: graceful.watcher() };
-                    let connection = connection(stream, served);
+                    // What is awaited takes its place twice in whatever awaits it, unless that is elsewhere.
+                    let connection = Box::pin(connection(stream, served));
                     tokio::spawn(async move {
                         let _place = place;
-                        if let Err(error) = connection.await {
+                        if let Err(error) = connection.await.map_err(E::into) {
                             tracing::debug!(error = format!("{error:#}"), %peer, "a connection ended early");
                         }
                     });
@@ -197,7 +199,7 @@ async fn serve_by<C>(
 }
 
 /// One connection; its requests know the other end of it.
-async fn connection(stream: TcpStream, served: Served) -> anyhow::Result<()> {
+fn connection(stream: TcpStream, served: Served) -> impl Future<Output = hyper::Result<()>> + Send {
     set_up(&stream);
     let Served { peer, router, stopping, watcher } = served;
     let connection = http1::Builder::new()
@@ -205,7 +207,7 @@ async fn connection(stream: TcpStream, served: Served) -> anyhow::Result<()> {
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), requests(peer, router, stopping));
-    Ok(watcher.watch(connection).await?)
+    watcher.watch(connection)
 }
 
 /// The same over HTTP/2. A client that does not answer a ping is cut off.
