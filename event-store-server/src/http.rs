@@ -33,7 +33,7 @@ pub(crate) fn routes(log: Log, health: &Health, authentication: &'static str) ->
         .route("/stats", get(stats))
         .with_state(facts);
     // They tell nothing that is secret: calls are what users are asked for.
-    edge::around(SERVICE, routes.into(), health, &Auth::open(), &LimitSettings::default())
+    edge::around(SERVICE, routes.into(), health, &Auth::of_its_own(), &LimitSettings::default())
 }
 
 /// Keeps the check of the log up to date: ready, until the log stops or the server is told to.

@@ -73,6 +73,12 @@ impl EventStoreServer {
         let (cut, grace) = (CancellationToken::new(), limits.shutdown_grace);
         let incoming =
             connection::incoming(listener, quickack, tls, limits.silence, cut.clone(), shutdown.clone());
+        if users.is_none() {
+            tracing::warn!(
+                service = http::SERVICE,
+                "no users are configured (--users): whoever reaches it may do anything"
+            );
+        }
         let health = Health::default();
         let watched = http::watch(log.clone(), health.check("log"), shutdown.clone());
         let watching = tokio::spawn(watched);

@@ -57,7 +57,16 @@ pub(crate) static PROBLEMS: [&Kind; 4] =
 
 /// Whether and how a service asks who calls. Cheap to clone; all clones share the issuer's keys.
 #[derive(Clone)]
-pub struct Auth(Option<Arc<Guard>>);
+pub struct Auth(Means);
+
+#[derive(Clone)]
+enum Means {
+    /// Nobody is asked.
+    Open,
+    /// The service itself asks whom it has to ask.
+    Own,
+    Tokens(Arc<Guard>),
+}
 
 struct Guard {
     keys: Keys,
@@ -90,18 +99,31 @@ impl Auth {
             page_client: settings.page_client.clone(),
             keys: Keys::new(issuer, settings.keys_max_age()).context("no HTTP client for the issuer")?,
         };
-        Ok(Self(Some(Arc::new(guard))))
+        Ok(Self(Means::Tokens(Arc::new(guard))))
     }
 
     /// Nobody is asked.
     #[must_use]
     pub fn open() -> Self {
-        Self(None)
+        Self(Means::Open)
+    }
+
+    /// The service has another way to ask, and says itself when it asks nobody.
+    #[must_use]
+    pub fn of_its_own() -> Self {
+        Self(Means::Own)
+    }
+
+    fn guard(&self) -> Option<&Arc<Guard>> {
+        match &self.0 {
+            Means::Tokens(guard) => Some(guard),
+            Means::Open | Means::Own => None,
+        }
     }
 
     /// Whether anybody is asked for a token.
     pub(crate) fn asks(&self) -> bool {
-        self.0.is_some()
+        self.guard().is_some()
     }
 
     /// Where the service may listen that this guards; `insecure` is its operator's word.
@@ -113,15 +135,19 @@ impl Auth {
     /// The origin of the issuer, for browsers that log in there; none if nobody is asked.
     #[must_use]
     pub fn issuer_origin(&self) -> Option<&str> {
-        self.0.as_deref().map(|guard| guard.issuer_origin.as_str())
+        self.guard().map(|guard| guard.issuer_origin.as_str())
     }
 
     /// Puts the guard around the `routes` of `service`; if there is none, the log says so. What a route finds in its
     /// request's extensions is the [`Caller`], unless everything is open.
     pub fn around(&self, service: &'static str, routes: Router) -> Router {
-        let Some(guard) = &self.0 else {
-            tracing::warn!(service, "no AUTH_ISSUER is configured: whoever reaches it may do anything");
-            return routes;
+        let guard = match &self.0 {
+            Means::Tokens(guard) => guard,
+            Means::Own => return routes,
+            Means::Open => {
+                tracing::warn!(service, "no AUTH_ISSUER is configured: whoever reaches it may do anything");
+                return routes;
+            }
         };
         let description = Json(guard.description());
         let tell = get(move || std::future::ready(description.clone()));
