@@ -113,7 +113,7 @@ async fn prometheus_asks_every_service_and_loads_the_rules() {
     let (gateway, prometheus) = (topology.site("gateway"), topology.site("prometheus"));
     eventually("every service is asked", async || {
         let up = ask(&prometheus, "count(up == 1)").await?;
-        if up[0]["value"][1] == "7" { Ok(()) } else { Err(up.to_string()) }
+        if up[0]["value"][1] == "8" { Ok(()) } else { Err(up.to_string()) }
     })
     .await;
     let rules = prometheus.get("/api/v1/rules").await.json(200);

@@ -78,7 +78,8 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
         .env("QUERY_API_2", queries[1]);
     parts.push(haproxy);
 
-    let services = [projectors, commands.map(|(at, _)| at), queries].concat();
+    let mut services = [projectors, commands.map(|(at, _)| at), queries].concat();
+    services.push(store);
     let config = setting.dir.join("prometheus/prometheus.yml");
     let rules = setting.alert_rules.clone().unwrap_or_else(|| deploy("prometheus/rules/*.yml"));
     std::fs::write(&config, prometheus_config(&services, gateway_metrics, &rules))
