@@ -19,6 +19,7 @@ use domain::book::{Book, BookName};
 use event_store::{EventStore as _, Kurrent, Options};
 use inbound::Desk;
 use service_kit::edge::Calls;
+use service_kit::metrics::Counter;
 use service_kit::{Health, Routes};
 pub use settings::Settings;
 use sick::Guarded;
@@ -26,6 +27,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use transact::Transact;
+
+static RETRIES: Counter<0> = Counter::new(
+    "event_store_retries_total",
+    "Appends and reads that were sent to the event store once more, because the answer to them was lost or late.",
+    [],
+);
 
 /// What the store may take of the whole deadline of a command: the rest is for finding out what its failure means.
 const STORE_SHARE: f64 = 0.9;
@@ -48,7 +55,11 @@ pub struct WaysIn {
 /// When the event store's address cannot be understood.
 pub fn open(settings: &Settings, health: &Health, shutdown: CancellationToken) -> anyhow::Result<WaysIn> {
     let deadline = Duration::from_millis(settings.store_timeout_ms);
-    let options = Options { call_timeout: deadline.mul_f64(STORE_SHARE), ..Options::default() };
+    let options = Options {
+        call_timeout: deadline.mul_f64(STORE_SHARE),
+        trying_again: || RETRIES.of([]).increment(1),
+        ..Options::default()
+    };
     let store = Kurrent::connect(&settings.event_store_url, options).context("EVENT_STORE_URL")?;
     let store = Guarded::new(store);
     let asked = store.clone();

@@ -40,7 +40,7 @@ pub struct Kurrent {
 }
 
 /// How [`Kurrent`] talks to its store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// How long an append, a ping, or one page of a read may take, all tries together. Default: 2 s.
     pub call_timeout: Duration,
@@ -50,11 +50,13 @@ pub struct Options {
     /// Send what is to be sent at once, instead of waiting up to 40 ms for the server's acknowledgement (ADR 0003).
     /// Only a measurement wants this off. Default: on.
     pub nodelay: bool,
+    /// Called each time that an append or a read is tried again, to count it. Default: nothing.
+    pub trying_again: fn(),
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { call_timeout: Duration::from_secs(2), calls_in_flight: 80, nodelay: true }
+        Self { call_timeout: Duration::from_secs(2), calls_in_flight: 80, nodelay: true, trying_again: || {} }
     }
 }
 
@@ -80,11 +82,11 @@ impl Kurrent {
     /// # Errors
     /// [`KurrentError`], if the connection string is wrong or names files that cannot be read.
     pub fn connect(url: &str, options: Options) -> Result<Self, KurrentError> {
-        let Options { call_timeout, calls_in_flight, nodelay } = options;
+        let Options { call_timeout, calls_in_flight, nodelay, trying_again } = options;
         let settings = url::settings(url)?;
-        let calls = Arc::new(Connection::new(settings.clone(), calls_in_flight, nodelay));
+        let calls = Arc::new(Connection::new(settings.clone(), calls_in_flight, nodelay, trying_again));
         // Followers have a connection of their own, so that catching up does not stand in the way of a command.
-        let listening = Arc::new(Connection::new(settings, calls_in_flight, nodelay));
+        let listening = Arc::new(Connection::new(settings, calls_in_flight, nodelay, trying_again));
         let followers = FollowThread::start(listening).map_err(KurrentError::Thread)?;
         Ok(Self { calls, followers: Arc::new(followers), call_timeout })
     }

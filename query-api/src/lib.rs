@@ -13,10 +13,17 @@ mod settings;
 use anyhow::Context as _;
 pub use page::page;
 use read_model::{Reader, ReaderOptions};
+use service_kit::metrics::Histogram;
 use service_kit::openapi::Whole;
 use service_kit::{Health, Routes};
 pub use settings::Settings;
 use tokio_util::sync::CancellationToken;
+
+static POOL_WAIT: Histogram<0> = Histogram::new(
+    "database_pool_wait_seconds",
+    "How long queries waited for a connection to PostgreSQL, those that waited in vain too.",
+    [],
+);
 
 /// The routes of the query side. From here until `shutdown` the check `database` of `health` follows the database; it
 /// is asked once before this returns. That it is down now is no error. Call it inside a tokio runtime.
@@ -29,7 +36,12 @@ pub async fn routes(
     shutdown: CancellationToken,
 ) -> anyhow::Result<Routes> {
     let Settings { pool_size, memory_books, .. } = *settings;
-    let options = ReaderOptions { pool_size, memory_books, ..ReaderOptions::default() };
+    let options = ReaderOptions {
+        pool_size,
+        memory_books,
+        waited: |waited| POOL_WAIT.of([]).record(waited),
+        ..ReaderOptions::default()
+    };
     let reader = Reader::new(settings.url(), options).context("READ_DATABASE_URL or DATABASE_URL")?;
     let check = health.check("database");
     let asked = reader.clone();

@@ -6,7 +6,7 @@ use crate::generation::{FOLD_VERSION, Schema};
 use crate::list::{ListRequest, Listed, Page};
 use crate::list_sql::ListSql;
 use crate::migrate::READER_ROLE;
-use crate::reader::ReaderError;
+use crate::reader::{ReaderError, ReaderOptions};
 use crate::value::{self, Unreadable};
 use crate::view::View;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
@@ -42,12 +42,14 @@ pub(crate) struct Desk {
     /// Who takes a whole list may take long: half of the connections are for all others.
     whole_lists: Arc<Semaphore>,
     query_timeout: Duration,
+    waited: fn(Duration),
     /// The generation that served last; 0 before the first query.
     generation: AtomicI32,
 }
 
 impl Desk {
-    pub(crate) fn new(database: &Database, pool_size: usize, query_timeout: Duration) -> Self {
+    pub(crate) fn new(database: &Database, options: &ReaderOptions) -> Self {
+        let ReaderOptions { pool_size, query_timeout, waited, .. } = *options;
         let settings = settings(query_timeout);
         let manager = Manager::from_config(
             database.config("bookstock reader"),
@@ -65,7 +67,7 @@ impl Desk {
         )]
         let pool = pool.expect("a pool without timeouts can be built");
         let whole_lists = Arc::new(Semaphore::new((pool_size / 2).max(1)));
-        Self { pool, whole_lists, query_timeout, generation: AtomicI32::new(0) }
+        Self { pool, whole_lists, query_timeout, waited, generation: AtomicI32::new(0) }
     }
 
     /// How long one query may take.
@@ -181,8 +183,10 @@ impl Desk {
     }
 
     async fn client_until(&self, deadline: Instant) -> Result<Object, ReaderError> {
-        timeout_at(deadline, self.pool.get())
-            .await
+        let asked = Instant::now();
+        let client = timeout_at(deadline, self.pool.get()).await;
+        (self.waited)(asked.elapsed());
+        client
             .map_err(|_| late("had no connection to spare", self.query_timeout))?
             .map_err(refused_connection)
     }

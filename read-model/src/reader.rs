@@ -22,11 +22,18 @@ pub struct ReaderOptions {
     pub query_timeout: Duration,
     /// Up to how many books all of them are held in memory.
     pub memory_books: usize,
+    /// Told how long each query waited for a connection, also in vain, to measure it.
+    pub waited: fn(Duration),
 }
 
 impl Default for ReaderOptions {
     fn default() -> Self {
-        Self { pool_size: 16, query_timeout: Duration::from_millis(1_500), memory_books: 200_000 }
+        Self {
+            pool_size: 16,
+            query_timeout: Duration::from_millis(1_500),
+            memory_books: 200_000,
+            waited: |_| {},
+        }
     }
 }
 
@@ -124,7 +131,7 @@ impl Reader {
     /// [`NotAnAddress`].
     pub fn new(database_url: &str, options: ReaderOptions) -> Result<Self, NotAnAddress> {
         let database: Database = database_url.parse()?;
-        let desk = Arc::new(Desk::new(&database, options.pool_size, options.query_timeout));
+        let desk = Arc::new(Desk::new(&database, &options));
         let memory = Memory::follow(database, settings(options.query_timeout), options.memory_books);
         Ok(Self { shared: Arc::new(Shared { memory, desk, hot: Hot::default() }) })
     }

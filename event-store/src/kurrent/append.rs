@@ -63,6 +63,7 @@ pub(super) async fn append(
         if !pauses.pause_before(deadline).await {
             return Err(tries.out_of_time(reason));
         }
+        (connection.trying_again)();
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) struct Connection {
     state: Mutex<State>,
     /// True after a failure until the next success, so that a success need not lock to know that nothing has changed.
     failing: AtomicBool,
+    pub(super) trying_again: fn(),
 }
 
 struct State {
@@ -62,7 +63,12 @@ impl Link {
 }
 
 impl Connection {
-    pub(super) fn new(settings: ClientSettings, calls_in_flight: usize, nodelay: bool) -> Self {
+    pub(super) fn new(
+        settings: ClientSettings,
+        calls_in_flight: usize,
+        nodelay: bool,
+        trying_again: fn(),
+    ) -> Self {
         let ports = settings.hosts().iter().filter_map(|host| u16::try_from(host.port).ok());
         Self {
             turns: Semaphore::new(calls_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
@@ -74,6 +80,7 @@ impl Connection {
                 pauses: Pauses::new(FIRST_PAUSE, LONGEST_PAUSE),
             }),
             failing: AtomicBool::new(false),
+            trying_again,
             settings,
         }
     }

@@ -120,7 +120,7 @@ async fn page_of_stream(
         Direction::Backwards => options.backwards(),
     };
     let options = &options;
-    let page = until_answered(timeout, |deadline| {
+    let page = until_answered(connection, timeout, |deadline| {
         connection.call(deadline, move |link| async move {
             collect(link.client().read_stream(stream, options).await?, count).await
         })
@@ -149,7 +149,7 @@ async fn page_of_all(
         Direction::Backwards => options.backwards(),
     };
     let options = &options;
-    until_answered(timeout, |deadline| {
+    until_answered(connection, timeout, |deadline| {
         connection.call(deadline, move |link| async move {
             collect(link.client().read_all(options).await?, count).await
         })
@@ -166,7 +166,11 @@ async fn collect(mut answers: ReadStream, count: usize) -> eventstore::Result<Ve
 }
 
 /// Reads again after a failure that may pass, while there is time. A store that is not there is told at once.
-async fn until_answered<A, F>(timeout: Duration, mut read: impl FnMut(Instant) -> F) -> Result<A, Failure>
+async fn until_answered<A, F>(
+    connection: &Connection,
+    timeout: Duration,
+    mut read: impl FnMut(Instant) -> F,
+) -> Result<A, Failure>
 where
     F: Future<Output = Result<A, Failure>>,
 {
@@ -178,6 +182,7 @@ where
         if !may_pass || !pauses.pause_before(deadline).await {
             return outcome;
         }
+        (connection.trying_again)();
     }
 }
 

@@ -5,7 +5,7 @@ use crate::support::{PATIENCE, connect, event, until};
 use bytes::Bytes;
 use event_store::{
     AppendError, Appended, Direction, EventStore, Expected, Filter, Follow, Heard, Kurrent, NewEvent,
-    ReadError, Start, StoredEvent,
+    Options, ReadError, Start, StoredEvent,
 };
 use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt as _};
@@ -127,8 +127,11 @@ async fn a_frozen_server_leaves_the_outcome_unknown_and_a_retry_is_not_doubled()
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_under_way_when_the_server_dies_is_sent_again_to_the_next_one() {
+    static TRIED_AGAIN: AtomicUsize = AtomicUsize::new(0);
     let mut server = Server::start(&[]);
-    let store = connect(&server.url(), PATIENCE);
+    let trying_again = || _ = TRIED_AGAIN.fetch_add(1, Ordering::Relaxed);
+    let options = Options { call_timeout: PATIENCE, trying_again, ..Options::default() };
+    let store = Kurrent::connect(&server.url(), options).unwrap();
     store.append("book-1", Expected::NoStream, vec![event(1)]).await.unwrap();
 
     server.freeze();
@@ -142,6 +145,7 @@ async fn an_append_under_way_when_the_server_dies_is_sent_again_to_the_next_one(
     server.kill();
     server.start_again();
     assert_eq!(under_way.await.unwrap().unwrap().revision, 1);
+    assert!(TRIED_AGAIN.load(Ordering::Relaxed) >= 1, "nobody was told");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use read_model::{
     Behind, Column, Filter, ListRequest, Order, Place, Reader, ReaderError, ReaderOptions, admin_list,
     book_stock,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longer than anything that works takes.
@@ -114,7 +115,11 @@ async fn a_database_without_read_models_says_so() {
 #[tokio::test]
 async fn more_queries_than_connections_are_all_answered() {
     let url = with_books("more_queries").await;
-    let few = ReaderOptions { pool_size: 2, memory_books: 0, ..ReaderOptions::default() };
+    static WAITED: AtomicU64 = AtomicU64::new(0);
+    let waited = |time: Duration| {
+        WAITED.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
+    };
+    let few = ReaderOptions { pool_size: 2, memory_books: 0, waited, ..ReaderOptions::default() };
     let reader = Reader::new(&url, few).unwrap();
     let queries = (1..=200).map(|number| {
         let reader = reader.clone();
@@ -123,6 +128,7 @@ async fn more_queries_than_connections_are_all_answered() {
     for (number, query) in (1..).zip(queries.collect::<Vec<_>>()) {
         assert_eq!(query.await.unwrap().is_some(), number <= 5);
     }
+    assert_ne!(WAITED.load(Ordering::Relaxed), 0, "nobody was told of the waiting");
 }
 
 #[tokio::test]
