@@ -150,6 +150,14 @@ need_cargo_deny() {
     cargo install cargo-deny --locked --version 0.20.2
 }
 
+need_cargo_cyclonedx() {
+    if cargo cyclonedx --version >/dev/null 2>&1; then
+        return
+    fi
+    say "installing cargo-cyclonedx with cargo; that takes some minutes, once"
+    cargo install cargo-cyclonedx --locked --version 0.5.9
+}
+
 install_what_is_missing() {
     if ((${#missing_packages[@]} == 0)); then
         return
