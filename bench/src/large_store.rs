@@ -10,11 +10,11 @@ use crate::process::Process;
 use crate::report::Report;
 use crate::round::{self, Meter, Round};
 use crate::system::event_store;
-use event_store::{EventStore as _, Expected, Kurrent, Options};
+use event_store::{EventStore as _, Expected, Kurrent};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const SMALL: &str = "append, small store";
 const LARGE: &str = "append, large store";
@@ -33,9 +33,6 @@ const EVENTS_EACH: u64 = 10;
 
 /// How many of these appends are under way at once.
 const AT_ONCE: usize = 64;
-
-/// How long one of them may take: a history is not measured, it is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many callers append at once when it is measured.
 const CALLERS: usize = 16;
@@ -98,7 +95,7 @@ impl Store {
         fs::create_dir_all(dir)?;
         let (process, addr) = event_store(dir).await?;
         let url = format!("esdb://{addr}?tls=false");
-        let client = Kurrent::connect(&url, Options::default())?;
+        let client = Kurrent::connect(&url, Default::default())?;
         client.ping().await?;
         Ok(Self { process, client, url })
     }
@@ -106,8 +103,7 @@ impl Store {
     /// Writes the history.
     async fn fill(&self, streams: u32) -> anyhow::Result<()> {
         crate::progress(format_args!("writing {} events", u64::from(streams) * EVENTS_EACH));
-        let options = Options { call_timeout: PATIENCE, ..Options::default() };
-        let client = &Kurrent::connect(&self.url, options)?;
+        let client = &Kurrent::connect(&self.url, history::patient())?;
         futures_util::stream::iter((0..streams).map(|number| async move {
             let stream = format!("{HISTORY}{number}");
             let events = (0..EVENTS_EACH).map(|revision| event(&stream, revision)).collect();
