@@ -12,7 +12,7 @@ use read_model::batch::{self, Applied, ApplyError, Batch, Gap};
 use read_model::database::Connection;
 use read_model::lease::{Checkpoint, Lease, LeaseError};
 use read_model::sift::Gaps;
-use read_model::{generation, parked, sorting};
+use read_model::{Writers, generation, parked, sorting};
 use service_kit::health::Check;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -35,6 +35,7 @@ pub(crate) struct Owned<'a, Store> {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) owner: &'a str,
     pub(crate) batch_events: usize,
+    pub(crate) writers: Writers,
     /// Whether the store has proved to be the one of the checkpoint since it was last lost.
     pub(crate) proven: bool,
     /// The gaps for which the events were read once more from the checkpoint: one that is still there parks its stream.
@@ -158,7 +159,7 @@ impl<Store: EventStore> Owned<'_, Store> {
     /// Applies a batch; nothing of it, if a gap in it is to be read once more.
     async fn apply(&mut self, batch: &Batch) -> Result<Option<Applied>, End> {
         let (lease, from, gaps) = (self.lease, self.checkpoint, Gaps::ParkThese(&self.read_again));
-        match batch::apply_or_park(self.connection, lease, from, batch, gaps, VIEWS).await {
+        match batch::apply_or_park(self.connection, lease, from, batch, gaps, &mut self.writers).await {
             Ok(applied) => {
                 self.checkpoint = applied.checkpoint;
                 self.read_again.retain(|gap| gap.position > self.checkpoint.position);

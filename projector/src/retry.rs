@@ -53,7 +53,8 @@ pub async fn try_again(
 impl<Store: EventStore> Owned<'_, Store> {
     /// Tries the stream of `book` again. While the event store is away, it is left for later.
     pub(crate) async fn retry(&mut self, book: BookId) -> Result<(), End> {
-        let Self { store, connection, lease, checkpoint, .. } = self;
+        let Self { store, connection, lease, checkpoint, writers, .. } = self;
+        writers.forget();
         Retry { store: *store, connection, lease, checkpoint: *checkpoint }.retry(book).await
     }
 }

@@ -8,7 +8,7 @@ use event_store::EventStore;
 use read_model::database::Connection;
 use read_model::generation::{self, FOLD_VERSION};
 use read_model::lease::{Checkpoint, HANDED_BACK, Lease, WRITER_SETTINGS};
-use read_model::{Database, DatabaseError, MigrateError, migrate};
+use read_model::{Database, DatabaseError, MigrateError, Way, Writers, migrate};
 use service_kit::Health;
 use service_kit::health::Check;
 use std::collections::BTreeSet;
@@ -162,6 +162,7 @@ impl<Store: EventStore> Projector<Store> {
             lease: &lease,
             checkpoint,
             batch_events: self.batch_events,
+            writers: Writers::of(VIEWS, Way::Statement),
             owner: &self.owner,
             proven: false,
             read_again: BTreeSet::new(),

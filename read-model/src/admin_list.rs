@@ -1,12 +1,13 @@
 //! 관리자 목록: name, stock and edition of each book, as the administrators' list shows them.
 
+use crate::cell::Cell;
 use crate::hot::{Hot, HotRows};
 use crate::list::{Facts, ListRequest, Listed, Page};
 use crate::memory::{Shelf, Snapshot};
 use crate::reader::{At, Reader, ReaderError};
 use crate::search;
 use crate::value::{self, Unreadable};
-use crate::view::{Column, Happening, View};
+use crate::view::{Happening, View};
 use crate::whole::Rows;
 use domain::Timestamp;
 use domain::book::{BookEvent, BookId, BookName, Edition, Stock};
@@ -82,15 +83,16 @@ impl View for AdminList {
 
     const SELECT: &'static str = "v.book_id, v.book_name, v.book_stock, (v.book_version * 100)::int4, v.revision, v.position, v.occurred_at";
 
-    const UPSERT: &'static str = "
-        INSERT INTO {table} (book_id, book_name, search, book_stock, book_version, revision, position, occurred_at)
-        SELECT book_id, book_name, search, book_stock, hundredths / 100.0, revision, position, occurred_at
-        FROM unnest(
-            $1::int8[], $2::text[], $3::text[], $4::int8[], $5::int4[], $6::int8[], $7::int8[], $8::timestamptz[]
-        ) AS fresh (book_id, book_name, search, book_stock, hundredths, revision, position, occurred_at)
-        ON CONFLICT (book_id) DO UPDATE SET
-            book_name = excluded.book_name, search = excluded.search, book_stock = excluded.book_stock, book_version = excluded.book_version,
-            revision = excluded.revision, position = excluded.position, occurred_at = excluded.occurred_at";
+    const COLUMNS: &'static [(&'static str, &'static str)] = &[
+        ("book_id", "int8"),
+        ("book_name", "text"),
+        ("search", "text"),
+        ("book_stock", "int8"),
+        ("book_version", "numeric"),
+        ("revision", "int8"),
+        ("position", "int8"),
+        ("occurred_at", "timestamptz"),
+    ];
 
     fn fold(before: Option<Row>, happening: &Happening) -> Option<Row> {
         let is_known = before.is_some();
@@ -136,17 +138,16 @@ impl View for AdminList {
         row.book_id
     }
 
-    fn columns(rows: &[Row]) -> Vec<Column> {
-        let names = rows.iter().map(|row| row.book_name.as_ref().map(|name| name.as_str().to_owned()));
+    fn cells(row: &Row) -> Vec<Cell<'_>> {
         vec![
-            Box::new(rows.iter().map(|row| value::bigint(row.book_id.get())).collect::<Vec<_>>()),
-            Box::new(names.collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| search::key(row.book_name.as_ref())).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| i64::from(row.book_stock)).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| value::hundredths(row.book_version)).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| value::bigint(row.revision)).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| value::bigint(row.position)).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| value::moment(row.occurred_at)).collect::<Vec<_>>()),
+            Cell::Bigint(value::bigint(row.book_id.get())),
+            Cell::text(row.book_name.as_ref().map(BookName::as_str)),
+            Cell::Text(search::key(row.book_name.as_ref()).into()),
+            Cell::Bigint(i64::from(row.book_stock)),
+            Cell::Hundredths(value::hundredths(row.book_version)),
+            Cell::Bigint(value::bigint(row.revision)),
+            Cell::Bigint(value::bigint(row.position)),
+            Cell::Moment(value::moment(row.occurred_at)),
         ]
     }
 }

@@ -7,9 +7,10 @@ use crate::parked;
 use crate::sift::{Gaps, Sifted, Trouble, sift};
 use crate::value;
 use crate::view::{AnyView, Happening};
+use crate::write::{Way, Writers};
 use deadpool_postgres::Transaction;
 use domain::book::BookId;
-use futures_util::future::{try_join_all, try_join3, try_join4};
+use futures_util::future::{try_join3, try_join4};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -122,10 +123,12 @@ pub async fn apply(
     batch: &[Happening],
     views: &[&dyn AnyView],
 ) -> Result<Checkpoint, ApplyError> {
-    Ok(write(connection, lease, from, batch, &[], Gaps::Refuse, views).await?.checkpoint)
+    let mut writers = Writers::of(views, Way::Statement);
+    Ok(write(connection, lease, from, batch, &[], Gaps::Refuse, &mut writers).await?.checkpoint)
 }
 
-/// Applies `batch` as [`apply`] does, and parks the streams that cannot go on: all others flow.
+/// Applies `batch` as [`apply`] does, with the `writers` of this owner, and parks the streams that cannot go on: all others
+/// flow.
 ///
 /// # Errors
 /// [`ApplyError`]; a gap only if `gaps` says so.
@@ -135,9 +138,9 @@ pub async fn apply_or_park(
     from: Checkpoint,
     batch: &Batch,
     gaps: Gaps<'_>,
-    views: &[&dyn AnyView],
+    writers: &mut Writers,
 ) -> Result<Applied, ApplyError> {
-    write(connection, lease, from, &batch.happenings, &batch.unreadable, gaps, views).await
+    write(connection, lease, from, &batch.happenings, &batch.unreadable, gaps, writers).await
 }
 
 async fn write(
@@ -147,7 +150,7 @@ async fn write(
     happenings: &[Happening],
     unreadable: &[Trouble],
     gaps: Gaps<'_>,
-    views: &[&dyn AnyView],
+    writers: &mut Writers,
 ) -> Result<Applied, ApplyError> {
     if happenings.is_empty() && unreadable.is_empty() {
         return Ok(Applied {
@@ -188,11 +191,10 @@ async fn write(
     }
     let old = old_happenings.iter().map(|old| came_late(old, from)).chain(old_unreadable.iter().cloned());
     let sifted = sift(revisions, waiting, old, happenings, unreadable, gaps).map_err(ApplyError::Gaps)?;
-    let views = if sifted.applied.is_empty() { &[] } else { views };
     within(
         step,
         try_join4(
-            try_join_all(views.iter().map(|view| view.project(&transaction, &schema, &sifted.applied))),
+            writers.write(&transaction, &schema, &sifted.applied),
             save_revisions(&transaction, &schema, &sifted.revisions),
             parked::save(&transaction, lease.generation, &sifted),
             announce(&transaction, to),
@@ -200,6 +202,7 @@ async fn write(
     )
     .await?;
     within(step, async { Ok(transaction.commit().await?) }).await?;
+    writers.committed();
     let Sifted { revisions: reached, parked, retry, .. } = sifted;
     Ok(Applied { checkpoint: to, reached, parked, retry })
 }

@@ -1,5 +1,6 @@
 //! 도서 이력: every movement of each book. What the books were at a time or a position is read from here (`past`).
 
+use crate::cell::Cell;
 use crate::desk::{Question, found};
 use crate::generation::Schema;
 use crate::list::{Key, Mark, Order, Page};
@@ -7,7 +8,7 @@ use crate::list_sql::Parameter;
 use crate::past::Moment;
 use crate::reader::{At, Reader, ReaderError};
 use crate::value::{self, Unreadable};
-use crate::view::{Column, Happening, Keeps, View};
+use crate::view::{Happening, Keeps, View};
 use crate::whole::{Rows, Whole};
 use domain::Timestamp;
 use domain::book::{BookEvent, BookId, BookName, Edition, Reason, Stock};
@@ -237,19 +238,20 @@ impl View for BookHistory {
 
     const SELECT: &'static str = "v.book_id, v.movement, v.qty, (v.version * 100)::int4, v.stock, v.name, v.reason, v.actor, v.correlation_id, v.revision, v.position, v.occurred_at";
 
-    const UPSERT: &'static str = "
-        INSERT INTO {table} (
-            book_id, movement, qty, version, stock, name, reason, actor, correlation_id, revision, position, occurred_at
-        )
-        SELECT book_id, movement, qty, hundredths / 100.0, stock, name, reason, actor, correlation_id, revision,
-            position, occurred_at
-        FROM unnest(
-            $1::int8[], $2::text[], $3::int8[], $4::int4[], $5::int8[], $6::text[], $7::text[], $8::text[], $9::text[],
-            $10::int8[], $11::int8[], $12::timestamptz[]
-        ) AS fresh (
-            book_id, movement, qty, hundredths, stock, name, reason, actor, correlation_id, revision, position,
-            occurred_at
-        )";
+    const COLUMNS: &'static [(&'static str, &'static str)] = &[
+        ("book_id", "int8"),
+        ("movement", "text"),
+        ("qty", "int8"),
+        ("version", "numeric"),
+        ("stock", "int8"),
+        ("name", "text"),
+        ("reason", "text"),
+        ("actor", "text"),
+        ("correlation_id", "text"),
+        ("revision", "int8"),
+        ("position", "int8"),
+        ("occurred_at", "timestamptz"),
+    ];
 
     fn fold(before: Option<Row>, happening: &Happening) -> Option<Row> {
         let is_known = before.is_some();
@@ -318,25 +320,20 @@ impl View for BookHistory {
         row.book_id
     }
 
-    fn columns(rows: &[Row]) -> Vec<Column> {
+    fn cells(row: &Row) -> Vec<Cell<'_>> {
         vec![
-            Box::new(rows.iter().map(|row| value::bigint(row.book_id.get())).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| row.movement.name()).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| row.qty).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| value::hundredths(row.version)).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| i64::from(row.stock)).collect::<Vec<_>>()),
-            Box::new(texts(rows, |row| row.name.as_ref().map(BookName::as_str))),
-            Box::new(texts(rows, |row| row.reason.as_ref().map(Reason::as_str))),
-            Box::new(texts(rows, |row| row.actor.as_deref())),
-            Box::new(texts(rows, |row| row.correlation_id.as_deref())),
-            Box::new(rows.iter().map(|row| value::bigint(row.revision)).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| value::bigint(row.position)).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| value::moment(row.occurred_at)).collect::<Vec<_>>()),
+            Cell::Bigint(value::bigint(row.book_id.get())),
+            Cell::Text(row.movement.name().into()),
+            row.qty.map_or(Cell::Null, Cell::Bigint),
+            Cell::Hundredths(value::hundredths(row.version)),
+            Cell::Bigint(i64::from(row.stock)),
+            Cell::text(row.name.as_ref().map(BookName::as_str)),
+            Cell::text(row.reason.as_ref().map(Reason::as_str)),
+            Cell::text(row.actor.as_deref()),
+            Cell::text(row.correlation_id.as_deref()),
+            Cell::Bigint(value::bigint(row.revision)),
+            Cell::Bigint(value::bigint(row.position)),
+            Cell::Moment(value::moment(row.occurred_at)),
         ]
     }
-}
-
-fn texts(rows: &[Row], text: impl Fn(&Row) -> Option<&str>) -> Vec<Option<String>> {
-    // PostgreSQL's text holds no NUL, which an actor or a correlation id that others wrote may.
-    rows.iter().map(|row| text(row).map(|text| text.replace('\0', "\u{fffd}"))).collect()
 }

@@ -1,12 +1,13 @@
 //! 도서 재고: name, edition and stock of each book.
 
+use crate::cell::Cell;
 use crate::hot::{Hot, HotRows};
 use crate::list::{Facts, ListRequest, Listed, Page};
 use crate::memory::{Shelf, Snapshot};
 use crate::reader::{At, Reader, ReaderError};
 use crate::search;
 use crate::value::{self, Unreadable};
-use crate::view::{Column, Happening, View};
+use crate::view::{Happening, View};
 use crate::whole::Rows;
 use domain::Timestamp;
 use domain::book::{BookEvent, BookId, BookName, Edition, Stock};
@@ -85,15 +86,16 @@ impl View for BookStock {
     const SELECT: &'static str =
         "v.book_id, v.name, (v.version * 100)::int4, v.stock, v.revision, v.position, v.occurred_at";
 
-    const UPSERT: &'static str = "
-        INSERT INTO {table} (book_id, name, search, version, stock, revision, position, occurred_at)
-        SELECT book_id, name, search, hundredths / 100.0, stock, revision, position, occurred_at
-        FROM unnest(
-            $1::int8[], $2::text[], $3::text[], $4::int4[], $5::int8[], $6::int8[], $7::int8[], $8::timestamptz[]
-        ) AS fresh (book_id, name, search, hundredths, stock, revision, position, occurred_at)
-        ON CONFLICT (book_id) DO UPDATE SET
-            name = excluded.name, search = excluded.search, version = excluded.version, stock = excluded.stock,
-            revision = excluded.revision, position = excluded.position, occurred_at = excluded.occurred_at";
+    const COLUMNS: &'static [(&'static str, &'static str)] = &[
+        ("book_id", "int8"),
+        ("name", "text"),
+        ("search", "text"),
+        ("version", "numeric"),
+        ("stock", "int8"),
+        ("revision", "int8"),
+        ("position", "int8"),
+        ("occurred_at", "timestamptz"),
+    ];
 
     fn fold(before: Option<Row>, happening: &Happening) -> Option<Row> {
         let is_known = before.is_some();
@@ -139,17 +141,16 @@ impl View for BookStock {
         row.book_id
     }
 
-    fn columns(rows: &[Row]) -> Vec<Column> {
-        let names = rows.iter().map(|row| row.name.as_ref().map(|name| name.as_str().to_owned()));
+    fn cells(row: &Row) -> Vec<Cell<'_>> {
         vec![
-            Box::new(rows.iter().map(|row| value::bigint(row.book_id.get())).collect::<Vec<_>>()),
-            Box::new(names.collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| search::key(row.name.as_ref())).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| value::hundredths(row.version)).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| i64::from(row.stock)).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| value::bigint(row.revision)).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| value::bigint(row.position)).collect::<Vec<_>>()),
-            Box::new(rows.iter().map(|row| value::moment(row.occurred_at)).collect::<Vec<_>>()),
+            Cell::Bigint(value::bigint(row.book_id.get())),
+            Cell::text(row.name.as_ref().map(BookName::as_str)),
+            Cell::Text(search::key(row.name.as_ref()).into()),
+            Cell::Hundredths(value::hundredths(row.version)),
+            Cell::Bigint(i64::from(row.stock)),
+            Cell::Bigint(value::bigint(row.revision)),
+            Cell::Bigint(value::bigint(row.position)),
+            Cell::Moment(value::moment(row.occurred_at)),
         ]
     }
 }

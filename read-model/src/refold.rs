@@ -6,6 +6,7 @@ use crate::generation::Schema;
 use crate::lease::{Checkpoint, Lease, LeaseError};
 use crate::value;
 use crate::view::{AnyView, Happening};
+use crate::write::{Way, Writers};
 use deadpool_postgres::Transaction;
 use domain::book::BookId;
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ pub struct Refold<'a> {
     generation: i32,
     checkpoint: Checkpoint,
     book: BookId,
-    views: &'a [&'a dyn AnyView],
+    writers: Writers,
 }
 
 impl<'a> Refold<'a> {
@@ -33,7 +34,7 @@ impl<'a> Refold<'a> {
         lease: &Lease,
         checkpoint: Checkpoint,
         book: BookId,
-        views: &'a [&'a dyn AnyView],
+        views: &[&dyn AnyView],
     ) -> Result<Self, LeaseError> {
         let transaction = within(STEP, async { Ok(connection.client.transaction().await?) }).await?;
         let ours = within(STEP, advance(&transaction, lease, checkpoint, checkpoint)).await?;
@@ -55,7 +56,8 @@ impl<'a> Refold<'a> {
             Ok(())
         })
         .await?;
-        Ok(Self { transaction, generation, checkpoint, book, views })
+        let writers = Writers::of(views, Way::Statement);
+        Ok(Self { transaction, generation, checkpoint, book, writers })
     }
 
     /// Applies the next events of the stream, without those that were taken out of it.
@@ -65,9 +67,9 @@ impl<'a> Refold<'a> {
     pub async fn apply(&mut self, happenings: &[Happening]) -> Result<(), DatabaseError> {
         let schema = Schema::of(self.generation);
         within(STEP, async {
-            for view in self.views {
-                view.project(&self.transaction, &schema, happenings).await?;
-            }
+            self.writers.write(&self.transaction, &schema, happenings).await?;
+            // All of it is one transaction, in which everything written is seen.
+            self.writers.committed();
             Ok(())
         })
         .await

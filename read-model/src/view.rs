@@ -1,16 +1,12 @@
 //! What a view is, and the one way in which all views are written.
 
-use crate::database::DatabaseError;
+use crate::cell::Cell;
 use crate::generation::Schema;
 use crate::value::Unreadable;
-use deadpool_postgres::Transaction;
+use crate::write::{Way, Writer, Writing};
 use domain::book::{BookEvent, BookId};
 use domain::metadata::Provenance;
-use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::future::Future;
-use std::pin::Pin;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 /// An event with its place: what a projection hears.
@@ -67,8 +63,8 @@ pub trait View: Send + Sync + 'static {
     /// What [`View::read`] reads of the table `v`, in this order.
     const SELECT: &'static str;
 
-    /// Writes many rows at once, new or not, into `{table}`; `$1` to `$n` are [`View::columns`].
-    const UPSERT: &'static str;
+    /// The columns that [`View::cells`] fills, and their SQL types.
+    const COLUMNS: &'static [(&'static str, &'static str)];
 
     /// The row after `happening`, from the row before it if there was one. `None` while nothing is known of the book.
     fn fold(before: Option<Self::Row>, happening: &Happening) -> Option<Self::Row>;
@@ -82,12 +78,9 @@ pub trait View: Send + Sync + 'static {
     /// Which book a row is of.
     fn book_id(row: &Self::Row) -> BookId;
 
-    /// The rows as columns, one array each.
-    fn columns(rows: &[Self::Row]) -> Vec<Column>;
+    /// The cells of a row, one for each of [`View::COLUMNS`].
+    fn cells(row: &Self::Row) -> Vec<Cell<'_>>;
 }
-
-/// One column of many rows: an array parameter.
-pub type Column = Box<dyn ToSql + Send + Sync>;
 
 /// What the engine does to any view, whatever its rows are.
 pub trait AnyView: Send + Sync {
@@ -103,13 +96,8 @@ pub trait AnyView: Send + Sync {
     /// The statements that make the indexes by which many rows are sorted.
     fn create_sorts(&self, schema: &Schema) -> Vec<String>;
 
-    /// Loads the rows of the books in `batch`, folds the batch into them and writes them back.
-    fn project<'a>(
-        &'a self,
-        transaction: &'a Transaction<'_>,
-        schema: &'a Schema,
-        batch: &'a [Happening],
-    ) -> Pin<Box<dyn Future<Output = Result<(), DatabaseError>> + Send + 'a>>;
+    /// What writes its rows for one owner of a generation.
+    fn writer(&self, way: Way) -> Box<dyn Writer>;
 }
 
 impl<V: View> AnyView for V {
@@ -135,16 +123,8 @@ impl<V: View> AnyView for V {
         index_statements::<V>(schema, V::SORTS)
     }
 
-    fn project<'a>(
-        &'a self,
-        transaction: &'a Transaction<'_>,
-        schema: &'a Schema,
-        batch: &'a [Happening],
-    ) -> Pin<Box<dyn Future<Output = Result<(), DatabaseError>> + Send + 'a>> {
-        Box::pin(async move {
-            let before = load::<V>(transaction, schema, &known_books(batch)).await?;
-            write::<V>(transaction, schema, &fold::<V>(before, batch)).await
-        })
+    fn writer(&self, way: Way) -> Box<dyn Writer> {
+        Box::new(Writing::<V>::new(way))
     }
 }
 
@@ -167,73 +147,4 @@ fn needed_to_write<V: View>() -> usize {
         Keeps::Latest => 0,
         Keeps::Every => V::INDEXES.len().min(1),
     }
-}
-
-/// The books in `batch` that had events before it. Only they can have rows, and so only they are looked up: while
-/// history is read, most books are new.
-pub(crate) fn known_books(batch: &[Happening]) -> Vec<i64> {
-    let mut first = BTreeMap::new();
-    for happening in batch {
-        first.entry(happening.book_id).or_insert(happening.revision);
-    }
-    first
-        .into_iter()
-        .filter(|(_, revision)| *revision > 0)
-        .map(|(book, _)| crate::value::bigint(book.get()))
-        .collect()
-}
-
-/// The rows that `batch` leads to, as far as they are kept.
-fn fold<V: View>(mut rows: BTreeMap<BookId, V::Row>, batch: &[Happening]) -> Vec<V::Row> {
-    let mut every = Vec::new();
-    for happening in batch {
-        let before = rows.remove(&happening.book_id);
-        if let Some(after) = V::fold(before, happening) {
-            if V::KEEPS == Keeps::Every {
-                every.push(after.clone());
-            }
-            rows.insert(happening.book_id, after);
-        }
-    }
-    match V::KEEPS {
-        Keeps::Latest => rows.into_values().collect(),
-        Keeps::Every => every,
-    }
-}
-
-async fn load<V: View>(
-    transaction: &Transaction<'_>,
-    schema: &Schema,
-    books: &[i64],
-) -> Result<BTreeMap<BookId, V::Row>, DatabaseError> {
-    if books.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let (select, table) = (V::SELECT, schema.table(V::NAME));
-    let sql = match V::KEEPS {
-        Keeps::Latest => format!("SELECT {select} FROM {table} AS v WHERE v.book_id = ANY($1)"),
-        Keeps::Every => format!(
-            "SELECT {select} FROM unnest($1::int8[]) AS wanted (book_id) CROSS JOIN LATERAL (
-                SELECT * FROM {table} AS h WHERE h.book_id = wanted.book_id ORDER BY h.position DESC LIMIT 1
-             ) AS v"
-        ),
-    };
-    let statement = transaction.prepare_cached(&sql).await?;
-    let rows = transaction.query(&statement, &[&books]).await?;
-    rows.iter()
-        .map(|row| V::read(row).map(|row| (V::book_id(&row), row)).map_err(DatabaseError::from))
-        .collect()
-}
-
-async fn write<V: View>(
-    transaction: &Transaction<'_>,
-    schema: &Schema,
-    rows: &[V::Row],
-) -> Result<(), DatabaseError> {
-    let sql = V::UPSERT.replace("{table}", &schema.table(V::NAME));
-    let statement = transaction.prepare_cached(&sql).await?;
-    let columns = V::columns(rows);
-    let parameters: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column as _).collect();
-    transaction.execute(&statement, &parameters).await?;
-    Ok(())
 }

@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use domain::book::{BookId, STREAM_PREFIX};
 use event_store::{Kurrent, Position};
 use projector::Understood;
-use read_model::Database;
 use read_model::batch::{self, Batch};
 use read_model::database::Connection;
 use read_model::generation::{self, BeginError, Begun, Kind};
@@ -16,6 +15,7 @@ use read_model::lease::{Checkpoint, Lease, LeaseError};
 use read_model::parked::Parked;
 use read_model::sift::Gaps;
 use read_model::view::AnyView;
+use read_model::{Database, Way, Writers};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -44,6 +44,7 @@ pub(crate) struct Build {
     pub(crate) connection: Connection,
     pub(crate) lease: Lease,
     pub(crate) checkpoint: Checkpoint,
+    writers: Writers,
     /// Shown each event as well, if there is one.
     pub(crate) after: Option<AfterCheck>,
     renewing: JoinHandle<()>,
@@ -80,6 +81,7 @@ impl Build {
             connection,
             lease: begun.lease,
             checkpoint: Checkpoint::default(),
+            writers: writers_of(projector::VIEWS),
             after: None,
             renewing,
         })
@@ -89,7 +91,6 @@ impl Build {
     pub(crate) async fn go_on(
         &mut self,
         end: Option<Position>,
-        views: &[&dyn AnyView],
         progress: &mut Progress,
     ) -> anyhow::Result<()> {
         if end.is_some_and(|end| end.0 <= self.checkpoint.position) {
@@ -106,7 +107,7 @@ impl Build {
         });
         let mut anew = BTreeSet::new();
         while let Some(batch) = batches.recv().await {
-            anew.extend(self.write(&batch, views).await?);
+            anew.extend(self.write(&batch).await?);
             progress.done(batch.len(), self.checkpoint.position);
         }
         let (heard, after) = decoding.await.context("decoding the log failed")?;
@@ -117,14 +118,14 @@ impl Build {
 
     /// Applies these events, in the order of their positions.
     pub(crate) async fn apply(&mut self, batch: &Batch) -> anyhow::Result<()> {
-        let anew = self.write(batch, projector::VIEWS).await?;
+        let anew = self.write(batch).await?;
         self.try_again(anew).await
     }
 
     /// Streams that cannot go on are parked, as the projector does; answers those that may be able to, if read again.
-    async fn write(&mut self, batch: &Batch, views: &[&dyn AnyView]) -> anyhow::Result<BTreeSet<BookId>> {
-        let Self { connection, lease, checkpoint, .. } = self;
-        let applied = batch::apply_or_park(connection, lease, *checkpoint, batch, Gaps::Park, views).await;
+    async fn write(&mut self, batch: &Batch) -> anyhow::Result<BTreeSet<BookId>> {
+        let Self { connection, lease, checkpoint, writers, .. } = self;
+        let applied = batch::apply_or_park(connection, lease, *checkpoint, batch, Gaps::Park, writers).await;
         let applied = applied.context("the generation being built cannot be written")?;
         self.checkpoint = applied.checkpoint;
         Ok(applied.parked.iter().map(|trouble| trouble.book_id).chain(applied.retry).collect())
@@ -132,7 +133,8 @@ impl Build {
 
     async fn try_again(&mut self, books: BTreeSet<BookId>) -> anyhow::Result<()> {
         for book in books {
-            let Self { store, connection, lease, checkpoint, .. } = self;
+            let Self { store, connection, lease, checkpoint, writers, .. } = self;
+            writers.forget();
             projector::try_again(store, connection, lease, *checkpoint, book).await?;
         }
         Ok(())
@@ -151,7 +153,9 @@ impl Build {
             projector::VIEWS.iter().copied().partition(|view| view.name() == name);
         let position = generation::copy(&mut self.connection, &self.lease, &others).await?;
         let mut progress = Progress::start("folding", position);
-        self.go_on(Some(Position(position)), &one, &mut progress).await?;
+        self.writers = writers_of(&one);
+        self.go_on(Some(Position(position)), &mut progress).await?;
+        self.writers = writers_of(projector::VIEWS);
         Ok(progress.events())
     }
 
@@ -186,6 +190,11 @@ impl Drop for Build {
     fn drop(&mut self) {
         self.renewing.abort();
     }
+}
+
+/// Nobody else waits to write what is being built.
+fn writers_of(views: &[&dyn AnyView]) -> Writers {
+    Writers::of(views, Way::Copy)
 }
 
 /// Begins as soon as nobody else builds: a maker that died is found out when its lease ends.

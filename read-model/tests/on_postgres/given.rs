@@ -4,14 +4,17 @@ use crate::cluster;
 use domain::Timestamp;
 use domain::book::{BookEvent, BookId, Corrected, Renewed, Warehoused};
 use read_model::admin_list::{self, AdminList};
-use read_model::batch::{ApplyError, apply};
+use read_model::batch::{ApplyError, Batch, apply_or_park};
 use read_model::book_history::BookHistory;
 use read_model::book_stock::{self, BookStock};
 use read_model::database::Connection;
 use read_model::generation::active_or_first;
 use read_model::lease::{Checkpoint, Lease, WRITER_SETTINGS};
+use read_model::sift::Gaps;
 use read_model::view::AnyView;
-use read_model::{Database, Filter, Happening, ListRequest, Place, Reader, ReaderOptions, migrate};
+use read_model::{
+    Database, Filter, Happening, ListRequest, Place, Reader, ReaderOptions, Way, Writers, migrate,
+};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -49,6 +52,7 @@ pub(crate) struct Writer {
     pub(crate) connection: Connection,
     pub(crate) lease: Lease,
     pub(crate) checkpoint: Checkpoint,
+    pub(crate) writers: Writers,
 }
 
 impl Writer {
@@ -56,11 +60,14 @@ impl Writer {
         let connection = connect(url).await;
         let taken = Lease::take(&connection, 1, owner, TERM).await.unwrap();
         let (lease, checkpoint) = taken.expect("nobody else holds the lease");
-        Self { connection, lease, checkpoint }
+        Self { connection, lease, checkpoint, writers: Writers::of(VIEWS, Way::Statement) }
     }
 
     pub(crate) async fn apply(&mut self, batch: &[Happening]) -> Result<(), ApplyError> {
-        self.checkpoint = apply(&mut self.connection, &self.lease, self.checkpoint, batch, VIEWS).await?;
+        let Self { connection, lease, checkpoint, writers } = self;
+        let batch = Batch { happenings: batch.to_vec(), unreadable: Vec::new() };
+        let applied = apply_or_park(connection, lease, *checkpoint, &batch, Gaps::Refuse, writers).await?;
+        self.checkpoint = applied.checkpoint;
         Ok(())
     }
 }

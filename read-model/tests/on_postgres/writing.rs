@@ -67,6 +67,40 @@ async fn a_gap_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_another_owner_wrote_meanwhile_is_not_taken_from_memory() {
+    let url = read_models("another_owner_wrote").await;
+    let batch = happenings((1..=3).map(|qty| warehoused(1, qty, "1.0", None)));
+    let mut first = Writer::take(&url, "first").await;
+    first.apply(&batch[..1]).await.unwrap();
+    first.lease.hand_back(&first.connection).await.unwrap();
+    let mut second = Writer::take(&url, "second").await;
+    second.apply(&batch[1..2]).await.unwrap();
+    second.lease.hand_back(&second.connection).await.unwrap();
+
+    let mut first = Writer { writers: first.writers, ..Writer::take(&url, "first").await };
+    first.apply(&batch[2..]).await.unwrap();
+    assert_eq!(rows(&url).await.0[0].stock, 1 + 2 + 3);
+}
+
+#[tokio::test]
+async fn what_was_not_committed_is_not_taken_from_memory() {
+    let url = read_models("not_committed").await;
+    let mut writer = Writer::take(&url, "projector").await;
+    let batch = happenings((1..=3).map(|qty| warehoused(1, qty, "1.0", None)));
+    writer.apply(&batch[..1]).await.unwrap();
+    // The third movement's place is taken, so that neither it nor the second gets in.
+    let taken =
+        "INSERT INTO rm_1.book_history (position, book_id, movement, version, stock, revision, occurred_at)
+                 VALUES (16, 9, 'Renewed', 1, 1, 0, now())";
+    sql(&url, taken).await;
+    assert!(matches!(writer.apply(&batch).await, Err(ApplyError::Database(error)) if error.is_taken()));
+    sql(&url, "DELETE FROM rm_1.book_history WHERE position = 16").await;
+    writer.apply(&batch[..2]).await.unwrap();
+    writer.apply(&batch).await.unwrap();
+    assert_eq!(rows(&url).await.0[0].stock, 1 + 2 + 3);
+}
+
+#[tokio::test]
 async fn the_first_generation_is_made_once_however_many_begin() {
     let url = crate::cluster::database("many_begin").await;
     let beginnings = (0..8).map(|_| {

@@ -221,7 +221,7 @@ async fn read(
 ) -> anyhow::Result<u64> {
     let last = log::last(store).await?.map_or(0, |event| event.position.0);
     let mut progress = Progress::start(what, end.map_or(last, |end| end.0.min(last)));
-    build.go_on(end, projector::VIEWS, &mut progress).await?;
+    build.go_on(end, &mut progress).await?;
     Ok(progress.events())
 }
 

@@ -173,9 +173,9 @@ pub(super) async fn catch_up(
     let goal = Position(at_first.checkpoint.position);
     drop(at_first);
     let mut progress = Progress::start(what, goal.0);
-    build.go_on(Some(goal), projector::VIEWS, &mut progress).await?;
+    build.go_on(Some(goal), &mut progress).await?;
     let snapshot = Snapshot::of_serving(database).await?.context("no generation serves any more")?;
-    build.go_on(Some(Position(snapshot.checkpoint.position)), projector::VIEWS, &mut progress).await?;
+    build.go_on(Some(Position(snapshot.checkpoint.position)), &mut progress).await?;
     let (ours, theirs) = (build.checkpoint, snapshot.checkpoint);
     ensure!(
         ours == theirs,
