@@ -4,6 +4,7 @@
 //! addresses. Parts start in the order in which they need each other and stop in the opposite one.
 
 mod addresses;
+mod behind;
 mod data_dir;
 mod parts;
 mod readiness;
@@ -14,8 +15,10 @@ use crate::postgres::PrivateCluster;
 pub use addresses::Addresses;
 use anyhow::Context as _;
 use axum::Router;
+use behind::Behind;
 use data_dir::DataDir;
 use event_store_server::{Config, EventStoreServer};
+use futures_util::future::{join_all, try_join_all};
 use parts::Parts;
 use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen, traces};
 use sockets::Sockets;
@@ -156,14 +159,17 @@ async fn start_and_watch(
         ("projector", projection),
     ]);
     let all = commands.clone().merge(queries.clone()).merge(query_api::page(auth.issuer_origin()).into());
-    let listeners = [
+    let before = [
         (sockets.gateway, edge::around("gateway", all, &health, &auth, &up.limits)),
         (sockets.command_api, edge::around("command-api", commands, &command, &auth, &up.limits)),
+    ];
+    let behind = [
         (sockets.query_api, edge::around("query-api", queries.clone(), &query, &auth, &up.limits)),
         (sockets.admin, edge::around("query-api", queries, &query, &auth, &up.limits)),
     ];
     let calls = (sockets.grpc, edge::around_calls("command-api", calls, &auth, &up.limits));
-    parts.add("listening", STOP_WITHIN, |stop| serve_all(listeners, calls, stop, services));
+    let threads = Behind::start()?;
+    parts.add("listening", STOP_WITHIN, |stop| serve_all(before, calls, behind, threads, stop, services));
 
     data_dir.announce(&addresses)?;
     tokio::select! {
@@ -221,15 +227,20 @@ fn start_event_store(
     }
 }
 
+/// Serves all of it until it is told to `stop`; what is `behind` by `threads` of its own.
 async fn serve_all(
-    listeners: [(TcpListener, Router); 4],
+    before: [(TcpListener, Router); 2],
     (for_calls, calls): (TcpListener, Router),
+    behind: [(TcpListener, Router); 2],
+    threads: Behind,
     stop: CancellationToken,
     services: CancellationToken,
 ) -> anyhow::Result<()> {
-    let serving = listeners.map(|(listener, router)| listen::serve(listener, router, stop.clone()));
-    let serving_calls = listen::serve_calls(for_calls, calls, stop);
-    tokio::join!(futures_util::future::join_all(serving), serving_calls);
+    let serve = |(listener, router)| listen::serve(listener, router, stop.clone());
+    let behind = behind.map(|one| threads.spawn(serve(one)));
+    let serving_calls = listen::serve_calls(for_calls, calls, stop.clone());
+    let (_, (), behind) = tokio::join!(join_all(before.map(serve)), serving_calls, try_join_all(behind));
+    behind.context("serving queries ended")?;
     services.cancel();
     Ok(())
 }

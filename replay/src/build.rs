@@ -1,6 +1,7 @@
 //! Building a generation from the log, by the very code that the projector applies events with.
 
 use crate::after::AfterCheck;
+use crate::give_way::{Burst, GiveWay};
 use crate::log::{self, Until};
 use crate::progress::Progress;
 use crate::tell::note;
@@ -20,11 +21,6 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-
-/// The events that go into the tables in one transaction: many, so that a row of a book that many of them are about is
-/// written once, and few enough for the memory of a small machine, which has up to three batches to hold: one that is being
-/// written, one that waits, and one that is being gathered.
-const BATCH: usize = 8_192;
 
 /// How long the lease outlives a maker that died, and how often one that lives renews it.
 const TERM: Duration = Duration::from_secs(10);
@@ -101,14 +97,18 @@ impl Build {
         // One batch is written while the next one is heard and decoded.
         let (sender, mut batches) = mpsc::channel(1);
         let mut after = self.after.take();
+        let mut way = GiveWay::new();
+        let burst = way.burst();
         let decoding = tokio::spawn(async move {
-            let heard = decode(hearing, sender, after.as_mut()).await;
+            let heard = decode(hearing, sender, &burst, after.as_mut()).await;
             (heard, after)
         });
         let mut anew = BTreeSet::new();
         while let Some(batch) = batches.recv().await {
+            let began = Instant::now();
             anew.extend(self.write(&batch).await?);
             progress.done(batch.len(), self.checkpoint.position);
+            way.rest(&self.connection, began.elapsed()).await?;
         }
         let (heard, after) = decoding.await.context("decoding the log failed")?;
         self.after = after;
@@ -218,6 +218,7 @@ async fn begin(connection: &mut Connection, owner: &str, kind: Kind) -> anyhow::
 async fn decode(
     mut hearing: log::Hearing,
     sender: mpsc::Sender<Batch>,
+    burst: &Burst,
     mut after: Option<&mut AfterCheck>,
 ) -> anyhow::Result<()> {
     let mut batch = Batch::default();
@@ -233,10 +234,10 @@ async fn decode(
                 Some(Understood::Unreadable(trouble)) => batch.unreadable.push(trouble),
                 None => {}
             }
-        }
-        if batch.len() >= BATCH && sender.send(std::mem::take(&mut batch)).await.is_err() {
-            // Writing has failed, which is told there.
-            return Ok(());
+            if batch.len() >= burst.events() && sender.send(std::mem::take(&mut batch)).await.is_err() {
+                // Writing has failed, which is told there.
+                return Ok(());
+            }
         }
     }
     if !batch.is_empty() {

@@ -12,6 +12,7 @@ mod commands;
 mod contents;
 mod drift;
 mod fold;
+mod give_way;
 mod log;
 mod origin;
 mod places;
@@ -26,10 +27,16 @@ use clap::Parser as _;
 use commands::Replay;
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Replay::parse();
     service_kit::telemetry::init_for_a_command();
+    // Before there are other threads, which take its place over.
+    give_way::step_behind();
+    run(arguments)
+}
+
+#[tokio::main]
+async fn run(arguments: Replay) -> ExitCode {
     match arguments.run().await {
         Ok(outcome) => outcome.exit_code(),
         Err(error) => tell::failure(&error),
