@@ -135,11 +135,12 @@ impl<S: EventStore> Work<'_, S> {
         }
         LOADS.of(["store".into()]).increment(1);
         self.fresh = true;
-        history::load(self.store, self.stream, reach).await
+        // Seldom: boxed, it takes no room in the task of each command.
+        Box::pin(history::load(self.store, self.stream, reach)).await
     }
 
     async fn catch_up<A: Persist>(&mut self, loaded: &mut Loaded<A>) -> Result<bool, HistoryError> {
-        let found_any = history::catch_up(self.store, self.stream, loaded).await?;
+        let found_any = Box::pin(history::catch_up(self.store, self.stream, loaded)).await?;
         self.fresh = true;
         Ok(found_any)
     }

@@ -44,11 +44,14 @@ pub(super) async fn append(
             }
             let events = proposed(stream, events)?;
             let options = &options;
+            // Where there is no session, or it failed: boxed, it takes no room in each append.
             let written = connection
-                .call(deadline, |link| async move {
-                    let written = link.client().append_to_stream(stream, options, events).await?;
-                    link.session().may_begin();
-                    Ok(written)
+                .call(deadline, |link| {
+                    Box::pin(async move {
+                        let written = link.client().append_to_stream(stream, options, events).await?;
+                        link.session().may_begin();
+                        Ok(written)
+                    })
                 })
                 .await?;
             Ok(Appended {

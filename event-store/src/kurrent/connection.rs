@@ -124,7 +124,8 @@ impl Connection {
         if link.connected.load(Ordering::Acquire) {
             return Ok(link);
         }
-        let failure = match timeout_at(deadline, link.client.server_info()).await {
+        // Once for each client: boxed, it takes no room in each call.
+        let failure = match timeout_at(deadline, Box::pin(link.client.server_info())).await {
             Ok(Ok(_)) => {
                 link.connected.store(true, Ordering::Release);
                 self.set_nodelay();
