@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod a1_every_alert;
+mod b1_reproducible;
 mod c1_killed_under_commands;
 mod c2_cut_off;
 mod callers;
