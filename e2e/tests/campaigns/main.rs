@@ -4,6 +4,7 @@
 
 mod a1_every_alert;
 mod b1_reproducible;
+mod b2_what_they_are_made_of;
 mod c1_killed_under_commands;
 mod c2_cut_off;
 mod callers;
