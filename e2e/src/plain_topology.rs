@@ -1,10 +1,13 @@
 //! `topology up`: the production topology from plain processes, as `cargo xtask topology` starts it.
 
+use crate::process::peak_memory_bytes;
 use crate::{Ended, Place, Process, Site, command, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where in its place it keeps its data.
 const DATA: &str = "topology";
@@ -112,6 +115,30 @@ impl PlainTopology {
     pub fn signal(&self, name: &str, signal: Signal) {
         let pid = self.part(name)["pid"].as_i64().unwrap();
         kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+    }
+
+    /// The most memory that a part has had in RAM, in bytes.
+    #[must_use]
+    pub fn peak_memory_bytes(&self, name: &str) -> u64 {
+        peak_memory_bytes(&self.part(name)["pid"])
+    }
+
+    /// Every sync of the event store takes so much longer, until what this gives is dropped.
+    ///
+    /// # Panics
+    /// When strace cannot be started.
+    pub async fn slow_disk(&self, delay: Duration) -> Process {
+        let pid = self.part("event-store")["pid"].to_string();
+        let mut strace = Command::new("strace");
+        strace.args(["--follow-forks", "--output=/dev/null", "--trace=fsync,fdatasync"]);
+        strace.arg(format!("--inject=fsync,fdatasync:delay_enter={}ms", delay.as_millis()));
+        let strace = Process::start(&self.place, "strace", strace.args(["--attach", &pid]));
+        eventually("strace is attached", async || {
+            let said = strace.said_aside();
+            if said.contains("attached") { Ok(()) } else { Err(said) }
+        })
+        .await;
+        strace
     }
 
     /// Waits until another process than `pid` is that part, and ready.

@@ -3,6 +3,7 @@
 use crate::place::freeze;
 use crate::{Place, eventually};
 use rustix::process::{Pid, Signal, kill_process};
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -126,9 +127,7 @@ impl Process {
     /// When the system does not say.
     #[must_use]
     pub fn peak_memory_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+        peak_memory_bytes(self.child.id())
     }
 
     /// Sends it a signal.
@@ -164,4 +163,11 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The most memory that a process has had in RAM, in bytes.
+pub(crate) fn peak_memory_bytes(pid: impl Display) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }

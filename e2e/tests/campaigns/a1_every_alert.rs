@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -17,6 +16,9 @@ use tokio::time::sleep;
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 const RULES: &str = include_str!("../../../deploy/prometheus/rules/bookstock.yml");
+
+/// So much longer does a sync take on a slow disk.
+const SYNC: Duration = Duration::from_millis(700);
 
 /// How many look and book at once meanwhile, and how long each rests between two requests.
 const CLIENTS: u64 = 16;
@@ -187,7 +189,7 @@ impl Fault {
                 database.batch_execute("BEGIN; LOCK TABLE rm_1.book_stock IN EXCLUSIVE MODE").await.unwrap();
                 return Box::new(database);
             }
-            Self::TheDiskIsSlow => return Box::new(slow_disk(topology)),
+            Self::TheDiskIsSlow => return Box::new(topology.slow_disk(SYNC).await),
         }
         Box::new(())
     }
@@ -224,15 +226,6 @@ async fn kill_again_and_again(topology: Arc<PlainTopology>) {
         }
         sleep(REST * 10).await;
     }
-}
-
-/// Every sync of the event store takes 0.7 s longer.
-fn slow_disk(topology: &PlainTopology) -> Process {
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-q", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]);
-    strace.args(["-e", "inject=fdatasync,fsync:delay_enter=700000"]);
-    strace.args(["-p", &topology.part("event-store")["pid"].to_string()]);
-    Process::start(topology.place(), "strace", &mut strace)
 }
 
 async fn append_what_nobody_can_read(topology: &PlainTopology) {
