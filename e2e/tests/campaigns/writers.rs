@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 const WRITERS: u64 = 8;
 
 /// Few, so that writers meet on them.
-const BOOKS: u64 = 6;
+pub(super) const BOOKS: u64 = 6;
 
 /// So many copies are there at first: more than corrections can take away.
 const FIRST: u64 = 1_000_000;
