@@ -55,6 +55,8 @@ pub struct WaysIn {
 /// When the event store's address cannot be understood.
 pub fn open(settings: &Settings, health: &Health, shutdown: CancellationToken) -> anyhow::Result<WaysIn> {
     let deadline = Duration::from_millis(settings.store_timeout_ms);
+    // It is shown before the first one, too: a rate needs a beginning.
+    RETRIES.of([]).increment(0);
     let options = Options {
         call_timeout: deadline.mul_f64(STORE_SHARE),
         trying_again: || RETRIES.of([]).increment(1),
