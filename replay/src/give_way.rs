@@ -18,8 +18,9 @@ const BESIDE_OTHERS: usize = 1_024;
 const RESTS: u32 = 2;
 const LONGEST: Duration = Duration::from_millis(200);
 
-/// How far this program stands behind others: where both want all of a processor, it gets a tenth of it.
-const BEHIND: i32 = 10;
+/// How far this program stands behind the services: where both want all of a processor, it gets a thirtieth of it. Queries
+/// in one process with commands stand behind those by 10.
+const BEHIND: i32 = 15;
 
 /// Has all threads of this process stand behind those of the services, if they are started after this.
 pub(crate) fn step_behind() {
