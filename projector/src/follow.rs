@@ -159,7 +159,7 @@ impl<Store: EventStore> Owned<'_, Store> {
     /// Applies a batch; nothing of it, if a gap in it is to be read once more.
     async fn apply(&mut self, batch: &Batch) -> Result<Option<Applied>, End> {
         let (lease, from, gaps) = (self.lease, self.checkpoint, Gaps::ParkThese(&self.read_again));
-        match batch::apply_or_park(self.connection, lease, from, batch, gaps, &mut self.writers).await {
+        match batch::apply(self.connection, lease, from, batch, gaps, &mut self.writers).await {
             Ok(applied) => {
                 self.checkpoint = applied.checkpoint;
                 self.read_again.retain(|gap| gap.position > self.checkpoint.position);

@@ -6,8 +6,8 @@ use crate::lease::{Checkpoint, Lease};
 use crate::parked;
 use crate::sift::{Gaps, Sifted, Trouble, sift};
 use crate::value;
-use crate::view::{AnyView, Happening};
-use crate::write::{Way, Writers};
+use crate::view::Happening;
+use crate::write::Writers;
 use deadpool_postgres::Transaction;
 use domain::book::BookId;
 use futures_util::future::{try_join3, try_join4};
@@ -110,29 +110,13 @@ pub struct Applied {
     pub retry: BTreeSet<BookId>,
 }
 
-/// Applies `batch`, in the order of its positions, to all `views` of the generation that `lease` is on, as one
-/// transaction, and answers the new checkpoint. Events up to the checkpoint `from` are in already; a stream of which one
-/// is not, because it came late, is parked, to be folded anew. Any gap refuses the batch.
-///
-/// # Errors
-/// [`ApplyError`].
-pub async fn apply(
-    connection: &mut Connection,
-    lease: &Lease,
-    from: Checkpoint,
-    batch: &[Happening],
-    views: &[&dyn AnyView],
-) -> Result<Checkpoint, ApplyError> {
-    let mut writers = Writers::of(views, Way::Statement);
-    Ok(write(connection, lease, from, batch, &[], Gaps::Refuse, &mut writers).await?.checkpoint)
-}
-
-/// Applies `batch` as [`apply`] does, with the `writers` of this owner, and parks the streams that cannot go on: all others
-/// flow.
+/// Applies `batch`, in the order of its positions, to all views of the generation that `lease` is on, by the `writers` of its
+/// owner, as one transaction. Events up to the checkpoint `from` are in already; a stream of which one is not, because it came
+/// late, is parked, to be folded anew, and so is one that cannot go on: all others flow.
 ///
 /// # Errors
 /// [`ApplyError`]; a gap only if `gaps` says so.
-pub async fn apply_or_park(
+pub async fn apply(
     connection: &mut Connection,
     lease: &Lease,
     from: Checkpoint,
@@ -140,18 +124,7 @@ pub async fn apply_or_park(
     gaps: Gaps<'_>,
     writers: &mut Writers,
 ) -> Result<Applied, ApplyError> {
-    write(connection, lease, from, &batch.happenings, &batch.unreadable, gaps, writers).await
-}
-
-async fn write(
-    connection: &mut Connection,
-    lease: &Lease,
-    from: Checkpoint,
-    happenings: &[Happening],
-    unreadable: &[Trouble],
-    gaps: Gaps<'_>,
-    writers: &mut Writers,
-) -> Result<Applied, ApplyError> {
+    let Batch { happenings, unreadable } = batch;
     if happenings.is_empty() && unreadable.is_empty() {
         return Ok(Applied {
             checkpoint: from,

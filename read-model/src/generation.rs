@@ -6,7 +6,6 @@ mod kept;
 use crate::batch::POSITION;
 use crate::database::{Connection, DatabaseError, within};
 use crate::lease::HANDED_BACK;
-use crate::value;
 use crate::view::AnyView;
 pub use build::{BeginError, Begun, Kind, SwitchError, begin, copy, freeze, index, switch};
 use deadpool_postgres::Transaction;
@@ -86,20 +85,6 @@ pub async fn active(connection: &Connection) -> Result<Option<Generation>, Datab
     let statement = connection.client.prepare_cached(sql).await?;
     let row = connection.client.query_opt(&statement, &[]).await?;
     row.map(|row| Ok(Generation { number: row.try_get(0)?, fold_version: row.try_get(1)? })).transpose()
-}
-
-/// Where the generation that serves stands, if there is one.
-///
-/// # Errors
-/// [`DatabaseError`].
-pub async fn position_served(connection: &Connection) -> Result<Option<u64>, DatabaseError> {
-    within(LIMIT, async {
-        let sql = "SELECT position FROM bookstock.active JOIN bookstock.projection USING (generation)";
-        let statement = connection.client.prepare_cached(sql).await?;
-        let row = connection.client.query_opt(&statement, &[]).await?;
-        row.map(|row| Ok(value::read_u64(&row, 0)?)).transpose()
-    })
-    .await
 }
 
 /// The generations of this fold version that are kept current though they do not serve.

@@ -1,4 +1,4 @@
-//! What a view is, and the one way in which all views are written.
+//! What a view is.
 
 use crate::cell::Cell;
 use crate::generation::Schema;

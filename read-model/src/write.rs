@@ -50,8 +50,8 @@ impl Writers {
         self.writers.iter_mut().for_each(|writer| writer.forget());
     }
 
-    /// Folds `batch` into the rows of its books and writes them. It follows what the streams of its books have in
-    /// `schema` without a gap.
+    /// Folds `batch` into the rows of its books and writes them. What it has of a book follows what the book's rows are made
+    /// of.
     pub(crate) async fn write(
         &mut self,
         transaction: &Transaction<'_>,
@@ -260,6 +260,10 @@ async fn copy<V: View>(
     table: &str,
     rows: impl Iterator<Item = &V::Row>,
 ) -> Result<(), DatabaseError> {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return Ok(());
+    }
     let sql = format!("COPY {table} ({}) FROM STDIN BINARY", names::<V>());
     let statement = transaction.prepare_cached(&sql).await?;
     // Only the number of these matters: each cell knows what it is.

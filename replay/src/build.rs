@@ -108,7 +108,7 @@ impl Build {
             let began = Instant::now();
             anew.extend(self.write(&batch).await?);
             progress.done(batch.len(), self.checkpoint.position);
-            way.rest(&self.connection, began.elapsed()).await?;
+            way.rest(&self.store, self.checkpoint.position, began.elapsed()).await?;
         }
         let (heard, after) = decoding.await.context("decoding the log failed")?;
         self.after = after;
@@ -125,7 +125,7 @@ impl Build {
     /// Streams that cannot go on are parked, as the projector does; answers those that may be able to, if read again.
     async fn write(&mut self, batch: &Batch) -> anyhow::Result<BTreeSet<BookId>> {
         let Self { connection, lease, checkpoint, writers, .. } = self;
-        let applied = batch::apply_or_park(connection, lease, *checkpoint, batch, Gaps::Park, writers).await;
+        let applied = batch::apply(connection, lease, *checkpoint, batch, Gaps::Park, writers).await;
         let applied = applied.context("the generation being built cannot be written")?;
         self.checkpoint = applied.checkpoint;
         Ok(applied.parked.iter().map(|trouble| trouble.book_id).chain(applied.retry).collect())

@@ -1,8 +1,8 @@
 //! Giving way: while commands are booked, what is built beside them is built in short bursts, with rests between them.
 
+use crate::log;
 use crate::tell::note;
-use read_model::database::Connection;
-use read_model::{DatabaseError, generation};
+use event_store::Kurrent;
 use rustix::process::{getpriority_process, setpriority_process};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,8 +18,8 @@ const BESIDE_OTHERS: usize = 1_024;
 const RESTS: u32 = 2;
 const LONGEST: Duration = Duration::from_millis(200);
 
-/// How far this program stands behind the services: where both want all of a processor, it gets a thirtieth of it. Queries
-/// in one process with commands stand behind those by 10.
+/// How far this program stands behind the services: where both want all of a processor, it gets a thirtieth of it, if the
+/// system weighs them as one group. Queries in one process with commands stand behind those by 10.
 const BEHIND: i32 = 15;
 
 /// Has all threads of this process stand behind those of the services, if they are started after this.
@@ -29,13 +29,6 @@ pub(crate) fn step_behind() {
     if let Err(error) = stepped {
         note(format_args!("it runs beside the services, not behind them: {error}"));
     }
-}
-
-/// Sees whether others write, and rests if they do.
-pub(crate) struct GiveWay {
-    /// Where the generation that serves stood when it was last looked at.
-    seen: Option<u64>,
-    burst: Burst,
 }
 
 /// How many events are written at once for now.
@@ -48,6 +41,19 @@ impl Burst {
     }
 }
 
+/// Sees whether commands are booked, and rests if they are.
+pub(crate) struct GiveWay {
+    seen: Option<Seen>,
+    burst: Burst,
+}
+
+/// The log as it was seen after a burst, in positions: where it ended, and how far from there was what is being built.
+#[derive(Clone, Copy)]
+struct Seen {
+    end: u64,
+    behind: u64,
+}
+
 impl GiveWay {
     pub(crate) fn new() -> Self {
         Self { seen: None, burst: Burst(Arc::new(AtomicUsize::new(ALONE))) }
@@ -57,22 +63,43 @@ impl GiveWay {
         self.burst.clone()
     }
 
-    /// Rests after a burst that took so long, if the generation that serves has moved on meanwhile: somebody books, and
-    /// somebody projects.
-    pub(crate) async fn rest(
-        &mut self,
-        connection: &Connection,
-        took: Duration,
-    ) -> Result<(), DatabaseError> {
-        let stands = generation::position_served(connection).await?;
-        let others = self.seen.is_some() && stands != self.seen;
-        self.seen = stands;
-        self.burst.0.store(if others { BESIDE_OTHERS } else { ALONE }, Ordering::Relaxed);
-        if others {
+    /// Rests after a burst that took so long and led to position `at`, if the log grew meanwhile. If it grew faster than
+    /// what is being built, there is no rest, or that would never be ready.
+    pub(crate) async fn rest(&mut self, store: &Kurrent, at: u64, took: Duration) -> anyhow::Result<()> {
+        let end = end(store).await?;
+        let now = Seen { end, behind: end.saturating_sub(at) };
+        let rests = self.seen.is_some_and(|before| now.grew_and_is_caught_up_with(before));
+        self.burst.0.store(if rests { BESIDE_OTHERS } else { ALONE }, Ordering::Relaxed);
+        self.seen = Some(now);
+        if rests {
             tokio::time::sleep(took.saturating_mul(RESTS).min(LONGEST)).await;
-            // What moved during the rest is no sign of others beside the next burst.
-            self.seen = generation::position_served(connection).await?;
+            // What comes during the rest is no sign of commands beside the next burst.
+            self.seen = Some(Seen { end: self::end(store).await?, ..now });
         }
         Ok(())
+    }
+}
+
+impl Seen {
+    fn grew_and_is_caught_up_with(self, before: Self) -> bool {
+        self.end > before.end && self.behind < before.behind
+    }
+}
+
+async fn end(store: &Kurrent) -> anyhow::Result<u64> {
+    Ok(log::last(store).await?.map_or(0, |event| event.position.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rests_beside_commands_as_long_as_it_catches_up_with_them() {
+        let before = Seen { end: 100, behind: 50 };
+        let rests = |end, behind| Seen { end, behind }.grew_and_is_caught_up_with(before);
+        assert!(rests(101, 49), "commands, and it gains on them");
+        assert!(!rests(100, 20), "no commands");
+        assert!(!rests(160, 50), "commands as fast as it is");
     }
 }

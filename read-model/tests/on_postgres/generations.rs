@@ -6,7 +6,8 @@ use read_model::generation::{
     self, BeginError, KeptError, Kind, Stage, SwitchError, begin, drop_one, freeze, give_up, go_back, switch,
 };
 use read_model::lease::{Checkpoint, Lease};
-use read_model::{Happening, batch};
+use read_model::sift::Gaps;
+use read_model::{Happening, Way, Writers, batch};
 use std::time::Duration;
 
 fn some() -> Vec<Happening> {
@@ -14,7 +15,9 @@ fn some() -> Vec<Happening> {
 }
 
 async fn fill(connection: &mut Connection, lease: &Lease, events: &[Happening]) {
-    batch::apply(connection, lease, Checkpoint::default(), events, VIEWS).await.unwrap();
+    let (begin, events) = (Checkpoint::default(), readable(events));
+    let mut writers = Writers::of(VIEWS, Way::Copy);
+    batch::apply(connection, lease, begin, &events, Gaps::Refuse, &mut writers).await.unwrap();
 }
 
 async fn serving(connection: &Connection) -> i32 {

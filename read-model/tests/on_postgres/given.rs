@@ -4,7 +4,7 @@ use crate::cluster;
 use domain::Timestamp;
 use domain::book::{BookEvent, BookId, Corrected, Renewed, Warehoused};
 use read_model::admin_list::{self, AdminList};
-use read_model::batch::{ApplyError, Batch, apply_or_park};
+use read_model::batch::{ApplyError, Batch, apply};
 use read_model::book_history::BookHistory;
 use read_model::book_stock::{self, BookStock};
 use read_model::database::Connection;
@@ -65,11 +65,14 @@ impl Writer {
 
     pub(crate) async fn apply(&mut self, batch: &[Happening]) -> Result<(), ApplyError> {
         let Self { connection, lease, checkpoint, writers } = self;
-        let batch = Batch { happenings: batch.to_vec(), unreadable: Vec::new() };
-        let applied = apply_or_park(connection, lease, *checkpoint, &batch, Gaps::Refuse, writers).await?;
+        let applied = apply(connection, lease, *checkpoint, &readable(batch), Gaps::Refuse, writers).await?;
         self.checkpoint = applied.checkpoint;
         Ok(())
     }
+}
+
+pub(crate) fn readable(events: &[Happening]) -> Batch {
+    Batch { happenings: events.to_vec(), unreadable: Vec::new() }
 }
 
 pub(crate) fn reader(url: &str) -> Reader {
