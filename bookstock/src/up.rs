@@ -18,7 +18,8 @@ use axum::Router;
 use behind::Behind;
 use data_dir::DataDir;
 use event_store_server::{Config, EventStoreServer};
-use futures_util::future::{join_all, try_join_all};
+use futures_util::FutureExt as _;
+use futures_util::future::{join, join_all, try_join, try_join_all};
 use parts::Parts;
 use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen, traces};
 use sockets::Sockets;
@@ -238,10 +239,11 @@ async fn serve_all(
 ) -> anyhow::Result<()> {
     let serve = |(listener, router)| listen::serve(listener, router, stop.clone());
     let behind = behind.map(|one| threads.spawn(serve(one)));
-    let serving_calls = listen::serve_calls(for_calls, calls, stop.clone());
-    let (_, (), behind) = tokio::join!(join_all(before.map(serve)), serving_calls, try_join_all(behind));
-    behind.context("serving queries ended")?;
+    let serving = join(join_all(before.map(serve)), listen::serve_calls(for_calls, calls, stop.clone()));
+    // Ends at once if one of those behind ends in a panic.
+    let served = try_join(serving.map(Ok), try_join_all(behind)).await;
     services.cancel();
+    served.context("serving queries ended")?;
     Ok(())
 }
 
