@@ -45,6 +45,8 @@ pub(crate) struct AfterCheck {
     pub(crate) left: Vec<(Share, u64)>,
     pub(crate) wrong: Vec<Wrong>,
     pub(crate) wrong_count: u64,
+    /// The events that took others out of their streams, by book and revision: what they say is held against [`of_skip`].
+    pub(crate) skips: Vec<(BookId, u64)>,
 }
 
 impl Share {
@@ -65,6 +67,7 @@ impl AfterCheck {
             left: Vec::new(),
             wrong: Vec::new(),
             wrong_count: 0,
+            skips: Vec::new(),
         }
     }
 
@@ -82,23 +85,19 @@ impl AfterCheck {
         let after = fold::evolve(book, &happening.event);
         if happening.event.skips(happening.revision).is_some() {
             // It says what the book is without an event that this fold has seen or could not see. From there it goes on.
+            if happening.position > self.checked_until {
+                self.skips.push((happening.book_id, happening.revision));
+            }
             let said = Around::of(event).after.and_then(|said| serde_json::from_str(said.get()).ok());
             *book = said.map_or_else(Book::default, |said| Book::resume(said, &happening.event));
             return;
         }
         if happening.position > self.checked_until
-            && let Some(said) = Around::of(event).after
-            && serde_json::from_str::<Option<After>>(said.get()).ok() != Some(after.clone())
+            && let Some(wrong) = wrong(happening, event, &after)
         {
             self.wrong_count += 1;
             if self.wrong.len() < MOST_TOLD {
-                self.wrong.push(Wrong {
-                    book: happening.book_id,
-                    revision: happening.revision,
-                    position: happening.position,
-                    says: said.get().to_owned(),
-                    folds_to: serde_json::to_string(&after).unwrap_or_default(),
-                });
+                self.wrong.push(wrong);
             }
         }
         if self.books.len() > self.most {
@@ -114,6 +113,35 @@ impl AfterCheck {
         let share = self.share;
         self.books.retain(|book, _| share.has(*book));
     }
+}
+
+/// What is wrong with what the event at `revision`, which took another out of the stream of `book`, says of the book: it is
+/// folded from the stream's `events` without those that were taken out by then. Nothing, if one of the others cannot be read.
+pub(crate) fn of_skip(book: BookId, revision: u64, events: &[StoredEvent]) -> Option<Wrong> {
+    let events = &events[..events.partition_point(|event| event.revision <= revision)];
+    let skipped = fold::skipped(events);
+    let (mut state, mut found) = (Book::default(), None);
+    for event in events.iter().filter(|event| !skipped.contains(&event.revision)) {
+        let happening = fold::decode(event).ok().flatten().filter(|happening| happening.book_id == book)?;
+        let after = fold::evolve(&mut state, &happening.event);
+        if event.revision == revision {
+            found = wrong(&happening, event, &after);
+        }
+    }
+    found
+}
+
+/// The event as a wrong one, if its metadata tells another state than the fold.
+fn wrong(happening: &Happening, event: &StoredEvent, after: &Option<After>) -> Option<Wrong> {
+    let said = Around::of(event).after?;
+    let is_right = serde_json::from_str::<Option<After>>(said.get()).is_ok_and(|said| said == *after);
+    (!is_right).then(|| Wrong {
+        book: happening.book_id,
+        revision: happening.revision,
+        position: happening.position,
+        says: said.get().to_owned(),
+        folds_to: serde_json::to_string(after).unwrap_or_default(),
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `replay verify`: folds the log again and compares with the read models that serve, row by row.
 
-use crate::after::{AfterCheck, Share, Wrong};
+use crate::after::{self, AfterCheck, Share, Wrong};
 use crate::build::Build;
 use crate::drift::{self, Compared};
 use crate::log::{self, Until};
@@ -112,12 +112,19 @@ impl Verify {
         let tables = drift::tables(self.view.as_deref());
         let compared = Compared::of(&snapshot, build, store, &tables, only.as_deref(), self.limit).await?;
         let (mut wrong_after, mut wrong) = (after.wrong_count, after.wrong);
-        let mut left = after.left;
+        let (mut left, mut skips) = (after.left, after.skips);
         while let Some(share) = left.pop() {
             let check = check_again(store, share, snapshot.checkpoint.position).await?;
             wrong_after += check.wrong_count;
             wrong.extend(check.wrong);
             left.extend(check.left);
+            skips.extend(check.skips);
+        }
+        for (book, revision) in skips {
+            let events = log::stream(store, &book.stream()).await?;
+            let found = after::of_skip(book, revision, &events);
+            wrong_after += u64::from(found.is_some());
+            wrong.extend(found);
         }
         wrong.truncate(self.limit);
         let parked = build.parked().await?;

@@ -92,6 +92,25 @@ impl Library {
         self.client.append(&book(number).stream(), expected, vec![event]).await.unwrap().position.0
     }
 
+    /// Takes an event out of a book's stream, and says something else of the book in the metadata.
+    pub(crate) async fn skip_with_a_lie(&mut self, number: u64, revision: u64) -> u64 {
+        let at = self.tick();
+        let (_, last) = self.books.get_mut(&number).unwrap();
+        let (expected, own) = (Expected::Revision(last.unwrap()), last.unwrap() + 1);
+        *last = Some(own);
+        let data = json!({"bookId": number, "revision": revision, "reason": "a mistake", "occurredAt": at});
+        let event = NewEvent {
+            id: id(number, own),
+            event_type: "Skipped".to_owned(),
+            content_type: ContentType::Json,
+            data: data.to_string().into(),
+            metadata: bytes::Bytes::from_static(
+                br#"{"schemaVersion":1,"after":{"name":null,"version":1.0,"stock":77}}"#,
+            ),
+        };
+        self.client.append(&book(number).stream(), expected, vec![event]).await.unwrap().position.0
+    }
+
     /// Warehouses a copy of each of so many books, so often, with few appends.
     pub(crate) async fn warehouse_many(&mut self, books: u64, times: u64) -> u64 {
         let mut last = 0;

@@ -108,6 +108,21 @@ async fn an_event_whose_metadata_tells_another_state_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_skip_whose_metadata_tells_another_state_is_named() {
+    let (mut library, database) = projected("wrong_skip").await;
+    let position = library.skip_with_a_lie(2, 0).await;
+    project(&library, &database, position).await;
+    let verified = verify(&library, &database, &["--json"]).await.json(1);
+    assert_eq!(
+        verified["wrongAfterEvents"],
+        json!([{
+            "stream": "book-2", "revision": 1, "position": position.to_string(),
+            "says": r#"{"name":null,"version":1.0,"stock":77}"#, "foldsTo": "null",
+        }])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_verified_is_said_and_nothing_is_left() {
     let (_, database) = projected("cannot").await;
     let mut another = Library::start();
