@@ -176,10 +176,33 @@ async fn wrong_use_and_a_store_that_is_away_are_told_in_one_line_with_what_to_do
 
 #[tokio::test(flavor = "multi_thread")]
 async fn completions_and_the_manual_name_every_subcommand() {
-    let bash = run(command(&["completions", "bash"])).await;
-    let manual = run(command(&["man"])).await;
-    for subcommand in ["show", "tail", "stats", "explain", "as-of", "check", "verify", "rebuild"] {
-        assert!(bash.text(0).contains(subcommand), "{subcommand}");
-        assert!(manual.text(0).replace('\\', "").contains(subcommand), "{subcommand}");
+    let manual = run(command(&["man"])).await.text(0).replace('\\', "");
+    let subcommands = [
+        "as-of",
+        "check",
+        "completions",
+        "copy",
+        "explain",
+        "export",
+        "generations",
+        "import",
+        "man",
+        "parked",
+        "rebuild",
+        "rollback",
+        "show",
+        "stats",
+        "tail",
+        "verify",
+    ];
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = run(command(&["completions", shell])).await.text(0).to_owned();
+        for subcommand in subcommands {
+            assert!(completions.contains(subcommand), "{shell}: {subcommand}");
+        }
+    }
+    for subcommand in subcommands.iter().chain(&["parked-list", "parked-show", "parked-retry", "parked-skip"])
+    {
+        assert!(manual.contains(&format!("replay-{subcommand}")), "{subcommand}");
     }
 }
