@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 
 async fn serve(config: Config) -> (SocketAddr, CancellationToken) {
     let server = EventStoreServer::open(config).unwrap();
@@ -50,6 +50,35 @@ async fn with_users_a_call_needs_a_name_and_its_password() {
     features.get_supported_methods(Empty {}).await.expect("clients ask this before they show who they are");
     assert_eq!(http(addr, "/livez").await.0, 200);
     assert!(http(addr, "/info").await.1.contains(r#""type":"basic""#));
+    shutdown.cancel();
+}
+
+fn without_content_type(mut request: Request<()>) -> Result<Request<()>, Status> {
+    request.metadata_mut().remove("content-type").expect("the client sets it");
+    Ok(request)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_does_not_say_that_it_is_one_needs_a_user_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let users = dir.path().join("users");
+    std::fs::write(&users, hash_password("ann", "secret").unwrap()).unwrap();
+    let config = Config { users: Some(users), ..Config::new(dir.path().join("data")) };
+    let (addr, shutdown) = serve(config).await;
+    let channel = channel(addr).await;
+    let mut caller = streams::streams_client::StreamsClient::with_interceptor(channel, without_content_type);
+    let messages = append_messages("a", any(), events([1]));
+    let refused = [
+        caller.append(tokio_stream::iter(messages)).await.map(drop),
+        caller.batch_append(tokio_stream::empty()).await.map(drop),
+        caller.read(read_as(None)).await.map(drop),
+        caller.delete(streams::DeleteReq::default()).await.map(drop),
+        caller.tombstone(streams::TombstoneReq::default()).await.map(drop),
+    ];
+    for refused in refused {
+        let status = refused.unwrap_err();
+        assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+    }
     shutdown.cancel();
 }
 
