@@ -98,12 +98,16 @@ pub(super) fn place(change: &Change, staged: &mut Staged<'_>) -> Result<Changed,
                 Decision::StreamDeleted => return Ok(Changed::StreamDeleted),
             }
             if matches!(what, What::Tombstone) {
-                staged.write(stream, head, &[event])?
+                staged.end(stream, head, event)?
             } else {
                 let metadata_stream: Arc<str> = format!("{METADATA_STREAM_PREFIX}{stream}").into();
                 let metadata_head = staged.head(&metadata_stream)?;
                 if last.is_none() && metadata_head.is_none() {
                     return Ok(Changed::WrongExpectedRevision { current: None });
+                }
+                // The metadata, into which a deletion is written, has ended for ever.
+                if metadata_head.is_some_and(|head| head.last == TOMBSTONE) {
+                    return Ok(Changed::StreamDeleted);
                 }
                 staged.write(&metadata_stream, metadata_head, &[event])?
             }

@@ -2,6 +2,7 @@
 
 use rusqlite::ErrorCode;
 use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -40,6 +41,15 @@ impl Stop {
         self.0.borrow().clone()
     }
 
+    /// Does what writes. A panic of it stops the log, so that it is seen as what it is, and the directory stays locked.
+    pub(super) fn watch<T>(&self, write: impl FnOnce() -> rusqlite::Result<T>) -> Result<T, ChangeError> {
+        // Whatever state it left is looked at no more.
+        match catch_unwind(AssertUnwindSafe(write)) {
+            Ok(written) => written.map_err(|error| self.judge(&error)),
+            Err(_) => Err(self.because_of(&"the writer panicked; its log says where")),
+        }
+    }
+
     /// A full disk or a lock pass, anything else stops the log: after a failed fsync nobody knows what is on the disk,
     /// and a second fsync would not tell.
     pub(super) fn judge(&self, error: &rusqlite::Error) -> ChangeError {
@@ -62,5 +72,23 @@ impl Stop {
         let reason: Arc<str> = error.to_string().into();
         self.0.send_replace(Some(reason.clone()));
         ChangeError::Stopped(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_stops_the_log_and_what_passes_does_not() {
+        let (stop, stopped) = Stop::new();
+        assert_eq!(stop.watch(|| Ok(7)), Ok(7));
+        let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+        let refused = stop.watch::<()>(|| Err(rusqlite::Error::SqliteFailure(full, None)));
+        assert_eq!((refused, stop.reason()), (Err(ChangeError::Full), None));
+
+        let refused = stop.watch::<()>(|| panic!("made to fail"));
+        assert!(matches!(refused, Err(ChangeError::Stopped(_))), "{refused:?}");
+        assert!(stopped.borrow().is_some());
     }
 }

@@ -3,7 +3,6 @@
 use super::decide::{Past, Place};
 use super::event::{
     Fields, METADATA_EVENT_TYPE, METADATA_STREAM_PREFIX, Position, ProposedEvent, Revision, TOMBSTONE,
-    TOMBSTONE_TYPE,
 };
 use super::read_stream;
 use super::reader::ReadError;
@@ -63,8 +62,8 @@ impl<'a> Staged<'a> {
             return Ok(Some(head));
         }
         let Some((row, last)) = read_stream::head(self.conn, stream)? else { return Ok(None) };
-        let head =
-            Head { stream: row, last, deleted: read_stream::metadata(self.conn, stream)?.is_deleted() };
+        let deleted = last != TOMBSTONE && read_stream::metadata(self.conn, stream)?.is_deleted();
+        let head = Head { stream: row, last, deleted };
         self.memory.heads.insert(stream.into(), head);
         Ok(Some(head))
     }
@@ -82,22 +81,42 @@ impl<'a> Staged<'a> {
         read_stream::metadata_json(self.conn, stream, |json| Some(json.to_vec()))
     }
 
-    /// Writes `events` after `head`; gives the place of the last one.
+    /// Writes `events` after `head`, which is no tombstone; gives the place of the last one.
     pub(super) fn write(
         &mut self,
         name: &Arc<str>,
         head: Option<Head>,
         events: &[ProposedEvent],
     ) -> rusqlite::Result<Option<Place>> {
+        self.write_behind(head.map_or(-1, |head| head.last), name, head, events)
+    }
+
+    /// Ends a stream for ever: behind the last revision there is only that of the tombstone.
+    pub(super) fn end(
+        &mut self,
+        name: &Arc<str>,
+        head: Option<Head>,
+        tombstone: ProposedEvent,
+    ) -> rusqlite::Result<Option<Place>> {
+        let head = head.map(|head| Head { deleted: false, ..head });
+        self.write_behind(TOMBSTONE - 1, name, head, &[tombstone])
+    }
+
+    fn write_behind(
+        &mut self,
+        mut last: Revision,
+        name: &Arc<str>,
+        head: Option<Head>,
+        events: &[ProposedEvent],
+    ) -> rusqlite::Result<Option<Place>> {
         let Some(last_event) = events.last() else { return Ok(None) };
-        let (stream, mut last, deleted) = match head {
-            Some(head) => (head.stream, head.last, head.deleted),
-            None => (self.row_of(name)?, -1, false),
+        let (stream, deleted) = match head {
+            Some(head) => (head.stream, head.deleted),
+            None => (self.row_of(name)?, false),
         };
         let mut place = None;
         for event in events {
-            // Behind the last revision there is only that of the tombstone.
-            last = if event.event_type == TOMBSTONE_TYPE { TOMBSTONE } else { last + 1 };
+            last += 1;
             place = Some(self.insert(name, stream, last, event)?);
         }
         self.heads.insert(name.clone(), Head { stream, last, deleted });

@@ -113,9 +113,10 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        let outcome = match self.stop.reason() {
+        let stop = self.stop.clone();
+        let outcome = match stop.reason() {
             Some(reason) => Err(ChangeError::Stopped(reason)),
-            None => self.commit(batch).map_err(|error| self.stop.judge(&error)),
+            None => stop.watch(|| self.commit(batch)),
         };
         // A caller that went away in the meantime does not want its answer: not an error of ours.
         match outcome {

@@ -160,3 +160,51 @@ async fn whoever_follows_a_stream_hears_its_tombstone_and_then_that_it_is_delete
     assert_deleted(&next(&mut live).await.unwrap_err());
     server.stop().await;
 }
+
+#[tokio::test]
+async fn an_event_of_the_type_that_tombstones_have_is_one_like_any_other() {
+    let (_dir, server, mut client) = fresh().await;
+    let ends = |id| typed(id, "$streamDeleted");
+    let c = &mut client;
+    assert_eq!(append(c, "a", any(), vec![ends(1), event(2)]).await.unwrap(), Written(Some(1), Some(2)));
+    assert_eq!(append(c, "b", any(), vec![ends(3), ends(4)]).await.unwrap(), Written(Some(1), Some(4)));
+    assert_eq!(append(c, "c", any(), vec![ends(5)]).await.unwrap(), Written(Some(0), Some(5)));
+
+    let mut other = server.client().await;
+    assert_eq!(append(&mut other, "a", exact(1), events([6])).await.unwrap(), Written(Some(2), Some(6)));
+    assert_eq!(append(&mut other, "c", exact(0), events([7])).await.unwrap(), Written(Some(1), Some(7)));
+    assert_eq!(ids(&read(&mut other, read_options("a")).await.unwrap()), [1, 2, 6]);
+    assert_eq!(ids(&read(&mut other, read_options("b")).await.unwrap()), [3, 4]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_which_the_metadata_ended_for_ever_cannot_be_deleted_and_goes_on() {
+    let (_dir, server, mut client) = fresh().await;
+    append(&mut client, "a", any(), events([1])).await.unwrap();
+    tombstone(&mut client, "$$a", None).await.unwrap();
+    assert_deleted(&delete(&mut client, "a", None).await.unwrap_err());
+
+    let mut other = server.client().await;
+    append(&mut other, "a", exact(0), events([2])).await.unwrap();
+    assert_eq!(ids(&read(&mut other, read_options("a")).await.unwrap()), [1, 2]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_deleted_stream_can_end_for_ever_and_whoever_asks_without_events_is_answered() {
+    let (dir, server, mut client) = fresh().await;
+    append(&mut client, "a", any(), events([1])).await.unwrap();
+    delete(&mut client, "a", None).await.unwrap();
+    tombstone(&mut client, "a", None).await.unwrap();
+    let last = Written(Some(i64::MAX as u64), None);
+    assert_eq!(append(&mut client, "a", any(), vec![]).await.unwrap(), last);
+    append(&mut server.client().await, "b", any(), events([2])).await.unwrap();
+    server.stop().await;
+
+    let server = Server::start(dir.path()).await;
+    let mut client = server.client().await;
+    assert_eq!(append(&mut client, "a", any(), vec![]).await.unwrap(), last);
+    append(&mut client, "b", exact(0), events([3])).await.unwrap();
+    server.stop().await;
+}
