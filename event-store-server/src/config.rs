@@ -62,7 +62,7 @@ pub struct Limits {
     pub max_event_bytes: usize,
     /// All events of one append, in bytes.
     pub max_append_bytes: usize,
-    /// All appends under way together, in bytes; beyond, the server says that it is too busy.
+    /// All appends under way together, in bytes, with 256 for each event; beyond, the server says that it is too busy.
     pub max_pending_bytes: usize,
     /// The name of a stream or of an event type, in bytes.
     pub max_name_bytes: usize,

@@ -55,7 +55,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BYTES", env = "EVENT_STORE_MAX_APPEND_BYTES")]
     max_append_bytes: Option<usize>,
 
-    /// All appends under way together, in bytes. Default: 256 MiB
+    /// All appends under way together, in bytes, with 256 for each event. Default: 256 MiB
     #[arg(long, value_name = "BYTES", env = "EVENT_STORE_MAX_PENDING_BYTES")]
     max_pending_bytes: Option<usize>,
 

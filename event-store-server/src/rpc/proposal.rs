@@ -13,6 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 use uuid::Uuid;
 
+/// What an event takes while it is pending beside its data, metadata and type, in bytes: the smallest one fills so much.
+const BESIDE: usize = 256;
+
 /// An append whose events are still coming in.
 #[derive(Debug)]
 pub(super) struct Proposal {
@@ -45,7 +48,7 @@ impl Proposal {
         if self.bytes > limits.max_append_bytes {
             return Err(Refusal::AppendTooLarge { limit: limits.max_append_bytes });
         }
-        self.hold(event.size(), &streams.pending)?;
+        self.hold(event.size() + BESIDE, &streams.pending)?;
         self.events.push(event);
         Ok(())
     }

@@ -193,6 +193,18 @@ async fn appends_that_never_end_cannot_fill_the_memory() {
 }
 
 #[tokio::test]
+async fn events_that_say_nothing_cannot_fill_the_memory_either() {
+    let limits = event_store_server::Limits { max_pending_bytes: 64 << 10, ..Default::default() };
+    let (_dir, server, mut client) = fresh_with(limits).await;
+    // 15 bytes each, by what they say.
+    let empty = |id| Event { data: Vec::new(), ..typed(id, "T") };
+    let status = append(&mut client, "a", any(), (1..=1_000).map(empty).collect()).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, "Server Is Too Busy"));
+    append(&mut client, "a", any(), (1..=100).map(empty).collect()).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_append_that_its_caller_gives_up_halfway_is_not_written() {
     let limits = event_store_server::Limits { max_pending_bytes: 1 << 20, ..Default::default() };
     let (_dir, server, mut client) = fresh_with(limits).await;
