@@ -63,7 +63,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BYTES", env = "EVENT_STORE_MAX_NAME_BYTES")]
     max_name_bytes: Option<usize>,
 
-    /// How long an append may wait for its commit, in milliseconds. Default: 10000
+    /// How long an append may wait for its commit, and be waited for while it comes in, in milliseconds. Default: 10000
     #[arg(long, value_name = "MS", env = "EVENT_STORE_WRITE_TIMEOUT_MS")]
     write_timeout_ms: Option<u64>,
 

@@ -88,6 +88,11 @@ pub(super) fn write_timeout() -> Status {
     Status::aborted("Operation timed out: the append was not committed in time; it may still be.")
 }
 
+/// The rest of the append did not come.
+pub(super) fn unfinished() -> Status {
+    Status::aborted("Operation timed out: the rest of the append did not come in time; nothing was appended.")
+}
+
 pub(super) fn shutting_down() -> Status {
     Status::unavailable("The event store is shutting down.")
 }

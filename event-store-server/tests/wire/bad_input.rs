@@ -193,6 +193,31 @@ async fn appends_that_never_end_cannot_fill_the_memory() {
 }
 
 #[tokio::test]
+async fn an_append_that_falls_silent_halfway_is_given_up_and_holds_nothing_any_more() {
+    let limits = event_store_server::Limits {
+        max_pending_bytes: 1 << 20,
+        write_timeout: Duration::from_millis(500),
+        ..Default::default()
+    };
+    let (_dir, server, mut client) = fresh_with(limits).await;
+    let large = |id| vec![Event { data: vec![b'x'; 900 << 10], ..event(id) }];
+    let (sender, unfinished) = tokio::sync::mpsc::channel(8);
+    for message in append_messages("a", any(), large(1)) {
+        sender.send(message).await.unwrap();
+    }
+    let given_up = client.append(tokio_stream::wrappers::ReceiverStream::new(unfinished));
+    let status = tokio::time::timeout(PATIENCE, given_up).await.expect("it is given up").unwrap_err();
+    assert_eq!(status.code(), Code::Aborted, "{status}");
+
+    // A disk that stalls may keep one of these from being committed in time, too.
+    let appended = async { while append(&mut client, "b", any(), large(2)).await.is_err() {} };
+    tokio::time::timeout(PATIENCE, appended).await.unwrap();
+    assert_eq!(ids(&read(&mut client, all_options()).await.unwrap()), [2]);
+    drop(sender);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn events_that_say_nothing_cannot_fill_the_memory_either() {
     let limits = event_store_server::Limits { max_pending_bytes: 64 << 10, ..Default::default() };
     let (_dir, server, mut client) = fresh_with(limits).await;
