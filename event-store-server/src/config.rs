@@ -69,7 +69,7 @@ pub struct Limits {
     /// The database, in bytes; beyond, appends are refused as on a full disk. `None`: the disk is the limit.
     pub max_store_bytes: Option<u64>,
     /// How long an append may wait for its commit; after that its outcome is unknown to the caller. And how long its next
-    /// message may be waited for; after that nothing is appended.
+    /// message may be waited for, of a batch the last fragment; after that nothing is appended.
     pub write_timeout: Duration,
     /// Calls under way on one connection, subscriptions included.
     pub max_concurrent_streams: u32,

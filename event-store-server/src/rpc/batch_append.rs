@@ -23,7 +23,7 @@ use crate::protocol::streams::{BatchAppendReq, BatchAppendResp};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 use uuid::Uuid;
@@ -56,6 +56,7 @@ async fn session(
     let mut in_flight = FuturesUnordered::new();
     let mut end = None;
     while end.is_none() {
+        let first_late = unfinished.values().map(Unfinished::left).min();
         tokio::select! {
             request = requests.message(), if in_flight.len() < IN_FLIGHT => match request {
                 Ok(Some(request)) => match take(request, &mut unfinished, &streams) {
@@ -74,6 +75,10 @@ async fn session(
                 }
                 pages.put(answers).await?;
             }
+            () = tokio::time::sleep(first_late.unwrap_or_default()), if first_late.is_some() => {
+                let late = unfinished.extract_if(|_, append| append.left().is_zero());
+                pages.put(late.map(|(_, append)| *append.answer.fail(timed_out())).collect()).await?;
+            }
             () = streams.shutdown.cancelled() => end = Some(Err(End::Status(status::shutting_down()))),
         }
     }
@@ -88,6 +93,8 @@ struct Unfinished {
     answer: Answer,
     proposal: Proposal,
     expected: ExpectedRevision,
+    /// When its first fragment came, and how long after that its caller waits.
+    begun: Instant,
     timeout: Duration,
 }
 
@@ -122,6 +129,9 @@ fn take(
             return Err(answer.refuse(Status::invalid_argument(text)));
         }
     };
+    if append.left().is_zero() {
+        return Err(append.answer.fail(timed_out()));
+    }
     for ProposedMessage { id, metadata, custom_metadata, data } in proposed_messages {
         let message = Message { id, metadata, custom_metadata, data };
         append.proposal.add(message, streams).map_err(|error| append.answer.clone().refuse(error))?;
@@ -137,16 +147,13 @@ fn take(
 }
 
 fn begin(answer: Answer, options: Options, streams: &Streams) -> Result<Unfinished, Box<BatchAppendResp>> {
-    let timeout = requested_timeout(&options).min(streams.limits.write_timeout);
-    if timeout.is_zero() {
-        return Err(answer.fail(timed_out()));
-    }
+    let (begun, timeout) = (Instant::now(), requested_timeout(&options).min(streams.limits.write_timeout));
     let checked = identifiers::stream_name(options.stream_identifier, &streams.limits).and_then(|stream| {
         let expected = expected_revision::of_batch_append(options.expected_stream_position)?;
         Ok((Proposal::new(stream, expected), expected))
     });
     match checked {
-        Ok((proposal, expected)) => Ok(Unfinished { answer, proposal, expected, timeout }),
+        Ok((proposal, expected)) => Ok(Unfinished { answer, proposal, expected, begun, timeout }),
         Err(error) => Err(answer.refuse(error)),
     }
 }
@@ -166,9 +173,15 @@ fn requested_timeout(options: &Options) -> Duration {
 }
 
 impl Unfinished {
+    /// How much longer its caller waits.
+    fn left(&self) -> Duration {
+        self.timeout.saturating_sub(self.begun.elapsed())
+    }
+
     async fn commit(self, streams: &Streams) -> BatchAppendResp {
-        let Self { answer, proposal, expected, timeout } = self;
-        match proposal.commit(streams, timeout).await {
+        let left = self.left();
+        let Self { answer, proposal, expected, .. } = self;
+        match proposal.commit(streams, left).await {
             Ok(Changed::Durable { revision, position }) => answer.with(Outcome::Success(Success {
                 current_revision_option: Some(match revision {
                     Some(revision) => CurrentRevisionOption::CurrentRevision(unsigned(revision)),

@@ -195,6 +195,27 @@ async fn a_deadline_that_has_passed_is_a_timeout_and_one_far_away_is_none() {
 }
 
 #[tokio::test]
+async fn an_append_of_which_the_last_fragment_is_late_is_a_timeout_and_holds_nothing_any_more() {
+    let limits = event_store_server::Limits { max_pending_bytes: 1 << 20, ..Default::default() };
+    let (_dir, server, mut client) = fresh_with(limits).await;
+    let mut session = session(&mut client).await;
+    let large = |id| vec![Event { data: vec![b'x'; 900 << 10], ..event(id) }];
+    let any = ExpectedStreamPosition::Any(());
+    let mut late = BatchAppendReq { is_final: false, ..request(1, "a", any, large(1)) };
+    let tenth = prost_types::Duration { seconds: 0, nanos: 100_000_000 };
+    late.options.as_mut().unwrap().deadline_option = Some(DeadlineOption::Deadline(tenth));
+    session.send(late).await;
+    assert_eq!(outcome(&session.answer().await), Err((Code::DeadlineExceeded, "Timeout".into())));
+
+    session.send(BatchAppendReq { options: None, ..request(1, "a", any, vec![]) }).await;
+    assert_eq!(outcome(&session.answer().await), Err((Code::InvalidArgument, "BadRequest".into())));
+    session.send(request(2, "a", any, large(2))).await;
+    assert!(outcome(&session.answer().await).is_ok());
+    assert_eq!(ids(&read(&mut client, read_options("a")).await.unwrap()), [2]);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn sizes_over_the_limits_have_failures_of_their_own() {
     let limits =
         event_store_server::Limits { max_event_bytes: 1_000, max_append_bytes: 1_500, ..Default::default() };
