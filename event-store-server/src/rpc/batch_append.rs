@@ -54,36 +54,41 @@ async fn session(
 ) -> Result<(), End> {
     let mut unfinished: HashMap<Uuid, Unfinished> = HashMap::new();
     let mut in_flight = FuturesUnordered::new();
+    // While they wait for a client that does not read, appends are committed and become late, but no request is read.
+    let mut answers = Vec::new();
     let mut end = None;
-    while end.is_none() {
+    while end.is_none() || !in_flight.is_empty() || !answers.is_empty() {
+        let takes = end.is_none() && answers.is_empty() && in_flight.len() < IN_FLIGHT;
         let first_late = unfinished.values().map(Unfinished::left).min();
         tokio::select! {
-            request = requests.message(), if in_flight.len() < IN_FLIGHT => match request {
+            request = requests.message(), if takes => match request {
                 Ok(Some(request)) => match take(request, &mut unfinished, &streams) {
                     Ok(Some(append)) => in_flight.push(append.commit(&streams)),
                     Ok(None) => {}
-                    Err(refusal) => pages.put(vec![*refusal]).await?,
+                    Err(refusal) => answers.push(*refusal),
                 },
                 Ok(None) => end = Some(Ok(())),
                 Err(status) => end = Some(Err(End::Status(status::of_request_stream(status)))),
             },
             Some(answer) = in_flight.next() => {
-                let mut answers = vec![answer];
+                answers.push(answer);
                 // A commit answers many at once, and they go out together.
                 while let Some(Some(answer)) = in_flight.next().now_or_never() {
                     answers.push(answer);
                 }
-                pages.put(answers).await?;
             }
             () = tokio::time::sleep(first_late.unwrap_or_default()), if first_late.is_some() => {
                 let late = unfinished.extract_if(|_, append| append.left().is_zero());
-                pages.put(late.map(|(_, append)| *append.answer.fail(timed_out())).collect()).await?;
+                answers.extend(late.map(|(_, append)| *append.answer.fail(timed_out())));
             }
-            () = streams.shutdown.cancelled() => end = Some(Err(End::Status(status::shutting_down()))),
+            room = pages.room(), if !answers.is_empty() => room?.send(std::mem::take(&mut answers)),
+            () = streams.shutdown.cancelled(), if end.is_none() => {
+                end = Some(Err(End::Status(status::shutting_down())));
+            }
         }
-    }
-    while let Some(answer) = in_flight.next().await {
-        pages.put(vec![answer]).await?;
+        if end.is_some() {
+            unfinished.clear();
+        }
     }
     end.unwrap_or(Ok(()))
 }

@@ -48,6 +48,11 @@ impl<T> Pages<T> {
         self.0.send(page).await.map_err(|_| Gone)
     }
 
+    /// Waits until a page can be put without waiting.
+    pub(super) async fn room(&self) -> Result<mpsc::Permit<'_, Vec<T>>, Gone> {
+        self.0.reserve().await.map_err(|_| Gone)
+    }
+
     pub(super) async fn gone(&self) {
         self.0.closed().await;
     }

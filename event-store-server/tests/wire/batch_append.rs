@@ -216,6 +216,31 @@ async fn an_append_of_which_the_last_fragment_is_late_is_a_timeout_and_holds_not
 }
 
 #[tokio::test]
+async fn a_session_of_which_nobody_reads_the_answers_holds_nothing_for_ever_either() {
+    let limits = event_store_server::Limits { max_pending_bytes: 1 << 20, ..Default::default() };
+    let (_dir, server, mut client) = fresh_with(limits).await;
+    let large = |id| vec![Event { data: vec![b'x'; 900 << 10], ..event(id) }];
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", server.addr)).unwrap();
+    let connection = endpoint.initial_stream_window_size(1 << 10).connect().await.unwrap();
+    let mut session = session(&mut Client::new(connection)).await;
+    let anything = ExpectedStreamPosition::Any(());
+    let mut late = BatchAppendReq { is_final: false, ..request(1, "a", anything, large(1)) };
+    let second = prost_types::Duration { seconds: 1, nanos: 0 };
+    late.options.as_mut().unwrap().deadline_option = Some(DeadlineOption::Deadline(second));
+    session.send(late).await;
+    // More refusals than are kept on the way to somebody who reads the first one only.
+    for id in 2..=2_000 {
+        session.send(BatchAppendReq { options: None, ..request(id, "a", anything, vec![]) }).await;
+    }
+    session.answer().await;
+
+    let appended = async { while append(&mut client, "b", any(), large(2)).await.is_err() {} };
+    tokio::time::timeout(PATIENCE, appended).await.expect("its part of the pending bytes is free again");
+    drop(session);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn sizes_over_the_limits_have_failures_of_their_own() {
     let limits =
         event_store_server::Limits { max_event_bytes: 1_000, max_append_bytes: 1_500, ..Default::default() };
