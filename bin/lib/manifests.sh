@@ -57,6 +57,11 @@ alerts_are_valid() {
     promtool test rules deploy/prometheus/tests/*.yml
 }
 
+# After the release build, which tells what it read.
+build_context_is_right() {
+    python3 bin/lib/build_context.py "${root:?}" "$(target_directory)/release"
+}
+
 # Each on a line of its own: in a chain of && a failure inside of one would go unnoticed.
 deploy_is_valid() {
     need_deploy_tools
