@@ -28,8 +28,23 @@ compose_is_valid() {
         say "docker-compose.yml takes an installation without passwords"
         return 1
     fi
+    logs_in_where_the_others_do "$place"
     rm -rf "$place"
     "$tools/hadolint" deploy/Dockerfile
+}
+
+# Prometheus reads no variables, so its configuration is made; also for an installation with a port of its own.
+logs_in_where_the_others_do() {
+    local place=$1 made=$1/deploy/compose/secrets/prometheus.yml issuer
+    sed -i 's/^LOGIN_PORT=.*/LOGIN_PORT=9443/' "$place/.env"
+    deploy/compose/prepare "$place"
+    promtool check config --syntax-only "$made"
+    issuer=$("$(deploy_tools)/bin/docker-compose" --file docker-compose.yml --env-file "$place/.env" config |
+        sed -n 's/^ *AUTH_ISSUER: //p' | sort --unique)
+    if ! grep --quiet --fixed-strings "token_url: $issuer/" "$made"; then
+        say "Prometheus does not log in at $issuer"
+        return 1
+    fi
 }
 
 # The base and the overlays, rendered, against the schemas of Kubernetes, and looked through for what is unsafe.
