@@ -1,7 +1,17 @@
 //! How the command side is configured.
 
-use domain::book::BookName;
+use domain::book::{BookName, BookNameError};
 use std::fmt;
+
+/// A name, or none: what is set to nothing, as compose does for want of a value, is not set.
+type NameIfAny = Option<BookName>;
+
+fn name_if_any(text: &str) -> Result<NameIfAny, BookNameError> {
+    match text.parse::<BookName>() {
+        Err(BookNameError::Empty) => Ok(None),
+        read => read.map(Some),
+    }
+}
 
 /// The settings of the command side; each is a flag or an environment variable, and the flag wins.
 #[derive(Clone, clap::Args)]
@@ -17,8 +27,8 @@ pub struct Settings {
     pub event_store_url: String,
 
     /// What a new book is called if its first command does not say.
-    #[arg(long, env = "NAME")]
-    pub name: Option<BookName>,
+    #[arg(long, env = "NAME", value_parser = name_if_any, default_value = "", hide_default_value = true)]
+    pub name: NameIfAny,
 
     /// How long a command may wait for the event store, in milliseconds; then the answer is 503.
     #[arg(long, env = "STORE_TIMEOUT_MS", value_name = "MS", default_value_t = 777,
@@ -57,6 +67,18 @@ mod tests {
         Args::command().debug_assert();
         let args = Args::parse_from(["x", "--event-store-url", "esdb://admin:changeit@db:2113"]);
         assert!(!format!("{:?}", args.settings).contains("changeit"));
+    }
+
+    #[test]
+    fn a_name_that_is_set_to_nothing_is_none() {
+        let name = |flags: &[&str]| {
+            let args = Args::try_parse_from(["x"].iter().chain(flags));
+            args.ok().map(|args| args.settings.name.map(|name| name.as_str().to_owned()))
+        };
+        assert_eq!(name(&["--name", ""]), Some(None));
+        assert_eq!(name(&["--name=  "]), Some(None));
+        assert_eq!(name(&["--name", "모모"]), Some(Some("모모".to_owned())));
+        assert_eq!(name(&["--name", "Mo\nmo"]), None);
     }
 
     #[test]
