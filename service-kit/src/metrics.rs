@@ -106,7 +106,7 @@ impl<const N: usize> Histogram<N> {
 /// Everything as Prometheus reads it.
 pub(crate) fn text() -> String {
     process::measure();
-    registry().map(PrometheusHandle::render).unwrap_or_default()
+    registry().map(|registry| process::told(&registry.render())).unwrap_or_default()
 }
 
 /// The registry of this process, made when it is first needed. Should something else have taken that place, ours
@@ -157,6 +157,8 @@ mod tests {
             "test_took_seconds_bucket{le=\"0.5\"} 1",
             "test_took_seconds_count 1",
             "test_open 7",
+            "# TYPE process_cpu_seconds_total counter",
+            "# TYPE process_threads gauge",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} is not in:\n{text}");
         }
