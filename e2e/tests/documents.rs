@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 use e2e::{System, eventually};
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -134,6 +135,32 @@ fn every_place_that_the_check_points_and_the_threats_name_is_there() {
             let is_there =
                 [format!("fn {item}("), format!("pub {item}:")].iter().any(|way| text.contains(way));
             assert!(is_there, "{name} names {item}, which is not in {path}");
+        }
+    }
+}
+
+/// The numbers of a text, as they are written.
+fn numbers(text: &str) -> impl Iterator<Item = &str> {
+    let no_number = |letter: char| !letter.is_ascii_digit() && !matches!(letter, ',' | '.');
+    text.split(no_number).map(|number| number.trim_matches([',', '.'])).filter(|number| !number.is_empty())
+}
+
+#[test]
+fn every_figure_of_the_capacity_model_is_one_of_the_benchmarks() {
+    let benchmarks = fs::read_to_string(checkout().join("docs/benchmarks.md")).unwrap();
+    let measured: HashSet<&str> = numbers(&benchmarks).collect();
+    for (name, heading) in
+        [("docs/design/README.md", "## The capacity model"), ("docs/design/README.ko.md", "## 용량 모델")]
+    {
+        let document = fs::read_to_string(checkout().join(name)).unwrap();
+        let (_, model) = document.split_once(heading).unwrap();
+        // What was measured, and what bounds it.
+        let rows = model.lines().filter(|line| line.starts_with('|')).skip(2);
+        let cells = rows.flat_map(|row| row.split('|').skip(2).take(2));
+        let figures: Vec<&str> = cells.flat_map(numbers).collect();
+        assert!(figures.len() >= 10, "{name} has {figures:?}");
+        for figure in figures {
+            assert!(measured.contains(figure), "{name} says {figure}, which docs/benchmarks.md does not");
         }
     }
 }
