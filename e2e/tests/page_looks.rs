@@ -73,6 +73,15 @@ async fn on_a_phone_nothing_runs_over_the_edge() {
     let system = library().await;
     let browser = Browser::start(&system.place, "ko").await;
     browser.window(360, 740, true).await;
+    browser.open(&system.gateway(), "").await;
+    browser.sees("main", "해리 포터").await;
+    // Under a book's title, where a wide list has a column for it.
+    let word = "(() => {
+        const no = document.querySelector('[data-book=\"1\"] .no');
+        const { content } = getComputedStyle(no, '::before');
+        return no.dataset.word === '번호' && /번호|data-word/.test(content);
+    })()";
+    browser.holds(word).await;
     for (view, shown, picture) in [
         ("", "해리 포터", "phone-list"),
         ("#/books/1", "해리 포터", "phone-book"),

@@ -105,7 +105,7 @@ export function list(root, parameters) {
   function makeRow() {
     const button = (kind) => h("button.button", { type: "button", tabindex: "-1", "data-act": kind }, t(kind));
     return h("div.row", { role: "row" },
-      h("div.no.number", { role: "gridcell" }), h("div.name", { role: "gridcell" }, h("a", { tabindex: "-1" })), h("div.edition.number", { role: "gridcell" }),
+      h("div.no.number", { role: "gridcell", "data-word": t("no") }), h("div.name", { role: "gridcell" }, h("a", { tabindex: "-1" })), h("div.edition.number", { role: "gridcell" }),
       h("div.stock.number", { role: "gridcell" }, h("span.mark", { hidden: true }), h("b")), h("div.acts", { role: "gridcell" }, button("warehouse"), button("renew"), button("correct")));
   }
 
