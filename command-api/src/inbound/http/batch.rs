@@ -34,16 +34,24 @@ const PIECES_UNREAD: usize = 64;
 /// Of so many bad rows the answer tells each; of more it tells how many.
 const TOLD_AT_MOST: usize = 100;
 
-/// How the document tells it.
-pub(super) fn operation() -> Operation {
-    let text = json!({"type": "string"});
+/// How the document tells a row.
+fn row() -> Value {
     let fields = json!({
         "bookId": describe::book_id(),
         "qty": describe::qty(),
         "version": describe::optional(describe::version()),
         "name": describe::name(),
+        "idempotencyKey": {"description": "Names this row: sent again, in any list, it is booked once.", "oneOf": [
+            {"type": "string", "pattern": "^[!#-\\[\\]-~]{1,255}$"},
+            {"type": "null"},
+        ]},
     });
-    let row = describe::object(&["bookId", "qty"], &fields);
+    describe::object(&["bookId", "qty"], &fields)
+}
+
+/// How the document tells it.
+pub(super) fn operation() -> Operation {
+    let text = json!({"type": "string"});
     let key = json!({"type": "string", "pattern": "^[!#-\\[\\]-~]{1,200}$", "example": "delivery-7"});
     Operation::new(
         "warehouseList",
@@ -54,7 +62,7 @@ pub(super) fn operation() -> Operation {
         parameter("atomic", "check: refuse the whole list if one row is bad.", &json!({"type": "string", "enum": ["check"]})),
         taken("Idempotency-Key", "Names this list: sent again, each row is booked once.", &key),
     ])
-    .body(true, &json!({"type": "array", "items": row}), &json!([{"bookId": 1, "qty": 123}]))
+    .body(true, &json!({"type": "array", "items": row()}), &json!([{"bookId": 1, "qty": 123}]))
     .body_as("application/x-ndjson", true, &text, &json!("{\"bookId\": 1, \"qty\": 123}\n"))
     .body_as("text/csv", true, &text, &json!("bookId,qty\n1,123\n"))
     .answers(200, "A result for each row, one JSON object a line.", "application/x-ndjson", &text, &json!("{\"row\": 1}\n"), &[])
@@ -169,4 +177,19 @@ fn refused(bad: &[(u64, Problem)], language: Language) -> Problem {
     let rows: Vec<Value> =
         told.map(|(row, problem)| json!({"row": row, "problem": problem.document(language)})).collect();
     problem::rows_refused().with("badRows", bad.len()).with("rows", rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_tells_of_every_field_that_a_row_may_have() {
+        let row = row();
+        let told = row["properties"].as_object().unwrap();
+        for field in rows::FIELDS {
+            assert!(told.contains_key(field), "{field} is not in {told:?}");
+        }
+        assert_eq!(told.len(), rows::FIELDS.len());
+    }
 }

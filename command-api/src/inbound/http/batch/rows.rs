@@ -27,7 +27,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// places for lists.
 const SLOWEST_BYTES_PER_SEC: u64 = 256;
 
-const FIELDS: [&str; 5] = ["bookId", "qty", "name", "version", "idempotencyKey"];
+/// What a row may say.
+pub(super) const FIELDS: [&str; 5] = ["bookId", "qty", "name", "version", "idempotencyKey"];
 
 /// One row, by its number from 1: a command, or what is wrong with the row alone.
 pub(super) struct Row {
