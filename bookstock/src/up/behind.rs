@@ -1,5 +1,5 @@
-//! Threads for those who only look. In one process they would take from commands whatever they can get; so the system runs
-//! them when those for commands, events and views have nothing to do.
+//! Threads for those who only look. In one process they would take from commands whatever they can get; so they get little
+//! of a processor that the threads for commands, events and views want, too.
 
 use anyhow::Context as _;
 use rustix::process::{getpriority_process, setpriority_process};
@@ -46,5 +46,20 @@ impl Drop for Behind {
             // Whatever still runs has had its time to stop; it is not waited for here, among futures.
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_they_run_stands_behind_the_rest() {
+        let ours = getpriority_process(None).unwrap();
+        let threads = Behind::start().unwrap();
+        let theirs = threads.handle.spawn(async { getpriority_process(None).unwrap() });
+        // There is no lower place than 19.
+        assert_eq!(theirs.await.unwrap(), (ours + BEHIND).min(19));
+        assert_eq!(getpriority_process(None).unwrap(), ours);
     }
 }
