@@ -116,9 +116,11 @@ impl AfterCheck {
 }
 
 /// What is wrong with what the event at `revision`, which took another out of the stream of `book`, says of the book: it is
-/// folded from the stream's `events` without those that were taken out by then. Nothing, if one of the others cannot be read.
+/// folded from the stream's `events` without those that were taken out by then. Nothing, if one of the others cannot be read
+/// or is not there any more.
 pub(crate) fn of_skip(book: BookId, revision: u64, events: &[StoredEvent]) -> Option<Wrong> {
     let events = &events[..events.partition_point(|event| event.revision <= revision)];
+    events.first().filter(|first| first.revision == 0)?;
     let skipped = fold::skipped(events);
     let (mut state, mut found) = (Book::default(), None);
     for event in events.iter().filter(|event| !skipped.contains(&event.revision)) {
