@@ -36,7 +36,9 @@ async fn as_much_is_booked_as_at_best_and_the_rest_is_turned_away() {
         for _ in 0..ROUNDS {
             let best = in_turns(&site, 2 * AT_ONCE, SPAN, &mut run.rng).await;
             let flood = at_a_rate(&site, TIMES * best.goodput(), SPAN, &mut run.rng).await;
-            assert!(flood.shed > 0, "nothing was turned away");
+            // At best some are turned away, too: the gateway keeps a book's commands together, so that one of the two may
+            // have more than its half.
+            assert!(flood.shed > 2 * best.shed, "{} were turned away, and {} at best", flood.shed, best.shed);
             let (best, share) = (best.goodput(), flood.goodput() / best.goodput());
             println!(
                 "at best {best:.0}/s; of {TIMES} times that, {share:.2} is booked and {} turned away",
