@@ -1,5 +1,6 @@
 //! What the log counts: for `/metrics`, where all that runs in one process adds up, and for `/stats`.
 
+use super::ahead::log_of;
 use service_kit::metrics::{Counter, Gauge, Histogram};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,15 +102,13 @@ impl Figures {
     pub(super) fn now(&self) -> Stats {
         let Counted { database, appends, events, commits, subscriptions } = &*self.0;
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-        let mut log = database.clone().into_os_string();
-        log.push("-wal");
         Stats {
             appends: appends.load(Ordering::Relaxed),
             events: events.load(Ordering::Relaxed),
             commits: commits.load(Ordering::Relaxed),
             subscriptions: subscriptions.load(Ordering::Relaxed),
             database_bytes: bytes(database),
-            write_ahead_log_bytes: bytes(Path::new(&log)),
+            write_ahead_log_bytes: bytes(&log_of(database)),
         }
     }
 }

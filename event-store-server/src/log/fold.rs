@@ -4,6 +4,7 @@
 //! append would wait for it. But SQLite begins the write-ahead log anew only when all of it is in the database, and a fold
 //! beside somebody who writes does not get there. So the writer folds what came meanwhile by itself, when that is little.
 
+use super::ahead::Ahead;
 use super::failure::Stop;
 use super::figures::Figures;
 use super::{OpenError, schema};
@@ -28,6 +29,8 @@ const MOST: i64 = 64 << 10;
 /// The folding of one write-ahead log, as the writer sees it.
 pub(super) struct Folding {
     next: Next,
+    /// There is none if nothing has to be durable.
+    ahead: Option<Ahead>,
     figures: Figures,
     orders: SyncSender<()>,
     folded: Receiver<Folded>,
@@ -64,12 +67,16 @@ impl Folding {
             .name("event-log-folder".into())
             .spawn(move || beside.run(&inbox, &outbox))
             .map_err(OpenError::Thread)?;
-        Ok(Self { next: Next::When(DUE), figures, orders, folded, thread })
+        let ahead = durable.then(|| Ahead::of(path));
+        Ok(Self { next: Next::When(DUE), ahead, figures, orders, folded, thread })
     }
 
-    /// Folds what is due, after a commit on the writer's connection.
-    pub(super) fn go_on(&mut self, writer: &Connection) -> rusqlite::Result<()> {
+    /// Folds what is due, after the writer's connection committed or failed to.
+    pub(super) fn go_on(&mut self, writer: &Connection, committed: bool) -> rusqlite::Result<()> {
         let Pages { log, unfolded } = checkpoint(writer, "NOOP")?;
+        if let (Some(ahead), true) = (&mut self.ahead, committed) {
+            ahead.keep(writer, log);
+        }
         self.next = match self.next {
             Next::When(due) if unfolded < due => return Ok(()),
             Next::When(_) => self.fold_beside(),
@@ -198,7 +205,7 @@ mod tests {
             }
             written += log - before;
             before = log;
-            folding.go_on(writer).unwrap();
+            folding.go_on(writer, true).unwrap();
         }
         false
     }

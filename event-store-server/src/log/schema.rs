@@ -11,7 +11,7 @@ use uuid::Uuid;
 const VERSION: i32 = 2;
 
 /// How long a connection waits for a lock that another program took (a backup, someone's shell).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `position` is the row's key: an append goes to the end of the table, a read of `$all` is a scan of it.
 /// There is no unique index over `id`: it would cost a third of the throughput, and retries are recognised by

@@ -118,6 +118,7 @@ impl Writer {
             Some(reason) => Err(ChangeError::Stopped(reason)),
             None => stop.watch(|| self.commit(batch)),
         };
+        let committed = outcome.is_ok();
         // A caller that went away in the meantime does not want its answer: not an error of ours.
         match outcome {
             Ok(answers) => {
@@ -134,7 +135,7 @@ impl Writer {
             }
         }
         if self.stop.reason().is_none()
-            && let Err(error) = self.folding.go_on(&self.conn)
+            && let Err(error) = self.folding.go_on(&self.conn, committed)
         {
             self.stop.judge(&error);
         }
