@@ -136,7 +136,8 @@ fn events(
         match row::fields(row) {
             Ok(fields) => {
                 let before = last_revisions.insert(stream, fields.revision);
-                if before.is_some_and(|before| before + 1 != fields.revision) && fields.revision != TOMBSTONE
+                if before.is_some_and(|before| before.checked_add(1) != Some(fields.revision))
+                    && fields.revision != TOMBSTONE
                 {
                     tell(report, || {
                         format!(

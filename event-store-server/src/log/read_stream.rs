@@ -97,9 +97,16 @@ pub(super) fn page(
             }
         };
         // An event that is not found by its stream any more must not be skipped silently.
-        if before.is_some_and(|before: Revision| before.abs_diff(fields.revision) != 1)
-            && fields.revision != TOMBSTONE
-        {
+        let follows = match (before, from) {
+            _ if fields.revision == TOMBSTONE => true,
+            (Some(before), _) => fields.revision.abs_diff(before) == 1,
+            (None, StreamFrom::Backwards(_)) => fields.revision == high,
+            // Where a stream was scavenged, nothing is left before its first event.
+            (None, StreamFrom::Forwards(_) | StreamFrom::ThroughTombstone(_)) => {
+                fields.revision == low || is_first(conn, id, fields.revision)?
+            }
+        };
+        if !follows {
             return Err(ReadError::Missing { stream: stream.to_owned(), revision: fields.revision });
         }
         before = Some(fields.revision);
@@ -111,6 +118,13 @@ pub(super) fn page(
         events.push(event);
     }
     Ok(StreamPage::Found { events, next, end, first, last })
+}
+
+/// Whether no event of the stream comes before `revision`.
+fn is_first(conn: &Connection, id: i64, revision: Revision) -> Result<bool, ReadError> {
+    let mut statement =
+        conn.prepare_cached("SELECT 1 FROM events WHERE stream = ?1 AND revision < ?2 LIMIT 1")?;
+    Ok(!statement.exists((id, revision))?)
 }
 
 /// The event of a stream at `revision`, if readers may see it.

@@ -3,7 +3,7 @@
 //! The last event of a stream stays, whatever its metadata says: the stream's numbering goes on from it. The positions
 //! that have no event any more are written down, so that readers of `$all` can tell them from events that are lost.
 
-use super::check::{MaintenanceError, database_in};
+use super::check::{MaintenanceError, database_in, is_scavenged};
 use super::event::{Position, Revision};
 use super::reader::ReadError;
 use super::{lock, read_stream, schema};
@@ -33,6 +33,7 @@ pub(crate) fn scavenge(data_dir: &Path) -> Result<Scavenged, MaintenanceError> {
     let bytes = || std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     let bytes_before = bytes();
     let tx = conn.unchecked_transaction()?;
+    nothing_is_missing(&tx).map_err(damaged)?;
     let mut reclaimed = 0;
     {
         let mut names = tx.prepare("SELECT id, name FROM streams")?;
@@ -59,6 +60,21 @@ pub(crate) fn scavenge(data_dir: &Path) -> Result<Scavenged, MaintenanceError> {
 fn remove(conn: &Connection, stream: i64, first_kept: Revision) -> rusqlite::Result<u64> {
     let mut delete = conn.prepare_cached("DELETE FROM events WHERE stream = ?1 AND revision < ?2")?;
     Ok(delete.execute((stream, first_kept))? as u64)
+}
+
+/// What is missing already must not be taken for scavenged afterwards.
+fn nothing_is_missing(conn: &Connection) -> Result<(), ReadError> {
+    let mut positions = conn.prepare("SELECT position FROM events ORDER BY position")?;
+    let mut rows = positions.query(())?;
+    let mut expected: Position = 1;
+    while let Some(row) = rows.next()? {
+        let position: Position = row.get(0)?;
+        if position > expected && !is_scavenged(conn, expected, position - 1)? {
+            return Err(ReadError::MissingFromLog { first: expected, last: position - 1 });
+        }
+        expected = position + 1;
+    }
+    Ok(())
 }
 
 /// All runs of positions without an event, up to the last event.
