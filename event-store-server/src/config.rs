@@ -1,5 +1,6 @@
 //! What can be set.
 
+use crate::log::LOCK;
 use crate::tls::Tls;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -49,9 +50,31 @@ impl Config {
     pub fn in_memory() -> io::Result<Self> {
         let memory = Path::new("/dev/shm");
         let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let dir = tempfile::Builder::new().prefix("event-store-").tempdir_in(place)?;
+        forget_the_dead(&place);
+        let dir = tempfile::Builder::new().prefix(IN_MEMORY).tempdir_in(place)?;
         let data_dir = dir.path().to_owned();
         Ok(Self { durable: false, temporary: Some(Arc::new(dir)), ..Self::new(data_dir) })
+    }
+}
+
+/// What the name of a directory begins with whose events are in memory only.
+const IN_MEMORY: &str = "event-store-in-memory-";
+
+/// A directory that is younger may belong to a server that is just starting, and has not locked it yet.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// Removes what servers left in memory that were killed. Where that fails, it stays.
+fn forget_the_dead(place: &Path) {
+    let Ok(entries) = std::fs::read_dir(place) else { return };
+    for entry in entries.flatten() {
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(IN_MEMORY));
+        let old = || entry.metadata()?.modified()?.elapsed().map_err(io::Error::other);
+        if ours && old().is_ok_and(|age| age > YOUNG) {
+            // The lock is held as long as its server lives.
+            if let Ok(Some(_lock)) = service_kit::Lock::acquire(&entry.path().join(LOCK)) {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
     }
 }
 
@@ -92,5 +115,32 @@ impl Default for Limits {
             silence: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(5),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+
+    #[test]
+    fn what_a_killed_server_left_in_memory_is_removed_and_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        let made = ["dead", "alive", "young"].map(|name| {
+            let dir = place.path().join(format!("{IN_MEMORY}{name}"));
+            fs::create_dir(&dir).unwrap();
+            fs::write(dir.join("events.sqlite"), "events").unwrap();
+            dir
+        });
+        let other = place.path().join("of somebody else");
+        fs::create_dir(&other).unwrap();
+        let _alive = service_kit::Lock::acquire(&made[1].join(LOCK)).unwrap().unwrap();
+        for dir in [&made[0], &made[1], &other] {
+            let file = File::open(dir).unwrap();
+            file.set_modified(file.metadata().unwrap().modified().unwrap() - 2 * YOUNG).unwrap();
+        }
+        forget_the_dead(place.path());
+        assert_eq!(made.map(|dir| dir.exists()), [false, true, true]);
+        assert!(other.exists());
     }
 }

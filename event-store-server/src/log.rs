@@ -3,6 +3,7 @@
 //! One thread writes ([`writer`]), one beside it folds the write-ahead log into the database ([`fold`]), a few connections
 //! read ([`reader`]), and a watched number, the position of the last committed event, tells those who wait for more.
 
+mod ahead;
 mod change;
 mod check;
 mod copy;
@@ -58,6 +59,9 @@ const WAITING_APPENDS: usize = 1024;
 
 /// The database's name in its directory.
 const DATABASE: &str = "events.sqlite";
+
+/// The file in its directory that a server has locked as long as it lives.
+pub(crate) const LOCK: &str = "lock";
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -218,5 +222,5 @@ fn lock(dir: &Path) -> Result<Lock, OpenError> {
     if let Some(parent) = dir.canonicalize().map_err(unusable)?.parent() {
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(unusable)?;
     }
-    Lock::acquire(&dir.join("lock")).map_err(unusable)?.ok_or_else(|| OpenError::Locked(dir.to_owned()))
+    Lock::acquire(&dir.join(LOCK)).map_err(unusable)?.ok_or_else(|| OpenError::Locked(dir.to_owned()))
 }
