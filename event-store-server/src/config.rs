@@ -87,6 +87,9 @@ pub struct Limits {
     pub max_append_bytes: usize,
     /// All appends under way together, in bytes, with 256 for each event; beyond, the server says that it is too busy.
     pub max_pending_bytes: usize,
+    /// All that was read from the log and is not taken by the clients yet, in bytes, with 256 for each event. One
+    /// connection may have a quarter of it.
+    pub max_unread_bytes: usize,
     /// The name of a stream or of an event type, in bytes.
     pub max_name_bytes: usize,
     /// The database, in bytes; beyond, appends are refused as on a full disk. `None`: the disk is the limit.
@@ -108,6 +111,7 @@ impl Default for Limits {
             max_event_bytes: 16 << 20,
             max_append_bytes: 64 << 20,
             max_pending_bytes: 256 << 20,
+            max_unread_bytes: 256 << 20,
             max_name_bytes: 4096,
             max_store_bytes: None,
             write_timeout: Duration::from_secs(10),

@@ -1,8 +1,11 @@
 //! Accepted connections: set up for small messages in both directions, under TLS where that is configured, cut when
 //! shutdown takes too long or their client says nothing.
 
+use crate::config::Limits;
+use crate::rpc::Share;
 use futures_util::Stream;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 /// How long to wait before accepting again when the system refuses, as it does when file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -28,11 +31,12 @@ pub(crate) fn incoming(
     listener: TcpListener,
     quickack: bool,
     tls: Option<TlsAcceptor>,
-    silence: Duration,
+    limits: &Limits,
     cut: CancellationToken,
     shutdown: CancellationToken,
-) -> impl Stream<Item = io::Result<Connection>> {
+) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let (sender, accepted) = mpsc::channel(16);
+    let Limits { silence, max_unread_bytes, .. } = *limits;
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     tokio::spawn(async move {
         let accepting = async {
@@ -47,7 +51,7 @@ pub(crate) fn incoming(
                     }
                 };
                 let Some(tls) = tls.clone() else {
-                    let plain = Connection::new(Channel::Plain(tcp), silence, place);
+                    let plain = Connection::new(Channel::Plain(tcp), silence, max_unread_bytes, place);
                     if sender.send(Ok(plain)).await.is_err() {
                         break;
                     }
@@ -57,7 +61,12 @@ pub(crate) fn incoming(
                 tokio::spawn(async move {
                     match tokio::time::timeout(silence, tls.accept(tcp)).await {
                         Ok(Ok(tls)) => {
-                            let tls = Connection::new(Channel::Tls(Box::new(tls)), silence, place);
+                            let tls = Connection::new(
+                                Channel::Tls(Box::new(tls)),
+                                silence,
+                                max_unread_bytes,
+                                place,
+                            );
                             // An error means that the server has ended meanwhile.
                             drop(sender.send(Ok(tls)).await);
                         }
@@ -75,12 +84,22 @@ pub(crate) fn incoming(
     ReceiverStream::new(accepted)
 }
 
+/// What calls know of their connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// The address at which the client reached this server.
+    pub(crate) reached: Option<SocketAddr>,
+    /// The memory that its calls share.
+    pub(crate) unread: Share,
+}
+
 /// One accepted connection.
 pub(crate) struct Connection {
     channel: Channel,
     /// When it is cut, unless something was sent before: so a client that says nothing holds no place. The first thing
     /// sent answers the greeting of HTTP/2, or a request of HTTP/1; from then on either protocol has a limit of its own.
     silent_until: Option<Pin<Box<Sleep>>>,
+    unread: Share,
     _place: OwnedSemaphorePermit,
 }
 
@@ -162,9 +181,14 @@ impl AsyncWrite for PlainConnection {
 }
 
 impl Connection {
-    fn new(channel: Channel, silence: Duration, place: OwnedSemaphorePermit) -> Self {
+    fn new(
+        channel: Channel,
+        silence: Duration,
+        max_unread_bytes: usize,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         let silent_until = Some(Box::pin(tokio::time::sleep_until(Instant::now() + silence)));
-        Self { channel, silent_until, _place: place }
+        Self { channel, silent_until, unread: Share::of(max_unread_bytes), _place: place }
     }
 
     fn channel(self: Pin<&mut Self>) -> Pin<&mut (dyn ReadWrite + '_)> {
@@ -226,12 +250,13 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        match &self.channel {
-            Channel::Plain(plain) => plain.tcp.connect_info(),
-            Channel::Tls(tls) => tls.get_ref().0.tcp.connect_info(),
-        }
+    fn connect_info(&self) -> Peer {
+        let tcp = match &self.channel {
+            Channel::Plain(plain) => &plain.tcp,
+            Channel::Tls(tls) => &tls.get_ref().0.tcp,
+        };
+        Peer { reached: tcp.local_addr().ok(), unread: self.unread.clone() }
     }
 }

@@ -15,11 +15,14 @@ mod responses;
 mod server_features;
 mod status;
 mod subscribe;
+mod unread;
 mod unsupported;
 
 pub(crate) use server_features::COMPATIBLE_WITH;
+pub(crate) use unread::Share;
 
 use crate::config::Limits;
+use crate::connection::Peer;
 use crate::log::Log;
 use crate::protocol::gossip::gossip_server::GossipServer;
 use crate::protocol::server_features::server_features_server::ServerFeaturesServer;
@@ -33,6 +36,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming, async_trait};
+use unread::Unread;
 
 /// The largest message that is decoded, in bytes.
 const MESSAGE_BYTES: usize = 16 << 20;
@@ -47,7 +51,9 @@ pub(crate) fn routes(
 ) -> Routes {
     let id = log.id();
     let pending = Arc::new(Semaphore::new(limits.max_pending_bytes.min(Semaphore::MAX_PERMITS)));
-    let streams = Streams { log, limits: limits.into(), pending, shutdown, subscriptions: Arc::default() };
+    let unread = Unread::new(limits.max_unread_bytes, limits.silence);
+    let limits = Arc::new(limits);
+    let streams = Streams { log, limits, pending, unread, shutdown, subscriptions: Arc::default() };
     let streams = StreamsServer::new(streams)
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(usize::MAX);
@@ -72,6 +78,7 @@ struct Streams {
     limits: Arc<Limits>,
     /// One permit for each byte that appends under way may still hold.
     pending: Arc<Semaphore>,
+    unread: Unread,
     shutdown: CancellationToken,
     /// How many subscriptions there have been.
     subscriptions: Arc<AtomicU64>,
@@ -97,10 +104,15 @@ impl streams_server::Streams for Streams {
     }
 
     async fn read(&self, request: Request<wire::ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
+        let unread = self.unread.of(request.extensions().get::<Peer>().map(|peer| &peer.unread));
         let options = read_options::parse(request.into_inner())?;
         let responses = match options.extent {
-            read_options::Extent::Count(count) => read::read(self, options.source, count, options.form),
-            read_options::Extent::Subscription => subscribe::subscribe(self, options.source, options.form),
+            read_options::Extent::Count(count) => {
+                read::read(self, unread, options.source, count, options.form)
+            }
+            read_options::Extent::Subscription => {
+                subscribe::subscribe(self, unread, options.source, options.form)
+            }
         };
         Ok(Response::new(responses))
     }

@@ -71,8 +71,7 @@ impl EventStoreServer {
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
         let Self { log, limits, quickack, tls, users, temporary } = self;
         let (cut, grace) = (CancellationToken::new(), limits.shutdown_grace);
-        let incoming =
-            connection::incoming(listener, quickack, tls, limits.silence, cut.clone(), shutdown.clone());
+        let incoming = connection::incoming(listener, quickack, tls, &limits, cut.clone(), shutdown.clone());
         if users.is_none() {
             tracing::warn!(
                 service = http::SERVICE,

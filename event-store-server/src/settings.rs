@@ -59,6 +59,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BYTES", env = "EVENT_STORE_MAX_PENDING_BYTES")]
     max_pending_bytes: Option<usize>,
 
+    /// All that was read and that clients have not taken yet, in bytes, with 256 for each event; one connection may have a
+    /// quarter of it. Default: 256 MiB
+    #[arg(long, value_name = "BYTES", env = "EVENT_STORE_MAX_UNREAD_BYTES")]
+    max_unread_bytes: Option<usize>,
+
     /// The longest name of a stream or an event type, in bytes. Default: 4096
     #[arg(long, value_name = "BYTES", env = "EVENT_STORE_MAX_NAME_BYTES")]
     max_name_bytes: Option<usize>,
@@ -107,6 +112,7 @@ impl Settings {
             max_event_bytes: self.max_event_bytes.or(other.max_event_bytes),
             max_append_bytes: self.max_append_bytes.or(other.max_append_bytes),
             max_pending_bytes: self.max_pending_bytes.or(other.max_pending_bytes),
+            max_unread_bytes: self.max_unread_bytes.or(other.max_unread_bytes),
             max_name_bytes: self.max_name_bytes.or(other.max_name_bytes),
             write_timeout_ms: self.write_timeout_ms.or(other.write_timeout_ms),
             max_concurrent_calls: self.max_concurrent_calls.or(other.max_concurrent_calls),
@@ -127,6 +133,7 @@ impl Settings {
             max_event_bytes: self.max_event_bytes.unwrap_or(defaults.max_event_bytes),
             max_append_bytes: self.max_append_bytes.unwrap_or(defaults.max_append_bytes),
             max_pending_bytes: self.max_pending_bytes.unwrap_or(defaults.max_pending_bytes),
+            max_unread_bytes: self.max_unread_bytes.unwrap_or(defaults.max_unread_bytes),
             max_name_bytes: self.max_name_bytes.unwrap_or(defaults.max_name_bytes),
             write_timeout: self.write_timeout_ms.map_or(defaults.write_timeout, Duration::from_millis),
             max_concurrent_streams: self.max_concurrent_calls.unwrap_or(defaults.max_concurrent_streams),

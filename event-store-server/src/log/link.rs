@@ -39,6 +39,11 @@ impl Resolved {
     }
 }
 
+/// How many there are, and what they hold, in bytes.
+pub(super) fn fill(events: &[Resolved]) -> (usize, usize) {
+    (events.len(), events.iter().map(Resolved::size).sum())
+}
+
 /// Looks up what `event` stands for, if it is a link and the reader wants that.
 pub(super) fn resolve(conn: &Connection, event: RecordedEvent, links: Links) -> Result<Resolved, ReadError> {
     if links == Links::Keep || event.event_type != LINK_TYPE {

@@ -31,6 +31,13 @@ pub(crate) struct AllPage {
     pub(crate) end: bool,
 }
 
+impl AllPage {
+    /// How many events it has, and what they hold, in bytes.
+    pub(crate) fn fill(&self) -> (usize, usize) {
+        link::fill(&self.events)
+    }
+}
+
 // The join is an outer one: an event whose stream's name is lost has to be reported, not left out.
 static FORWARDS: LazyLock<String> = LazyLock::new(|| {
     format!(

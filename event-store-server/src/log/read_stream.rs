@@ -41,6 +41,16 @@ pub(crate) enum StreamPage {
     },
 }
 
+impl StreamPage {
+    /// How many events it has, and what they hold, in bytes.
+    pub(crate) fn fill(&self) -> (usize, usize) {
+        match self {
+            Self::Missing | Self::Tombstoned => (0, 0),
+            Self::Found { events, .. } => link::fill(events),
+        }
+    }
+}
+
 static FORWARDS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {COLUMNS} FROM events e LEFT JOIN streams s ON s.id = e.stream

@@ -41,7 +41,7 @@ pub(super) fn batch_append(
     let streams = streams.clone();
     // The session hears of the shutdown itself, since it has commits to wait for first.
     let under_way = Figures::session();
-    respond(CancellationToken::new(), move |pages| async move {
+    respond(CancellationToken::new(), streams.unread.clone(), move |pages| async move {
         let _under_way = under_way;
         session(streams, requests, pages).await
     })
@@ -81,7 +81,7 @@ async fn session(
                 let late = unfinished.extract_if(|_, append| append.left().is_zero());
                 answers.extend(late.map(|(_, append)| *append.answer.fail(timed_out())));
             }
-            room = pages.room(), if !answers.is_empty() => room?.send(std::mem::take(&mut answers)),
+            put = pages.put_all_of(&mut answers), if !answers.is_empty() => put?,
             () = streams.shutdown.cancelled(), if end.is_none() => {
                 end = Some(Err(End::Status(status::shutting_down())));
             }

@@ -1,5 +1,6 @@
 //! `Gossip.Read`: the members of the cluster. There is one, and it leads.
 
+use crate::connection::Peer;
 use crate::protocol::gossip::member_info::VNodeState;
 use crate::protocol::gossip::{ClusterInfo, EndPoint, MemberInfo, gossip_server};
 use crate::protocol::shared::Empty;
@@ -19,7 +20,9 @@ impl gossip_server::Gossip for Gossip {
     /// Clients dial the address that this answers, so it is the one they have just reached.
     async fn read(&self, request: Request<Empty>) -> Result<Response<ClusterInfo>, Status> {
         let reached = request
-            .local_addr()
+            .extensions()
+            .get::<Peer>()
+            .and_then(|peer| peer.reached)
             .ok_or_else(|| Status::unavailable("The address of this connection is not known."))?;
         let member = MemberInfo {
             instance_id: Some(identifiers::structured(self.id)),

@@ -3,8 +3,9 @@
 use super::proposal::unsigned;
 use super::read_options::{AllFilter, Direction, Form, Source, Starting};
 use super::responses::{End, Pages, Responses, respond};
+use super::unread::Unread;
 use super::{Streams, identifiers, recorded, status};
-use crate::log::{AllFrom, Limit, Log, Position, Revision, StreamFrom, StreamPage};
+use crate::log::{AllFrom, AllPage, Limit, Log, Position, Revision, StreamFrom, StreamPage};
 use crate::protocol::shared::StreamIdentifier;
 use crate::protocol::streams::ReadResp;
 use crate::protocol::streams::read_resp::{Content, StreamNotFound};
@@ -16,9 +17,15 @@ pub(super) const PAGE: Limit = Limit { events: 256, considered: 8192, bytes: 512
 /// How many revisions the protocol's server looks at before it tells where a truncated stream begins.
 const FIRST_LOOK: u64 = 32;
 
-pub(super) fn read(streams: &Streams, source: Source, count: u64, form: Form) -> Responses<ReadResp> {
+pub(super) fn read(
+    streams: &Streams,
+    unread: Unread,
+    source: Source,
+    count: u64,
+    form: Form,
+) -> Responses<ReadResp> {
     let Streams { log, limits, shutdown, .. } = streams.clone();
-    respond(shutdown, move |pages| async move {
+    respond(shutdown, unread, move |pages| async move {
         match source {
             Source::Stream { identifier, from, direction } => {
                 let stream = identifiers::stream_name(identifier, &limits)?;
@@ -51,17 +58,19 @@ async fn read_stream(
     let (mut left, mut first_page) = (count, true);
     loop {
         let limit = up_to(left);
-        let (events, next, end, first, last) =
-            match log.read_stream(stream.clone(), from, limit, form.links).await? {
-                StreamPage::Found { events, next, end, first, last } => (events, next, end, first, last),
-                StreamPage::Missing => {
-                    let stream_name = stream.as_bytes().to_vec().into();
-                    let stream_identifier = Some(StreamIdentifier { stream_name });
-                    let missing = Content::StreamNotFound(StreamNotFound { stream_identifier });
-                    return Ok(pages.put(vec![recorded::response(missing)]).await?);
-                }
-                StreamPage::Tombstoned => return Err(status::stream_deleted(&stream).into()),
-            };
+        let read = || log.read_stream(stream.clone(), from, limit, form.links);
+        let (page, place) = pages.read(read, StreamPage::fill).await?;
+        let (events, next, end, first, last) = match page {
+            StreamPage::Found { events, next, end, first, last } => (events, next, end, first, last),
+            StreamPage::Missing => {
+                let stream_name = stream.as_bytes().to_vec().into();
+                let stream_identifier = Some(StreamIdentifier { stream_name });
+                let missing = Content::StreamNotFound(StreamNotFound { stream_identifier });
+                place.put(vec![recorded::response(missing)]);
+                return Ok(());
+            }
+            StreamPage::Tombstoned => return Err(status::stream_deleted(&stream).into()),
+        };
         let mut page = Vec::with_capacity(events.len() + 2);
         if let (true, true, StreamFrom::Forwards(start)) = (first_page, form.stream_positions, from)
             && let Some(position) = first_stream_position(start, count, first, last)
@@ -75,7 +84,7 @@ async fn read_stream(
         if done && form.stream_positions {
             page.push(recorded::response(Content::LastStreamPosition(unsigned(last))));
         }
-        pages.put(page).await?;
+        place.put(page);
         if done {
             return Ok(());
         }
@@ -115,9 +124,10 @@ async fn read_all(
     let filter = filter.map(|filter| filter.filter);
     let mut left = count;
     loop {
-        let page = log.read_all(from, filter.clone(), up_to(left), form.links).await?;
+        let read = || log.read_all(from, filter.clone(), up_to(left), form.links);
+        let (page, place) = pages.read(read, AllPage::fill).await?;
         left -= page.events.len() as u64;
-        pages.put(page.events.into_iter().map(|event| recorded::event(event, form)).collect()).await?;
+        place.put(page.events.into_iter().map(|event| recorded::event(event, form)).collect());
         if page.end || left == 0 {
             return Ok(());
         }

@@ -1,5 +1,8 @@
 //! The answers of a call that streams them, page by page.
 
+use super::read::PAGE;
+use super::unread::{Room, Unread};
+use crate::log::ReadError;
 use futures_util::{Stream, StreamExt as _, stream};
 use std::pin::Pin;
 use tokio::sync::mpsc;
@@ -13,7 +16,32 @@ pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Se
 /// Where a call puts its answers. Holds one page; putting the next one waits until the client has taken it, so a
 /// client that does not read costs what two pages cost, and nothing more.
 #[derive(Debug)]
-pub(super) struct Pages<T>(mpsc::Sender<Vec<T>>);
+pub(super) struct Pages<T> {
+    sender: mpsc::Sender<Page<T>>,
+    unread: Unread,
+}
+
+/// Answers that go out together, and the memory that they may take.
+#[derive(Debug)]
+struct Page<T> {
+    answers: Vec<T>,
+    room: Option<Room>,
+}
+
+/// Where the answers of one page go.
+#[derive(Debug)]
+pub(super) struct Place<'p, T> {
+    slot: mpsc::Permit<'p, Page<T>>,
+    room: Room,
+}
+
+impl<T> Place<'_, T> {
+    pub(super) fn put(self, answers: Vec<T>) {
+        if !answers.is_empty() {
+            self.slot.send(Page { answers, room: Some(self.room) });
+        }
+    }
+}
 
 /// The client has gone away: the call may end.
 #[derive(Debug)]
@@ -41,32 +69,63 @@ impl<E: Into<Status>> From<E> for End {
 }
 
 impl<T> Pages<T> {
-    pub(super) async fn put(&self, page: Vec<T>) -> Result<(), Gone> {
-        if page.is_empty() {
+    /// Puts a few answers that take hardly any memory.
+    pub(super) async fn put(&self, answers: Vec<T>) -> Result<(), Gone> {
+        if answers.is_empty() {
             return Ok(());
         }
-        self.0.send(page).await.map_err(|_| Gone)
+        self.sender.send(Page { answers, room: None }).await.map_err(|_| Gone)
     }
 
-    /// Waits until a page can be put without waiting.
-    pub(super) async fn room(&self) -> Result<mpsc::Permit<'_, Vec<T>>, Gone> {
-        self.0.reserve().await.map_err(|_| Gone)
+    /// Reads a page of the log when the last one is taken and there is room for another, and gives the place for its answers.
+    /// One that is larger than pages are is read again when there is room for all of it. `fill` tells how many events a page
+    /// has, and how many bytes.
+    pub(super) async fn read<P, F>(
+        &self,
+        read: impl Fn() -> F,
+        fill: impl Fn(&P) -> (usize, usize),
+    ) -> Result<(P, Place<'_, T>), End>
+    where
+        F: Future<Output = Result<P, ReadError>>,
+    {
+        let slot = self.sender.reserve().await.map_err(|_| Gone)?;
+        let mut bytes = PAGE.bytes;
+        loop {
+            let mut room = self.unread.room(bytes).await?;
+            let page = read().await?;
+            let (events, size) = fill(&page);
+            match room.fit(events, size) {
+                Ok(()) => return Ok((page, Place { slot, room })),
+                Err(needed) => bytes = needed,
+            }
+        }
+    }
+
+    /// Puts the answers as soon as that can be done without waiting; until then they stay where they are.
+    pub(super) async fn put_all_of(&self, answers: &mut Vec<T>) -> Result<(), Gone> {
+        let place = self.sender.reserve().await.map_err(|_| Gone)?;
+        place.send(Page { answers: std::mem::take(answers), room: None });
+        Ok(())
     }
 
     pub(super) async fn gone(&self) {
-        self.0.closed().await;
+        self.sender.closed().await;
     }
 }
 
 /// Runs `call` in a task of its own and streams what it puts. When the server shuts down, the answers end with
 /// `Unavailable` at once.
-pub(super) fn respond<T, F>(shutdown: CancellationToken, call: impl FnOnce(Pages<T>) -> F) -> Responses<T>
+pub(super) fn respond<T, F>(
+    shutdown: CancellationToken,
+    unread: Unread,
+    call: impl FnOnce(Pages<T>) -> F,
+) -> Responses<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<(), End>> + Send + 'static,
 {
     let (sender, pages) = mpsc::channel(1);
-    let call = call(Pages(sender));
+    let call = call(Pages { sender, unread });
     let ended = tokio::spawn(async move {
         tokio::select! {
             biased;
@@ -74,7 +133,13 @@ where
             ended = call => ended,
         }
     });
-    let answers = ReceiverStream::new(pages).flat_map(|page| stream::iter(page.into_iter().map(Ok)));
+    let answers = ReceiverStream::new(pages).flat_map(|Page { answers, room }| {
+        stream::iter(answers.into_iter().map(move |answer| {
+            // As long as answers are left of it, the page has its room.
+            let _room = &room;
+            Ok(answer)
+        }))
+    });
     // The channel is closed when the task has ended, so waiting for its verdict then takes no time.
     let verdict = stream::once(async move {
         match ended.await {

@@ -83,6 +83,13 @@ pub(super) fn too_busy() -> Status {
     Status::unavailable("Server Is Too Busy")
 }
 
+/// What other clients do not take leaves no room for more.
+pub(super) fn unread() -> Status {
+    Status::unavailable(
+        "Too much waits for clients that do not read: nothing more is read for now. Try again.",
+    )
+}
+
 /// The outcome of the append is not known.
 pub(super) fn write_timeout() -> Status {
     Status::aborted("Operation timed out: the append was not committed in time; it may still be.")

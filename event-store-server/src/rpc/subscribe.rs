@@ -7,6 +7,7 @@ use super::proposal::unsigned;
 use super::read::PAGE;
 use super::read_options::{AllFilter, Form, Source, Starting};
 use super::responses::{End, Gone, Pages, Responses, respond};
+use super::unread::Unread;
 use super::{Streams, identifiers, recorded, status};
 use crate::log::event::TOMBSTONE;
 use crate::log::{AllFrom, AllPage, Limit, Links, Log, Position, Revision, StreamFrom, StreamPage};
@@ -19,14 +20,19 @@ use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub(super) fn subscribe(streams: &Streams, source: Source, form: Form) -> Responses<ReadResp> {
+pub(super) fn subscribe(
+    streams: &Streams,
+    unread: Unread,
+    source: Source,
+    form: Form,
+) -> Responses<ReadResp> {
     let Streams { log, limits, shutdown, subscriptions, .. } = streams.clone();
     // Unique within this store's life: the store's id, the time and a number.
     let number = subscriptions.fetch_add(1, Ordering::Relaxed);
     let seed = format!("{number} {}", service_kit::clock::unix_micros());
     let subscription_id = Uuid::new_v5(&log.id(), seed.as_bytes()).to_string();
     let under_way = log.figures().subscription();
-    respond(shutdown, move |pages| async move {
+    respond(shutdown, unread, move |pages| async move {
         let _under_way = under_way;
         let confirmation = Content::Confirmation(SubscriptionConfirmation { subscription_id });
         match source {
@@ -69,7 +75,8 @@ async fn follow_stream(
     loop {
         committed.borrow_and_update();
         let from = StreamFrom::ThroughTombstone(next);
-        let page = log.read_stream(stream.clone(), from, PAGE, form.links).await?;
+        let read = || log.read_stream(stream.clone(), from, PAGE, form.links);
+        let (page, place) = pages.read(read, StreamPage::fill).await?;
         let mut answers = Vec::new();
         let (mut at_end, mut ends) = (true, matches!(page, StreamPage::Tombstoned));
         if let StreamPage::Found { events, next: StreamFrom::ThroughTombstone(after), end, last, .. } = page {
@@ -79,7 +86,7 @@ async fn follow_stream(
             ends = end && last == TOMBSTONE;
         }
         if ends {
-            pages.put(answers).await?;
+            place.put(answers);
             return Err(status::stream_deleted(&stream).into());
         }
         if at_end && !live {
@@ -87,7 +94,7 @@ async fn follow_stream(
             answers.push(caught_up(stream_revision, None));
         }
         live = at_end;
-        pages.put(answers).await?;
+        place.put(answers);
         if at_end {
             next_commit(&mut committed, pages).await?;
         }
@@ -116,8 +123,9 @@ async fn follow_all(
         // A page ends where a checkpoint is due.
         let due = checkpoints.as_ref().map_or(usize::MAX, Checkpoints::due);
         let limit = Limit { considered: PAGE.considered.min(due), ..PAGE };
-        let AllPage { events, considered, next, end } =
-            log.read_all(AllFrom::After(cursor), filter.clone(), limit, form.links).await?;
+        let read = || log.read_all(AllFrom::After(cursor), filter.clone(), limit, form.links);
+        let (page, place) = pages.read(read, AllPage::fill).await?;
+        let AllPage { events, considered, next, end } = page;
         if let AllFrom::After(position) = next {
             cursor = position;
         }
@@ -130,7 +138,7 @@ async fn follow_all(
             answers.push(caught_up(None, (cursor > 0).then(|| unsigned(cursor))));
         }
         live = end;
-        pages.put(answers).await?;
+        place.put(answers);
         if end {
             next_commit(&mut committed, pages).await?;
         }

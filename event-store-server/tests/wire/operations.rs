@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What a command of the program printed, and whether it succeeded.
-fn run(arguments: &[&str], data: &Path) -> (bool, String) {
+pub(crate) fn run(arguments: &[&str], data: &Path) -> (bool, String) {
     let output = Command::new(PROGRAM).args(arguments).arg("--data").arg(data).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(text).unwrap())
@@ -78,7 +78,9 @@ async fn scavenge_reclaims_what_no_reader_can_see_and_nothing_else() {
     let process = Process::start(dir.path());
     let mut caller = client(process.addr).await;
     for turn in 0..50 {
-        for (number, stream) in ["counted", "truncated", "deleted", "tombstoned", "kept"].iter().enumerate() {
+        for (number, stream) in
+            ["counted", "truncated", "deleted", "tombstoned", "kept", "aged"].iter().enumerate()
+        {
             let large = Event { data: vec![b'x'; 4_000], ..event(1 + turn * 10 + number as u128) };
             append(&mut caller, stream, any(), vec![large]).await.unwrap();
         }
@@ -87,13 +89,17 @@ async fn scavenge_reclaims_what_no_reader_can_see_and_nothing_else() {
     append(&mut caller, "$$truncated", any(), metadata(1_002, r#"{"$tb":48}"#)).await.unwrap();
     super::delete::delete(&mut caller, "deleted", None).await.unwrap();
     super::delete::tombstone(&mut caller, "tombstoned", None).await.unwrap();
+    append(&mut caller, "$$aged", any(), metadata(1_003, r#"{"$maxAge":1}"#)).await.unwrap();
+    while !ids(&read(&mut caller, read_options("aged")).await.unwrap()).is_empty() {
+        tokio::task::yield_now().await;
+    }
     let before = visible(&mut caller).await;
     let (succeeded, said) = run(&["scavenge"], dir.path());
     assert!(!succeeded && said.contains("in use by another event store server"), "{said}");
     drop(process);
     let (succeeded, said) = run(&["scavenge"], dir.path());
-    // 47 of 50 counted, 48 truncated, 49 deleted, 50 under the tombstone.
-    assert!(succeeded && said.contains("194 events were reclaimed, 60 are left"), "{said}");
+    // 47 of 50 counted, 48 truncated, 49 deleted, 50 under the tombstone, 49 too old.
+    assert!(succeeded && said.contains("243 events were reclaimed, 62 are left"), "{said}");
     let (succeeded, said) = run(&["check"], dir.path());
     assert!(succeeded, "{said}");
 
@@ -101,17 +107,17 @@ async fn scavenge_reclaims_what_no_reader_can_see_and_nothing_else() {
     let mut caller = client(process.addr).await;
     assert_eq!(visible(&mut caller).await, before);
     let all = everything(&process).await;
-    assert_eq!(all.len(), 60);
+    assert_eq!(all.len(), 62);
     let back = read(&mut caller, backwards_from_the_end()).await.unwrap();
     assert_eq!(back, all.into_iter().rev().collect::<Vec<_>>());
     let answer = append(&mut caller, "deleted", exact(49), events([2_000])).await.unwrap();
-    assert_eq!(answer, Answer::Written(Some(50), Some(255)), "numbers and positions go on");
+    assert_eq!(answer, Answer::Written(Some(50), Some(306)), "numbers and positions go on");
 }
 
 /// What readers see of some streams.
 async fn visible(caller: &mut Client) -> Vec<Vec<u128>> {
     let mut seen = Vec::new();
-    for stream in ["counted", "truncated", "deleted", "kept", "$$counted"] {
+    for stream in ["counted", "truncated", "deleted", "kept", "aged", "$$counted"] {
         seen.push(ids(&read(caller, read_options(stream)).await.unwrap()));
     }
     seen

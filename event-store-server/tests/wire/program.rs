@@ -71,3 +71,37 @@ fn an_address_that_others_can_reach_needs_insecure() {
     allowed.wait().unwrap();
     assert!(first.starts_with(b"event-store-server listening"));
 }
+
+#[tokio::test]
+async fn it_is_configured_by_the_environment_alone() {
+    let mut command = Command::new(PROGRAM);
+    command
+        .env("EVENT_STORE_MEM", "true")
+        .env("EVENT_STORE_LISTEN", "127.0.0.1:0")
+        .env("EVENT_STORE_MAX_NAME_BYTES", "8");
+    let process = Process::start_as_it_is(&mut command);
+    let mut client = client(process.addr).await;
+    append(&mut client, "a", any(), events([1])).await.unwrap();
+    let status = append(&mut client, "too long a name", any(), events([2])).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument, "{status}");
+}
+
+#[test]
+fn the_readme_has_each_flag_with_its_environment_variable() {
+    let readme = include_str!("../../README.md");
+    let help = Command::new(PROGRAM).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+    let settings: Vec<_> = flags
+        .filter_map(|line| {
+            let (_, variable) = line.split_once("[env: ")?;
+            Some((line.split([' ', '[']).next()?, variable.split('=').next()?))
+        })
+        .collect();
+    assert!(settings.len() > 15, "{help}");
+    for (flag, variable) in settings {
+        let row = |line: &&str| line.starts_with('|') && line.contains(&format!("`--{flag}"));
+        let row = readme.lines().find(row).unwrap_or_else(|| panic!("--{flag} is not in the README"));
+        assert!(row.contains(variable), "{row}");
+    }
+}
