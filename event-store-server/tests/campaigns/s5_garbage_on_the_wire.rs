@@ -4,8 +4,11 @@ use super::support::*;
 use bytes::{Buf, BufMut};
 use campaign::Rng;
 use prost::Message as _;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Request, Status};
@@ -75,12 +78,30 @@ async fn garbage_gets_a_status_and_harms_nobody() {
             let all = async { while let Ok(Some(_)) = answers.message().await {} };
             let _ = tokio::time::timeout(Duration::from_millis(20), all).await;
         }
+        if run.seed.is_multiple_of(10) {
+            frames_that_are_none(server.addr, &mut run.rng).await;
+        }
         assert_eq!(PANICS.load(Ordering::Relaxed), 0);
         if run.seed.is_multiple_of(100) {
             assert_eq!(ids(&read(&mut healthy, read_options("a")).await.unwrap())[0], 1);
         }
     }
     server.stop().await;
+}
+
+/// A greeting as HTTP/2 has it, and then frames with anything in them.
+async fn frames_that_are_none(addr: SocketAddr, rng: &mut Rng) {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    for _ in 0..rng.usize(1..4) {
+        let length = rng.u8(..64);
+        bytes.extend([0, 0, length, rng.u8(..12), rng.u8(..), 0, 0, 0, rng.u8(..4)]);
+        bytes.extend((0..rng.u8(..=length)).map(|_| rng.u8(..)));
+    }
+    let mut tcp = TcpStream::connect(addr).await.unwrap();
+    // It may be closed before all of it is sent.
+    let _ = tcp.write_all(&bytes).await;
+    let _ = tcp.shutdown().await;
+    let _ = tokio::time::timeout(Duration::from_millis(20), tcp.read_to_end(&mut bytes)).await;
 }
 
 /// One of each kind of request, by method.

@@ -103,6 +103,51 @@ async fn repeats_are_recognised_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_repeat_at_an_exact_revision_is_recognised_however_much_came_since() {
+    let (_dir, server, mut client) = fresh().await;
+    append(&mut client, "a", no_stream(), events([1, 2])).await.unwrap();
+    append(&mut client, "a", exact(1), events([3])).await.unwrap();
+    // More than the ids that are remembered, twice over.
+    for batch in 1..=28 {
+        append(&mut client, "b", any(), events(batch * 5_000..(batch + 1) * 5_000)).await.unwrap();
+    }
+    assert_eq!(
+        append(&mut client, "a", no_stream(), events([1, 2])).await.unwrap(),
+        Written(Some(1), Some(2))
+    );
+    assert_eq!(append(&mut client, "a", exact(1), events([3])).await.unwrap(), Written(Some(2), Some(3)));
+    assert_eq!(ids(&read(&mut client, read_options("a")).await.unwrap()), [1, 2, 3]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_append_that_is_not_committed_in_time_is_told_that_it_may_still_be() {
+    let limits = event_store_server::Limits {
+        write_timeout: std::time::Duration::from_millis(100),
+        ..Default::default()
+    };
+    let (dir, server, mut client) = fresh_with(limits).await;
+    let database = rusqlite::Connection::open(dir.path().join("events.sqlite")).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let status = append(&mut client, "a", any(), events([1])).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Aborted, "{status}");
+    assert!(status.message().contains("may still be"), "{status}");
+
+    // The same append again finds out.
+    database.execute_batch("ROLLBACK").unwrap();
+    let again = async {
+        loop {
+            if let Ok(answer) = append(&mut client, "a", any(), events([1])).await {
+                break answer;
+            }
+        }
+    };
+    let answer = tokio::time::timeout(PATIENCE, again).await.unwrap();
+    assert_eq!(answer, Written(Some(0), Some(1)));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_append_without_events_only_checks_the_revision() {
     let (_dir, server, mut client) = fresh().await;
     let c = &mut client;

@@ -1,6 +1,7 @@
 //! Other people's clients do to the server what they are made for. `bin/lib/setup.sh` installs them.
 
-use super::process::Process;
+use super::process::{PROGRAM, Process};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -51,6 +52,48 @@ fn the_rust_client_eventstore_works() {
     the_rust_client_works("eventstore");
 }
 
+/// As the README says it: an authority of one's own, users in a file, and a connection string that names both.
+#[test]
+fn the_rust_client_eventstore_works_with_a_password_over_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let authority = CertifiedIssuer::self_signed(authority(), KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let of_server = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = of_server.signed_by(&key, &authority).unwrap();
+    let ca = file("ca.pem", authority.pem().as_bytes());
+    let certificate = file("cert.pem", certificate.pem().as_bytes());
+    let key = file("key.pem", key.serialize_pem().as_bytes());
+    let hashed = Command::new(PROGRAM)
+        .args(["hash-password", "--user", "ann"])
+        .stdin(std::fs::File::open(file("password", b"secret\n")).unwrap())
+        .output()
+        .unwrap();
+    let users = file("users", &hashed.stdout);
+
+    let mut server = Command::new(PROGRAM);
+    server.arg("--users").arg(users).arg("--tls-certificate").arg(certificate).arg("--tls-key").arg(key);
+    let process = Process::start_by(&mut server, &dir.path().join("data"));
+    let port = process.addr.port();
+    let connection = |password: &str| {
+        format!("esdb://ann:{password}@localhost:{port}?tls=true&tlsCaFile={}", ca.display())
+    };
+    let client = installed("rust-clients/debug/rust-clients");
+    assert_all_works(Command::new(&client).args(["eventstore", &connection("secret")]));
+    let refused = Command::new(&client).args(["eventstore", &connection("wrong")]).output().unwrap();
+    assert!(!refused.status.success());
+}
+
+fn authority() -> CertificateParams {
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority
+}
+
 #[test]
 fn the_rust_client_kurrentdb_works() {
     the_rust_client_works("kurrentdb");
@@ -60,5 +103,5 @@ fn the_rust_client_works(client: &str) {
     let dir = tempfile::tempdir().unwrap();
     let process = Process::start(dir.path());
     let mut program = Command::new(installed("rust-clients/debug/rust-clients"));
-    assert_all_works(program.arg(client).arg(process.addr.to_string()));
+    assert_all_works(program.arg(client).arg(format!("esdb://{}?tls=false", process.addr)));
 }

@@ -14,14 +14,19 @@ async fn seen(client: &mut Client, options: Options) -> Vec<Seen> {
     let mut answers = open(client, options).await.unwrap();
     let mut seen = Vec::new();
     while let Some(answer) = next(&mut answers).await.unwrap() {
-        if let Content::Event(read) = answer {
-            let place = |event: streams::read_resp::read_event::RecordedEvent| {
-                (name(event.stream_identifier), event.stream_revision)
-            };
-            seen.push((read.event.map(place), read.link.map(place)));
-        }
+        seen.extend(of_answer(answer));
     }
     seen
+}
+
+fn of_answer(answer: Content) -> Option<Seen> {
+    let place = |event: streams::read_resp::read_event::RecordedEvent| {
+        (name(event.stream_identifier), event.stream_revision)
+    };
+    match answer {
+        Content::Event(read) => Some((read.event.map(place), read.link.map(place))),
+        _ => None,
+    }
 }
 
 #[tokio::test]
@@ -40,6 +45,14 @@ async fn a_resolved_link_comes_with_its_event_and_an_unresolvable_one_alone() {
     let all = seen(&mut client, Options { resolve_links: true, ..all_options() }).await;
     assert_eq!(all[..2], [(at("a@b", 0), None), (at("a@b", 1), None)]);
     assert_eq!(all[2..], in_the_link_stream);
+
+    // A subscription resolves them as a read does.
+    let mut live = open(&mut client, subscription(resolved.clone())).await.unwrap();
+    let mut followed = Vec::new();
+    while followed.len() < 4 {
+        followed.extend(of_answer(next(&mut live).await.unwrap().unwrap()));
+    }
+    assert_eq!(followed, in_the_link_stream);
 
     // What its own stream hides is hidden here too.
     append(&mut client, "$$a@b", any(), metadata(20, r#"{"$tb":2}"#)).await.unwrap();

@@ -86,6 +86,24 @@ async fn a_subscription_to_a_stream_catches_up_and_goes_live() {
 }
 
 #[tokio::test]
+async fn a_subscription_that_fell_behind_says_again_when_it_has_caught_up() {
+    let (_dir, server, mut client) = fresh().await;
+    let mut to_stream = open(&mut client, to_stream(RevisionOption::Start(Empty {}))).await.unwrap();
+    let mut to_all = open(&mut client, to_all(AllOption::Start(Empty {}))).await.unwrap();
+    for subscription in [&mut to_stream, &mut to_all] {
+        assert_eq!(take(subscription, 2).await, [Told::Confirmed, Told::CaughtUp]);
+    }
+    // More than a page in one commit: a subscription cannot see them all and still be live.
+    append(&mut client, "a", any(), events(1..=300)).await.unwrap();
+    for subscription in [&mut to_stream, &mut to_all] {
+        let answers = take(subscription, 301).await;
+        assert_eq!(ids(&answers), (1..=300).collect::<Vec<_>>());
+        assert_eq!(answers.last(), Some(&Told::CaughtUp));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_subscription_waits_for_a_stream_that_is_not_there_yet() {
     let (_dir, server, mut client) = fresh().await;
     let mut early = open(&mut client, to_stream(RevisionOption::Start(Empty {}))).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the Rust clients `eventstore` and `kurrentdb` do to a store: `rust-clients CLIENT ADDRESS`.
+//! What the Rust clients `eventstore` and `kurrentdb` do to a store: `rust-clients CLIENT CONNECTION-STRING`.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, bail};
@@ -49,8 +49,7 @@ mod with_kurrentdb {
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let client = arguments.next().context("which client?")?;
-    let address = arguments.next().context("the address of which store?")?;
-    let connection = format!("esdb://{address}?tls=false");
+    let connection = arguments.next().context("the connection string of which store?")?;
     match client.as_str() {
         "eventstore" => tokio::time::timeout(PATIENCE, with_eventstore::all(&connection)).await??,
         "kurrentdb" => tokio::time::timeout(PATIENCE, with_kurrentdb::all(&connection)).await??,
