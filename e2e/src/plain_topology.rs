@@ -98,6 +98,20 @@ impl PlainTopology {
         Site::new(self.part(name)["address"].as_str().unwrap())
     }
 
+    /// What Prometheus answers to a query.
+    ///
+    /// # Errors
+    /// What it says instead.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub async fn measured(&self, query: &str) -> Result<Value, String> {
+        let url = self.site("prometheus").url("/api/v1/query");
+        let url = reqwest::Url::parse_with_params(&url, [("query", query)]).unwrap();
+        let path = format!("{}?{}", url.path(), url.query().unwrap());
+        Ok(self.site("prometheus").try_get(&path).await?.wanted(200)?["data"]["result"].clone())
+    }
+
     /// What a part has logged so far.
     ///
     /// # Panics

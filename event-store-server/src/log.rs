@@ -130,7 +130,7 @@ impl Log {
         let id = schema::store_id(&conn)?;
         let (committed, watched) = watch::channel(0);
         let (stop, stopped) = Stop::new();
-        let figures = Figures::new(&path);
+        let figures = Figures::new(&path, durable);
         let folding = Folding::start(&path, durable, stop.clone(), figures.clone())?;
         let writer = Writer::new(conn, committed, stop, folding, figures.clone())?;
         let readers = Readers::open(&path)?;

@@ -1,7 +1,7 @@
 //! Five times as many commands as can be booked come to the gateway, in an open loop: as many are booked as at best, and the rest is turned away.
 
 use super::callers::{at_a_rate, in_turns};
-use e2e::PlainTopology;
+use e2e::{PlainTopology, eventually};
 use std::time::Duration;
 
 /// What bounds how much can be booked: so many at once by each of two, and so long for each sync. It is not the processor,
@@ -50,7 +50,24 @@ async fn as_much_is_booked_as_at_best_and_the_rest_is_turned_away() {
             let grown = topology.peak_memory_bytes(part).saturating_sub(before);
             assert!(grown < MEMORY_BYTES, "{part} took {} MiB", grown >> 20);
         }
+        is_told_to_be_slow(&topology).await;
         assert!(shares.iter().any(|share| *share >= GOODPUT), "{shares:?}");
         site.warehouse(1, 1).await.json(201);
     }
+}
+
+/// The store's metrics tell that it is the disk which takes the time.
+async fn is_told_to_be_slow(topology: &PlainTopology) {
+    let of_each = "sum(rate(event_store_sync_duration_seconds_sum{of=\"log\"}[10s]))
+        / sum(rate(event_store_sync_duration_seconds_count{of=\"log\"}[10s]))";
+    eventually("each sync is seen to take so long", async || {
+        let told = topology.measured(of_each).await?;
+        let seconds = told[0]["value"][1].as_str().and_then(|seconds| seconds.parse::<f64>().ok());
+        if seconds.is_some_and(|seconds| seconds >= SYNC.as_secs_f64()) {
+            Ok(())
+        } else {
+            Err(told.to_string())
+        }
+    })
+    .await;
 }

@@ -15,6 +15,12 @@ static CHANGES: Counter<1> = Counter::new(
 static EVENTS: Counter<0> = Counter::new("event_store_events_total", "Events that were committed.", []);
 static COMMIT: Histogram<0> =
     Histogram::new("event_store_commit_duration_seconds", "How long a commit took, with its fsync.", []);
+static SYNC: Histogram<1> = Histogram::new(
+    "event_store_sync_duration_seconds",
+    "How long it took until what was written was on the disk, by what that was: log, at the end of a commit, or database, at \
+     the end of a fold.",
+    ["of"],
+);
 static FOLD: Histogram<1> = Histogram::new(
     "event_store_fold_duration_seconds",
     "How long it took to fold the write-ahead log into the database, by who did it: folder, beside appends, or writer, \
@@ -36,6 +42,7 @@ pub(crate) struct Figures(Arc<Counted>);
 #[derive(Debug)]
 struct Counted {
     database: PathBuf,
+    durable: bool,
     appends: AtomicU64,
     events: AtomicU64,
     commits: AtomicU64,
@@ -54,10 +61,18 @@ pub(crate) struct Stats {
 }
 
 impl Figures {
-    pub(super) fn new(database: &Path) -> Self {
+    /// Of a log that is on a disk, or only in memory.
+    pub(super) fn new(database: &Path, durable: bool) -> Self {
         let (appends, events, commits) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let subscriptions = AtomicI64::new(0);
-        Self(Arc::new(Counted { database: database.to_owned(), appends, events, commits, subscriptions }))
+        Self(Arc::new(Counted {
+            database: database.to_owned(),
+            durable,
+            appends,
+            events,
+            commits,
+            subscriptions,
+        }))
     }
 
     /// Changes were answered with this outcome.
@@ -81,6 +96,13 @@ impl Figures {
         }
     }
 
+    /// What was written is on the disk.
+    pub(super) fn synced(&self, of: &'static str, took: Duration) {
+        if self.0.durable {
+            SYNC.of([of.into()]).record(took);
+        }
+    }
+
     /// The write-ahead log was folded.
     pub(super) fn folded(&self, by: &'static str, took: Duration) {
         FOLD.of([by.into()]).record(took);
@@ -100,7 +122,7 @@ impl Figures {
     }
 
     pub(super) fn now(&self) -> Stats {
-        let Counted { database, appends, events, commits, subscriptions } = &*self.0;
+        let Counted { database, appends, events, commits, subscriptions, durable: _ } = &*self.0;
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         Stats {
             appends: appends.load(Ordering::Relaxed),

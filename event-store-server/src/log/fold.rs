@@ -161,8 +161,12 @@ impl Beside {
                 return Folded::Failed;
             }
         };
+        let written = Instant::now();
         match self.file.as_ref().map_or(Ok(()), File::sync_data) {
-            Ok(()) => Folded::But(left),
+            Ok(()) => {
+                self.figures.synced("database", written.elapsed());
+                Folded::But(left)
+            }
             Err(error) => {
                 self.stop.because_of(&error);
                 Folded::Failed
@@ -218,7 +222,7 @@ mod tests {
         schema::set_durable(&writer, false).unwrap();
         writer.execute("CREATE TABLE filler (bytes BLOB)", ()).unwrap();
         let (stop, stopped) = Stop::new();
-        let mut folding = Folding::start(&path, false, stop, Figures::new(&path)).unwrap();
+        let mut folding = Folding::start(&path, false, stop, Figures::new(&path, false)).unwrap();
 
         let reader = schema::open_reader(&path).unwrap();
         let snapshot = reader.unchecked_transaction().unwrap();

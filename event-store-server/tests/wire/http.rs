@@ -27,6 +27,7 @@ async fn health_facts_and_metrics_are_on_the_port_of_the_calls() {
     for name in ["event_store_events_total", "event_store_commit_duration_seconds_count"] {
         assert!(metrics.contains(name), "{name} is not in:\n{metrics}");
     }
+    assert!(metrics.contains(r#"event_store_sync_duration_seconds_count{of="log"}"#), "{metrics}");
     assert!(metrics.contains(r#"event_store_changes_total{outcome="wrong-expected-revision"}"#), "{metrics}");
 
     let (status, body) = http(server.addr, "/nowhere").await;
