@@ -124,7 +124,8 @@ async fn bounded_and_told(
     let status = calls::status_of(&response);
     let elapsed = started.elapsed();
     measured.answered(status, elapsed);
-    let elapsed_us = elapsed.as_micros();
+    // A number that is longer would be logged as a text.
+    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     let (request_id, trace_id) = (id.as_str(), span.trace_id());
     span::end(span, status);
     let (status, path) = (status.as_u16(), uri.path());

@@ -27,7 +27,8 @@ pub fn on_signal(delay: Duration) -> std::io::Result<CancellationToken> {
         };
         let name = next().await;
         STOPPING.store(true, Ordering::Relaxed);
-        tracing::info!(signal = name, delay_ms = delay.as_millis(), "stopping");
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(signal = name, delay_ms, "stopping");
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             _ = next() => {}

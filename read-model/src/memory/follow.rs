@@ -209,7 +209,8 @@ impl Follower<'_> {
         let (since, books, admins) = whole_or_latest;
         let (books, admins) = (Shelf::of(books), Shelf::of(admins));
         let next = Snapshot { generation, position, refolds, since, parked, books, admins };
-        let (books, whole, elapsed_ms) = (next.len(), next.is_whole(), begun.elapsed().as_millis());
+        let (books, whole) = (next.len(), next.is_whole());
+        let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             generation,
             position,
