@@ -80,6 +80,18 @@ build_context_is_right() {
     python3 bin/lib/build_context.py "${root:?}" "$(target_directory)/release"
 }
 
+# After the release build: the programs themselves say what their settings are.
+manifests_fit_the_programs() {
+    local tools place
+    tools=$(deploy_tools)/bin
+    place=$(mktemp -d)
+    deploy/compose/prepare "$place" 2>/dev/null
+    "$tools/docker-compose" --file docker-compose.yml --env-file "$place/.env" config --format json >"$place/compose.json"
+    "$tools/kubectl" kustomize deploy/k8s/base >"$place/kubernetes.yaml"
+    "$tools/python3" bin/lib/manifests_fit.py "${root:?}" "$(target_directory)/release" "$place/compose.json" "$place/kubernetes.yaml"
+    rm -rf "$place"
+}
+
 # Each on a line of its own: in a chain of && a failure inside of one would go unnoticed.
 deploy_is_valid() {
     need_deploy_tools
