@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// What could change a program's behaviour behind a test's back.
-const STRANGE: [&str; 18] = [
+const STRANGE: [&str; 22] = [
     "ADMIN_LISTEN",
     "AUTH_AUDIENCE",
     "AUTH_ISSUER",
+    "AUTH_KEYS_MAX_AGE",
+    "AUTH_PAGE_CLIENT",
     "COMMAND_API_LISTEN",
     "COPY_FROM_URL",
     "COPY_TO_URL",
@@ -21,6 +23,8 @@ const STRANGE: [&str; 18] = [
     "NAME",
     "PGDATA",
     "PROJECTOR_LISTEN",
+    "PROMETHEUS_CLIENT",
+    "PROMETHEUS_CLIENT_SECRET",
     "QUERY_API_LISTEN",
     "READ_DATABASE_URL",
     "RUST_LOG",
@@ -50,12 +54,17 @@ pub fn binary(name: &str) -> PathBuf {
 #[must_use]
 pub fn command(name: &str) -> Command {
     let mut command = Command::new(binary(name));
+    undisturbed(&mut command);
+    command.env("GRPC_LISTEN", "127.0.0.1:0");
+    command
+}
+
+/// Takes away what of our own environment would configure what it runs.
+pub(crate) fn undisturbed(command: &mut Command) {
     for variable in STRANGE {
         command.env_remove(variable);
     }
     for (variable, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
         command.env_remove(variable);
     }
-    command.env("GRPC_LISTEN", "127.0.0.1:0");
-    command
 }

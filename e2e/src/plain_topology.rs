@@ -1,10 +1,12 @@
 //! `topology up`: the production topology from plain processes, as `cargo xtask topology` starts it.
 
+use crate::binaries::{binary, undisturbed};
 use crate::process::peak_memory_bytes;
 use crate::{Ended, Place, Process, Site, command, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +33,23 @@ impl PlainTopology {
 
     /// The same, with these `settings` in its environment.
     pub async fn start_with(settings: &[(&'static str, String)]) -> Self {
-        let place = Arc::new(Place::new());
-        let supervisor = spawn(&place, settings).await;
+        Self::start_in(Arc::new(Place::new()), settings).await
+    }
+
+    /// The same, in `place`.
+    pub async fn start_in(place: Arc<Place>, settings: &[(&'static str, String)]) -> Self {
+        let supervisor = spawn(&place, command("topology").arg("up"), settings).await;
+        Self { place, supervisor, settings: settings.to_vec() }
+    }
+
+    /// The same, by a command that a document tells, as somebody types it who is in the checkout and has built everything.
+    pub async fn start_as_told(place: Arc<Place>, told: &str, settings: &[(&'static str, String)]) -> Self {
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+        let mut shell = Command::new("bash");
+        undisturbed(&mut shell);
+        shell.env("BOOKSTOCK_BIN_DIR", binary("topology").parent().unwrap());
+        shell.arg("-c").arg(format!("cd \"$0\" && exec {told} \"$@\"")).args(checkout);
+        let supervisor = spawn(&place, &mut shell, settings).await;
         Self { place, supervisor, settings: settings.to_vec() }
     }
 
@@ -44,7 +61,7 @@ impl PlainTopology {
     /// Starts it again on the same data.
     pub async fn start_again(&mut self) {
         let _ = fs::remove_file(self.place.path().join(DATA).join("topology.json"));
-        self.supervisor = spawn(&self.place, &self.settings).await;
+        self.supervisor = spawn(&self.place, command("topology").arg("up"), &self.settings).await;
     }
 
     /// Tells it to stop, and waits until it has ended.
@@ -187,14 +204,13 @@ impl PlainTopology {
     }
 }
 
-async fn spawn(place: &Place, settings: &[(&'static str, String)]) -> Process {
-    let mut up = command("topology");
+async fn spawn(place: &Place, up: &mut Command, settings: &[(&'static str, String)]) -> Process {
     // On a machine with too much to do a store may be slow; that is not what most tests are about.
     up.env("STORE_TIMEOUT_MS", "20000");
     up.envs(settings.iter().map(|(name, value)| (name, value)));
     // The socket of PostgreSQL goes away with the place, too.
-    up.env("TMPDIR", place.path()).args(["up", "--free-ports", "--data-dir", DATA]);
-    let mut supervisor = Process::start(place, "topology", &mut up);
+    up.env("TMPDIR", place.path()).args(["--free-ports", "--data-dir"]).arg(place.path().join(DATA));
+    let mut supervisor = Process::start(place, "topology", up);
     eventually("every part of the topology is ready", async || {
         let said = supervisor.said();
         assert!(supervisor.is_running(), "`topology up` ended at its start: {said}");

@@ -1,7 +1,7 @@
 //! One HTTP address of the system, as its clients see it.
 
 use crate::eventually;
-use reqwest::header::HeaderMap;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -30,6 +30,18 @@ impl Site {
     pub fn new(base: impl Into<String>) -> Self {
         let client = Client::builder().no_proxy().timeout(TIMEOUT).build().unwrap();
         Self { base: base.into(), client }
+    }
+
+    /// The same site, for somebody who shows this token with each request.
+    ///
+    /// # Panics
+    /// When it is no text for a header.
+    #[must_use]
+    pub fn bearing(&self, token: &str) -> Self {
+        let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+        let client = Client::builder().no_proxy().timeout(TIMEOUT).default_headers(headers).build().unwrap();
+        Self { base: self.base.clone(), client }
     }
 
     /// The address of `path`, which begins with a slash.

@@ -1,9 +1,8 @@
 //! `drill`: a backup of the event store while it works, restored beside it, the read models made of that anew, and all of
 //! it verified: whether the backups would do, and how long it would take.
 
-use crate::book;
 use crate::parts::{free_address, ours};
-use crate::siege::Siege;
+use crate::siege::Load;
 use crate::site::Site;
 use crate::tell::tell;
 use anyhow::Context as _;
@@ -36,9 +35,8 @@ pub(crate) struct Drill {
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
 
-    /// Let siege ask the running topology for so many things at once meanwhile, half of them commands.
-    #[arg(long, value_name = "USERS")]
-    siege: Option<u16>,
+    #[command(flatten)]
+    load: Load,
 }
 
 /// Drills; an error if any step fails, or if siege saw a request fail.
@@ -54,13 +52,7 @@ pub(crate) async fn run(drill: Drill) -> anyhow::Result<()> {
         anyhow::ensure!(!keep.exists(), "{} is there already", keep.display());
     }
     let dir = drill.site.made()?;
-    let siege = match drill.siege {
-        Some(users) => {
-            let gateway = book::entry(&drill.site.book(), "gateway")?.address;
-            Some(Siege::lay(&dir, &gateway, users).await?)
-        }
-        None => None,
-    };
+    let siege = drill.load.begin(&drill.site).await?;
     let place = Place::new(&dir)?;
     let begun = Instant::now();
     let drilled = place.drill(&events).await;

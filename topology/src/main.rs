@@ -12,6 +12,7 @@ mod roll;
 mod siege;
 mod site;
 mod tell;
+mod tokens;
 mod up;
 mod watch;
 

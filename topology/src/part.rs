@@ -56,7 +56,16 @@ impl Part {
         command.process_group(0);
         // What configures a service comes from here alone, except for what people may want to try.
         command.env_clear();
-        let kept = ["PATH", "HOME", "TMPDIR", "RUST_LOG", "NAME", "STORE_TIMEOUT_MS", "MAX_IN_FLIGHT"];
+        let kept = [
+            "PATH",
+            "HOME",
+            "TMPDIR",
+            "RUST_LOG",
+            "SSL_CERT_FILE",
+            "NAME",
+            "STORE_TIMEOUT_MS",
+            "MAX_IN_FLIGHT",
+        ];
         command.envs(kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         // Where traces go, and how many.
         command.envs(std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")));

@@ -3,6 +3,7 @@
 use crate::part::{Part, Signs};
 use crate::site::events_in;
 use anyhow::Context as _;
+use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,10 @@ pub(crate) struct Setting<'a> {
     pub(crate) free_ports: bool,
     /// Other alert rules than those that are shipped.
     pub(crate) alert_rules: Option<String>,
+    /// What the services are told of the tokens that they ask for.
+    pub(crate) tokens: Vec<(&'static str, String)>,
+    /// How Prometheus logs in, if they do.
+    pub(crate) login: Option<Value>,
 }
 
 /// All parts but PostgreSQL, which they need first.
@@ -42,7 +47,8 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
 
     let service = |name: &str, program: &str, at: SocketAddr| -> anyhow::Result<Part> {
         let part = Part::new(name, ours(program)?, at, SERVICE);
-        Ok(part.env("LOG_FORMAT", "json").env("SHUTDOWN_DELAY_MS", SHUTDOWN_DELAY_MS))
+        let part = part.env("LOG_FORMAT", "json").env("SHUTDOWN_DELAY_MS", SHUTDOWN_DELAY_MS);
+        Ok(setting.tokens.iter().fold(part, |part, (name, value)| part.env(name, value)))
     };
     let event_store = Part::new("event-store", ours("event-store-server")?, store, Signs::Door)
         .env("LOG_FORMAT", "json")
@@ -78,11 +84,9 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
         .env("QUERY_API_2", queries[1]);
     parts.push(haproxy);
 
-    let mut services = [projectors, commands.map(|(at, _)| at), queries].concat();
-    services.push(store);
+    let services = [projectors, commands.map(|(at, _)| at), queries].concat();
     let config = setting.dir.join("prometheus/prometheus.yml");
-    let rules = setting.alert_rules.clone().unwrap_or_else(|| deploy("prometheus/rules/*.yml"));
-    std::fs::write(&config, prometheus_config(&services, gateway_metrics, &rules))
+    std::fs::write(&config, prometheus_config(setting, &services, store, gateway_metrics).to_string())
         .with_context(|| format!("writing {}", config.display()))?;
     let signs = Signs::Http { alive: "/-/healthy", ready: "/-/ready" };
     let data = setting.dir.join("prometheus/data");
@@ -94,17 +98,24 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// What Prometheus asks, and by which rules it judges.
-fn prometheus_config(services: &[SocketAddr], gateway: SocketAddr, rules: &str) -> String {
-    let targets: Vec<_> = services.iter().map(|addr| format!("\"{addr}\"")).collect();
-    format!(
-        "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
-         rule_files: [\"{rules}\"]\n\
-         scrape_configs:\n\
-         - job_name: bookstock\n  static_configs: [{{targets: [{targets}]}}]\n\
-         - job_name: gateway\n  static_configs: [{{targets: [\"{gateway}\"]}}]\n",
-        targets = targets.join(", "),
-    )
+/// What Prometheus asks, and by which rules it judges. It reads YAML, which JSON is.
+fn prometheus_config(
+    setting: &Setting,
+    services: &[SocketAddr],
+    store: SocketAddr,
+    gateway: SocketAddr,
+) -> Value {
+    let job = |name: &str, targets: &[SocketAddr]| json!({"job_name": name, "static_configs": [{"targets": targets}]});
+    let mut ours = job("bookstock", services);
+    if let Some(login) = &setting.login {
+        ours["oauth2"] = login.clone();
+    }
+    let rules = setting.alert_rules.clone().unwrap_or_else(|| deploy("prometheus/rules/*.yml"));
+    json!({
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [rules],
+        "scrape_configs": [ours, job("event-store", &[store]), job("gateway", &[gateway])],
+    })
 }
 
 /// Where ports are looked for that nobody listens on: below those that the system gives to outgoing connections, which could

@@ -2,7 +2,7 @@
 
 use crate::book::{self, State};
 use crate::parts::REPLICAS;
-use crate::siege::Siege;
+use crate::siege::Load;
 use crate::site::Site;
 use crate::tell::tell;
 use anyhow::Context as _;
@@ -22,19 +22,14 @@ pub(crate) struct Roll {
     #[command(flatten)]
     site: Site,
 
-    /// Let siege ask for so many things at once meanwhile, half of them commands, and print its report.
-    #[arg(long, value_name = "USERS")]
-    siege: Option<u16>,
+    #[command(flatten)]
+    load: Load,
 }
 
 /// Restarts them; an error if one does not come back, or if siege saw a request fail.
 pub(crate) async fn run(roll: Roll) -> anyhow::Result<()> {
     let file = roll.site.book();
-    let gateway = &book::entry(&file, "gateway")?.address;
-    let siege = match roll.siege {
-        Some(users) => Some(Siege::lay(&roll.site.made()?, gateway, users).await?),
-        None => None,
-    };
+    let siege = roll.load.begin(&roll.site).await?;
     for name in REPLICAS {
         let started = Instant::now();
         restart(&file, name).await?;

@@ -1,5 +1,7 @@
 //! siege, as the original was tried with: load on the gateway, and how many of its requests were answered.
 
+use crate::book;
+use crate::site::Site;
 use crate::tell::tell;
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,12 +13,33 @@ use tokio::process::{Child, Command};
 /// How long it goes on before and after whatever is tried under it.
 const LEAD: Duration = Duration::from_secs(2);
 
+/// The load that something is tried under.
+#[derive(clap::Args)]
+pub(crate) struct Load {
+    /// Let siege ask for so many things at once meanwhile, half of them commands, and print its report.
+    #[arg(long, value_name = "USERS")]
+    siege: Option<u16>,
+
+    /// The token that siege shows, where the services ask for one: it has to allow `books:read` and `books:write`.
+    #[arg(long, env = "SIEGE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    siege_token: Option<String>,
+}
+
+impl Load {
+    /// Begins, if there is to be any.
+    pub(crate) async fn begin(&self, site: &Site) -> anyhow::Result<Option<Siege>> {
+        let Some(users) = self.siege else { return Ok(None) };
+        let gateway = book::entry(&site.book(), "gateway")?.address;
+        Ok(Some(Siege::lay(&site.made()?, &gateway, users, self.siege_token.as_deref()).await?))
+    }
+}
+
 /// A siege that is under way.
 pub(crate) struct Siege(Child);
 
 impl Siege {
     /// Begins: `users` ask at once, and half of their requests are commands, for many books.
-    pub(crate) async fn lay(dir: &Path, gateway: &str, users: u16) -> anyhow::Result<Self> {
+    async fn lay(dir: &Path, gateway: &str, users: u16, token: Option<&str>) -> anyhow::Result<Self> {
         let urls = dir.join("siege-urls.txt");
         let lines: String = (1..=50)
             .map(|book| {
@@ -33,6 +56,7 @@ impl Siege {
         std::fs::write(&settings, limit).with_context(|| format!("writing {}", settings.display()))?;
         let mut siege = Command::new("siege");
         siege.args(["--internet", "--delay=0", "--content-type=application/json"]);
+        siege.args(token.map(|token| format!("--header=Authorization: Bearer {token}")));
         siege.arg(format!("--concurrent={users}")).arg("--rc").arg(&settings).arg("--file").arg(&urls);
         siege.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let child = siege.spawn().context("siege cannot be started; as root: apt-get install siege")?;

@@ -3,6 +3,7 @@
 use crate::book::{Book, Entry, State};
 use crate::parts::{self, Setting};
 use crate::site::{Site, book_in};
+use crate::tokens::Tokens;
 use crate::watch;
 use anyhow::Context as _;
 use bookstock::postgres::PrivateCluster;
@@ -28,6 +29,9 @@ pub(crate) struct Up {
     /// Other alert rules than those that are shipped: a file, or several by a pattern.
     #[arg(long, env = "ALERT_RULES", value_name = "FILE")]
     alert_rules: Option<String>,
+
+    #[command(flatten)]
+    tokens: Tokens,
 }
 
 /// Runs until Ctrl-C or SIGTERM.
@@ -35,6 +39,7 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<()> {
     let shutdown =
         service_kit::shutdown::on_signal(Duration::ZERO).context("the signals to stop cannot be watched")?;
     let dir = up.site.made()?;
+    let login = up.tokens.login(&dir).await?;
     let book = Rc::new(Book::new(book_in(&dir)));
     book.close();
     // It is the lock of the directory, too: whoever else runs here has it.
@@ -45,6 +50,8 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<()> {
         read_database_url: cluster.read_url(),
         free_ports: up.free_ports,
         alert_rules: up.alert_rules,
+        tokens: up.tokens.environment(),
+        login,
     };
     let entry = Entry { address: cluster.url(), pid: None, state: State::Ready };
     book.note("postgresql", entry, "");

@@ -73,7 +73,8 @@ impl Issuer {
     }
 
     /// Where it describes itself (OpenID Connect Discovery 1.0, section 4).
-    pub(super) fn discovery_url(&self) -> String {
+    #[must_use]
+    pub fn discovery_url(&self) -> String {
         format!("{}/.well-known/openid-configuration", self.name.trim_end_matches('/'))
     }
 }

@@ -7,6 +7,7 @@
     reason = "tests may fail loudly"
 )]
 
+mod bad_tokens;
 mod forged;
 mod issuer;
 mod keys;

@@ -1,5 +1,6 @@
 //! A guarded service, and the tokens that are sent to it.
 
+use crate::bad_tokens;
 use crate::issuer::{Issuer, Pair};
 use axum::Router;
 use axum::body::Body;
@@ -7,8 +8,8 @@ use axum::extract::Extension;
 use axum::http::{Request, Response};
 use axum::routing::get;
 use clap::Parser;
-use jsonwebtoken::{Header, encode, get_current_timestamp};
-use serde_json::{Value, json};
+use jsonwebtoken::{Header, encode};
+use serde_json::Value;
 use service_kit::auth::Caller;
 use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge};
 use tower::ServiceExt as _;
@@ -70,8 +71,7 @@ impl Answer {
 
 /// The claims of a good token for reading.
 pub(crate) fn claims(issuer: &Issuer) -> Value {
-    let now = get_current_timestamp();
-    json!({"iss": issuer.url, "aud": "bookstock", "sub": "librarian-7", "iat": now, "exp": now + 600, "scope": "books:read"})
+    bad_tokens::claims(&issuer.url)
 }
 
 /// The header of a good token that `pair` signs.
