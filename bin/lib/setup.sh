@@ -77,7 +77,7 @@ need_npm_packages() {
     cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
 }
 
-# The gateway that the tests put in front of the services; openssl makes its certificate.
+# The gateway of the topology; openssl makes the certificate that the tests give it.
 need_haproxy() {
     has haproxy || [[ -x /usr/sbin/haproxy ]] || missing_packages+=(haproxy)
     has openssl || missing_packages+=(openssl)
@@ -126,10 +126,18 @@ need_schemathesis() {
     cp "$pins" "$tool/installed.txt"
 }
 
-# What the topology and the checks of deploy/ run: `promtool` comes with Prometheus, pip with venv.
-need_deploy_packages() {
+# `promtool` comes with it.
+need_prometheus() {
     has prometheus || missing_packages+=(prometheus)
+}
+
+# The load under which the topology restarts its services.
+need_siege() {
     has siege || missing_packages+=(siege)
+}
+
+# The checkers of deploy/ are installed with pip, into an environment of their own.
+need_venv() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing_packages+=(python3-venv)
 }
 

@@ -1,71 +1,24 @@
 //! The production topology from plain processes: it comes up by one command, outlives what dies in it, and is seen.
 #![cfg(test)]
 
-use e2e::{PlainTopology, Site, eventually};
+use e2e::{Place, PlainTopology, Process, Site, command, eventually};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
-use std::ops::RangeInclusive;
+use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::task::JoinSet;
+use std::process::{Command, Stdio};
 
-/// The books of those who ask and command at once while everything is restarted; siege has the first fifty.
-const BOOKS: RangeInclusive<u64> = 101..=112;
-
-/// What went wrong for one client, if anything did, and how many of its commands were booked.
-async fn work(site: Site, number: u64, go_home: Arc<AtomicBool>) -> (u64, Vec<String>) {
-    let (mut booked, mut failed) = (0, Vec::new());
-    let path = format!("/books/{number}/warehousings");
-    while !go_home.load(Ordering::Relaxed) {
-        match site.post_keyed(&path, &serde_json::json!({"qty": 1}), None).await {
-            Ok(answer) if answer.status == 201 => booked += 1,
-            other => failed.push(format!("{other:?}")),
-        }
-        // The list, and the page that shows it.
-        for path in ["/admins?size=20", "/"] {
-            match site.try_get(path).await {
-                Ok(answer) if answer.status == 200 => {}
-                other => failed.push(format!("{other:?}")),
-            }
-        }
-    }
-    (booked, failed)
-}
-
-#[tokio::test]
-async fn every_service_is_restarted_under_load_and_no_request_fails() {
-    let topology = PlainTopology::start().await;
-    let gateway = topology.site("gateway");
-    let go_home = Arc::<AtomicBool>::default();
-    let mut clients = JoinSet::new();
-    for number in BOOKS {
-        clients.spawn(work(gateway.clone(), number, Arc::clone(&go_home)));
-    }
-    // siege, which the original was tried with, beside our own clients, who know what they booked.
-    let rolled = topology.roll(&["--siege", "25"]).await;
-    assert_eq!(rolled.code, Some(0), "{rolled:?}");
-    assert!(rolled.out.contains("availability 100.00 %"), "{rolled:?}");
-    go_home.store(true, Ordering::Relaxed);
-    let (mut booked, mut failed) = (0, Vec::new());
-    for (of_one, failures) in clients.join_all().await {
-        booked += of_one;
-        failed.extend(failures);
-    }
-    assert_eq!(
-        failed,
-        Vec::<String>::new(),
-        "{} of {booked} commands and as many queries failed",
-        failed.len()
-    );
-    assert!(booked > 100, "only {booked} commands were sent");
-    let mut stock = 0;
-    for number in BOOKS {
-        stock += gateway.get(&format!("/libraries/{number}")).await.json(200)["stock"].as_u64().unwrap();
-    }
-    assert_eq!(stock, booked, "a command was lost or booked twice");
-}
+/// All that shows metrics of ours.
+const SERVICES: [&str; 7] = [
+    "command-api-1",
+    "command-api-2",
+    "query-api-1",
+    "query-api-2",
+    "projector-1",
+    "projector-2",
+    "event-store",
+];
 
 #[tokio::test]
 async fn what_hangs_is_started_again_and_what_is_killed_too() {
@@ -79,6 +32,26 @@ async fn what_hangs_is_started_again_and_what_is_killed_too() {
         topology.another(name, &pid).await;
     }
     eventually("commands go on", async || gateway.warehouse(1, 5).await.wanted(201)).await;
+}
+
+#[tokio::test]
+async fn an_issuer_that_prometheus_cannot_log_in_at_is_told_before_anything_starts() {
+    let place = Place::new();
+    let up = async |settings: &[(&str, &str)]| {
+        let mut up = command("topology");
+        up.args(["up", "--free-ports", "--data-dir", "topology"]).envs(settings.iter().copied());
+        Process::start(&place, "up", up.env("TMPDIR", place.path())).ended().await
+    };
+    let issuer = ("AUTH_ISSUER", "http://127.0.0.1:1");
+    for (settings, told) in [
+        (&[issuer][..], "PROMETHEUS_CLIENT_SECRET"),
+        (&[issuer, ("PROMETHEUS_CLIENT_SECRET", "secret")], "asking the issuer http://127.0.0.1:1"),
+        (&[("AUTH_ISSUER", "http://id.example")], "must be reached by https"),
+    ] {
+        let refused = up(settings).await;
+        assert!(matches!(refused.code, Some(1 | 2)), "{refused:?}");
+        assert!(refused.err.contains(told) && refused.out.is_empty(), "{refused:?}");
+    }
 }
 
 #[tokio::test]
@@ -103,19 +76,12 @@ async fn after_a_kill_it_starts_again_with_its_data_and_stops_without_a_trace() 
     assert_eq!(topology.place().inhabitants("topology"), []);
 }
 
-/// What Prometheus answers to a query.
-async fn ask(prometheus: &Site, query: &str) -> Result<Value, String> {
-    let url = reqwest::Url::parse_with_params(&prometheus.url("/api/v1/query"), [("query", query)]).unwrap();
-    let path = format!("{}?{}", url.path(), url.query().unwrap());
-    Ok(prometheus.try_get(&path).await?.wanted(200)?["data"]["result"].clone())
-}
-
 #[tokio::test]
 async fn prometheus_asks_every_service_and_loads_the_rules() {
     let topology = PlainTopology::start().await;
     let (gateway, prometheus) = (topology.site("gateway"), topology.site("prometheus"));
     eventually("every service is asked", async || {
-        let up = ask(&prometheus, "count(up == 1)").await?;
+        let up = topology.measured("count(up == 1)").await?;
         if up[0]["value"][1] == "8" { Ok(()) } else { Err(up.to_string()) }
     })
     .await;
@@ -140,13 +106,34 @@ async fn prometheus_asks_every_service_and_loads_the_rules() {
                 eventually(&format!("{}: {query}", panel["title"]), async || {
                     gateway.warehouse(1, 5).await;
                     gateway.get("/books/1").await;
-                    let found = ask(&prometheus, query).await?;
+                    let found = topology.measured(query).await?;
                     let some = found.as_array().is_some_and(|found| !found.is_empty());
                     if some { Ok(()) } else { Err(found.to_string()) }
                 })
                 .await;
             }
         }
+    }
+    metrics_are_as_prometheus_likes_them(&topology).await;
+}
+
+/// By its own linter: names, units, kinds and help.
+async fn metrics_are_as_prometheus_likes_them(topology: &PlainTopology) {
+    for name in SERVICES {
+        let address = topology.part(name)["address"].as_str().unwrap().replace("esdb://", "http://");
+        let metrics = Site::new(address.split('?').next().unwrap()).get("/metrics").await;
+        assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8", "{name}");
+        let mut promtool = Command::new("promtool");
+        promtool
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut promtool = promtool.spawn().unwrap();
+        promtool.stdin.take().unwrap().write_all(metrics.text.as_bytes()).unwrap();
+        let checked = promtool.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success() && said.is_empty(), "{name}: {said}");
     }
 }
 

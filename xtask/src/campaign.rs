@@ -66,8 +66,8 @@ fn start(found: &Found, runs: u64, seed: u64) -> anyhow::Result<bool> {
     Ok(status.success())
 }
 
-/// Black-box tests and the topology start the programs of the workspace.
-pub(crate) fn build_programs() -> anyhow::Result<()> {
+/// Black-box tests start the programs of the workspace.
+fn build_programs() -> anyhow::Result<()> {
     let status = cargo().args(["build", "--release", "--bins"]).status().context("starting cargo")?;
     anyhow::ensure!(status.success(), "the programs do not compile");
     Ok(())

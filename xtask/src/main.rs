@@ -21,7 +21,7 @@ enum Task {
     HouseRules,
     /// Tries a fault many times; without an id, lists the faults.
     Campaign(campaign::Campaign),
-    /// The production topology on one machine: builds the programs and starts it; `--help` tells more.
+    /// The production topology on one machine: sets up what is missing, builds, and starts it; `--help` tells more.
     Topology(topology::Topology),
 }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask topology`: builds the programs, and hands over to the one that runs them (the crate `topology`).
+//! `cargo xtask topology`: hands over to `bin/topology`, which sets up what is missing, builds, and starts the crate `topology`.
 
 use anyhow::Context as _;
 use cargo_metadata::Metadata;
@@ -17,8 +17,7 @@ pub(crate) struct Topology {
 
 /// Becomes that program, so that signals reach it. Returns only if that cannot be.
 pub(crate) fn run(topology: &Topology, metadata: &Metadata) -> anyhow::Result<bool> {
-    crate::campaign::build_programs()?;
-    let program = metadata.target_directory.join("release/topology");
+    let program = metadata.workspace_root.join("bin/topology");
     let error = Command::new(&program).args(&topology.arguments).exec();
     Err(error).with_context(|| format!("starting {program}"))
 }

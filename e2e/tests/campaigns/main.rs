@@ -14,6 +14,7 @@ mod journal;
 mod n4_overload;
 mod n5_slow_clients;
 mod n6_slow_past_the_gateway;
+mod n8_rolling_restart;
 mod readers;
 mod s1_every_operation;
 mod writers;
