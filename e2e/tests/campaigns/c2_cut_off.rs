@@ -10,6 +10,10 @@ const OUTAGES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)]
 /// How often it is looked at what has to go on.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Who could be restarted because a store is away, and must not be.
+const SERVICES: [&str; 6] =
+    ["command-api-1", "command-api-2", "query-api-1", "query-api-2", "projector-1", "projector-2"];
+
 /// Who is away.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Store {
@@ -23,6 +27,8 @@ async fn while_a_store_is_away_clients_of_the_gateway_are_told_so_and_nothing_is
         // As in production: the test's own would wait longer than the shorter outage lasts.
         let topology = PlainTopology::start_with(&[("STORE_TIMEOUT_MS", "777".to_owned())]).await;
         let (gateway, command_api) = (topology.site("gateway"), topology.site("command-api-1"));
+        let processes = || SERVICES.map(|name| topology.part(name)["pid"].clone());
+        let before = processes();
         let writers = Writers::begin(&topology, &mut run).await;
         for store in [Store::Events, Store::Views] {
             // One of the two hangs, the other is gone.
@@ -52,6 +58,7 @@ async fn while_a_store_is_away_clients_of_the_gateway_are_told_so_and_nothing_is
             }
         }
         writers.book(50).await;
+        assert_eq!(processes(), before, "a service was restarted because a store was away");
         writers.are_kept_their_word().await;
     }
 }
