@@ -139,6 +139,108 @@ fn every_place_that_the_check_points_and_the_threats_name_is_there() {
     }
 }
 
+#[test]
+fn every_check_point_is_shown_by_a_test_or_by_a_program() {
+    let document = fs::read_to_string(checkout().join("docs/checkpoints.md")).unwrap();
+    let rows: Vec<&str> = document.lines().filter(|line| line.starts_with("| ")).collect();
+    assert!(rows.len() > 30, "only {} rows", rows.len());
+    for row in rows.into_iter().filter(|row| !row.starts_with("| check point ")) {
+        let shown_by = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let is_test = |path: &str, item: &str| {
+            let text = fs::read_to_string(checkout().join(path)).unwrap();
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            let is_it = |line: &&str| line.contains(&format!("fn {item}("));
+            let Some(at) = lines.iter().position(is_it) else { return false };
+            // Past what else stands between a test and its name.
+            lines[..at].iter().rev().take_while(|line| !line.is_empty()).any(|line| line.contains("test"))
+        };
+        let shown = places(shown_by).into_iter().any(|(path, item)| match item {
+            Some(item) => is_test(path, item),
+            None => path.starts_with("bin/lib/"),
+        });
+        assert!(shown, "nothing shows this: {row}");
+    }
+}
+
+/// What the code of the workspace says, tests included.
+fn code(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = entry.file_name().unwrap().to_str().unwrap();
+        if entry.is_dir() && !["target", "node_modules", ".git"].contains(&name) {
+            code(&entry, text);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            *text += &fs::read_to_string(&entry).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_words_of_the_glossary_are_those_of_the_code() {
+    let glossary = fs::read_to_string(checkout().join("docs/GLOSSARY.md")).unwrap();
+    let mut text = String::new();
+    code(checkout(), &mut text);
+    let known: HashSet<&str> =
+        text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+    let rows = glossary.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let words = rows.flat_map(|row| row.split('|').nth(2).unwrap().split('`').skip(1).step_by(2));
+    // Commands of programs stand there, too.
+    let words: Vec<&str> = words.filter(|word| !word.contains(' ')).collect();
+    assert!(words.len() > 25, "{words:?}");
+    for word in words {
+        assert!(known.contains(word), "the glossary has {word}, and the code has not");
+    }
+}
+
+#[test]
+fn the_ports_of_the_topology_are_those_that_the_readmes_tell() {
+    let parts = fs::read_to_string(checkout().join("topology/src/parts.rs")).unwrap();
+    let taken: HashSet<&str> = parts
+        .split("addr(")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|port| port.parse::<u16>().is_ok())
+        .collect();
+    for (name, head) in [("README.md", "| part | ports |"), ("README.ko.md", "| 부분 | 포트 |")] {
+        let document = fs::read_to_string(checkout().join(name)).unwrap();
+        let (_, table) = document.split_once(head).unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let told: HashSet<&str> = rows.flat_map(|row| numbers(row.split('|').nth(2).unwrap())).collect();
+        assert_eq!(told, taken, "{name}");
+    }
+}
+
+#[test]
+fn the_runbooks_tell_of_each_alert_what_its_rule_says_and_each_rule_has_a_test() {
+    let read = |name: &str| fs::read_to_string(checkout().join(name)).unwrap();
+    let (rules, tests) =
+        (read("deploy/prometheus/rules/bookstock.yml"), read("deploy/prometheus/tests/bookstock.yml"));
+    let mut told = HashSet::new();
+    for rule in rules.split("- alert: ").skip(1) {
+        let name = rule.lines().next().unwrap();
+        let value = |key: &str| {
+            let line = rule.lines().find_map(|line| line.trim().strip_prefix(key));
+            line.unwrap_or_else(|| panic!("{name} has no {key}")).trim().trim_matches('"').to_owned()
+        };
+        let after = match value("for:").as_str() {
+            "0s" => "at once".to_owned(),
+            other => other.replace('s', " s").replace('m', " min"),
+        };
+        told.insert(format!(
+            "| [{name}]({name}.md) | {} | {after} | {} |",
+            value("severity:"),
+            value("promise:")
+        ));
+        // Once that it fires, and once that it does not.
+        let tried = tests.matches(&format!("ALERTS{{alertname=\"{name}\",")).count();
+        assert!(tried >= 2, "promtool tries {name} {tried} times");
+    }
+    let page = read("docs/runbooks/README.md");
+    let rows: HashSet<String> =
+        page.lines().filter(|line| line.starts_with("| [")).map(str::to_owned).collect();
+    assert!(rows.len() >= 10, "{rows:?}");
+    assert_eq!(rows, told);
+}
+
 /// The numbers of a text, as they are written.
 fn numbers(text: &str) -> impl Iterator<Item = &str> {
     let no_number = |letter: char| !letter.is_ascii_digit() && !matches!(letter, ',' | '.');
