@@ -72,6 +72,10 @@ async fn what_was_sent_is_sent_again_only_if_that_changes_nothing() {
         at_second.load(Ordering::Relaxed) > before.1,
         "a command with a key was not tried at the second one"
     );
+    let korean = [JSON[0], ("accept-language", "ko")];
+    let lost = gateway.site().send(Method::POST, "/books/1/warehousings", &korean, r#"{"qty":1}"#).await;
+    let told = lost.problem(502, "answer-lost");
+    assert!(told["detail"].as_str().unwrap().contains("같은 Idempotency-Key 로"), "{told}");
     let before = sent();
     assert_eq!(gateway.site().get("/books/1").await.status, 502);
     assert!(sent() - before > 1, "a query was not tried again");

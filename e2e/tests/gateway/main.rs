@@ -173,9 +173,17 @@ async fn while_no_service_is_ready_those_that_live_tell_why() {
         if answer.text.contains("no-service-available") { Ok(answer) } else { Err(answer.text) }
     })
     .await;
-    refused.problem(503, "no-service-available");
-    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(refused.problem(503, "no-service-available")["title"], "No service is available");
+    assert_eq!((refused.header("retry-after"), refused.header("content-language")), ("1", "en"));
     assert!(!refused.header("x-request-id").is_empty());
+
+    // What the gateway says itself it says in Korean, too.
+    let korean = [("accept-language", "ko-KR,ko;q=0.9,en;q=0.5"), ("content-type", "application/json")];
+    let refused = site.send(Method::POST, "/books/1/warehousings", &korean, r#"{"qty":1}"#).await;
+    assert_eq!(refused.problem(503, "no-service-available")["title"], "쓸 수 있는 서비스가 없습니다");
+    assert_eq!((refused.header("content-language"), refused.header("vary")), ("ko", "Accept-Language"));
+    let nowhere = site.send(Method::GET, "/metrics", &korean, "").await;
+    assert_eq!(nowhere.problem(404, "no-such-route")["title"], "여기에는 아무것도 없습니다");
 }
 
 #[tokio::test]
