@@ -25,8 +25,8 @@ pub(crate) struct Loaded<A> {
     pub(crate) last: Option<Appended>,
     /// The commands behind its last events.
     pub(crate) recent: Recent,
-    /// That others work on it too, if they did lately.
-    pub(crate) contention: Option<Contention>,
+    /// That others work on it too, if they did lately. Few have it, and there are many in memory.
+    pub(crate) contention: Option<Box<Contention>>,
 }
 
 /// Others work on the same stream.

@@ -24,48 +24,39 @@ pub(crate) struct Booked {
 /// looked.
 #[derive(Clone, Debug)]
 pub(crate) struct Recent {
-    /// Old to new.
-    commands: VecDeque<Booked>,
-    /// The revision by key, once there are many; empty before.
-    index: HashMap<Fingerprint, u64>,
+    /// None before there is one: most books never see a key, and there are many books.
+    keyed: Option<Box<Keyed>>,
     /// From this revision on, none is missing.
     since: u64,
     /// So many events back they are kept: [`WINDOW`], or more if more was asked for.
     reach: u64,
 }
 
+#[derive(Clone, Debug, Default)]
+struct Keyed {
+    /// Old to new.
+    commands: VecDeque<Booked>,
+    /// The revision by key, once there are many; empty before.
+    index: HashMap<Fingerprint, u64>,
+}
+
 impl Recent {
     /// None yet, of a stream that was read from revision `since` on, to look `reach` events back.
     pub(crate) fn since(since: u64, reach: u64) -> Self {
-        Self { commands: VecDeque::new(), index: HashMap::new(), since, reach: reach.max(WINDOW) }
+        Self { keyed: None, since, reach: reach.max(WINDOW) }
     }
 
     /// Adds the command behind the event at `booked.revision`, which is later than all before.
     pub(crate) fn push(&mut self, booked: Booked) {
         self.since = self.since.max((booked.revision + 1).saturating_sub(self.reach));
-        while let Some(oldest) = self.commands.front().filter(|oldest| oldest.revision < self.since) {
-            // A later event under the same key stays known.
-            if self.index.get(&oldest.key) == Some(&oldest.revision) {
-                self.index.remove(&oldest.key);
-            }
-            self.commands.pop_front();
-        }
-        self.commands.push_back(booked);
-        if !self.index.is_empty() {
-            self.index.insert(booked.key, booked.revision);
-        } else if self.commands.len() >= INDEXED_FROM {
-            self.index = self.commands.iter().map(|booked| (booked.key, booked.revision)).collect();
-        }
+        let keyed = self.keyed.get_or_insert_default();
+        keyed.forget_before(self.since);
+        keyed.push(booked);
     }
 
     /// The command that was booked under `key`.
     pub(crate) fn find(&self, key: Fingerprint) -> Option<Booked> {
-        if self.index.is_empty() {
-            return self.commands.iter().rev().find(|booked| booked.key == key).copied();
-        }
-        let revision = self.index.get(&key)?;
-        let place = self.commands.binary_search_by_key(revision, |booked| booked.revision).ok()?;
-        self.commands.get(place).copied()
+        self.keyed.as_ref()?.find(key)
     }
 
     /// Whether it reaches `reach` events back in a stream whose last event has revision `last`.
@@ -75,8 +66,43 @@ impl Recent {
 
     /// The memory it takes, in bytes.
     pub(crate) fn heap_bytes(&self) -> usize {
+        self.keyed.as_ref().map_or(0, |keyed| keyed.bytes())
+    }
+}
+
+impl Keyed {
+    fn forget_before(&mut self, since: u64) {
+        while let Some(oldest) = self.commands.front().filter(|oldest| oldest.revision < since) {
+            // A later event under the same key stays known.
+            if self.index.get(&oldest.key) == Some(&oldest.revision) {
+                self.index.remove(&oldest.key);
+            }
+            self.commands.pop_front();
+        }
+    }
+
+    fn push(&mut self, booked: Booked) {
+        self.commands.push_back(booked);
+        if !self.index.is_empty() {
+            self.index.insert(booked.key, booked.revision);
+        } else if self.commands.len() >= INDEXED_FROM {
+            self.index = self.commands.iter().map(|booked| (booked.key, booked.revision)).collect();
+        }
+    }
+
+    fn find(&self, key: Fingerprint) -> Option<Booked> {
+        if self.index.is_empty() {
+            return self.commands.iter().rev().find(|booked| booked.key == key).copied();
+        }
+        let revision = self.index.get(&key)?;
+        let place = self.commands.binary_search_by_key(revision, |booked| booked.revision).ok()?;
+        self.commands.get(place).copied()
+    }
+
+    fn bytes(&self) -> usize {
         // A hash map takes a byte more for each place, and fills seven of eight places.
-        self.commands.capacity() * size_of::<Booked>()
+        size_of::<Self>()
+            + self.commands.capacity() * size_of::<Booked>()
             + self.index.capacity() * 8 / 7 * (size_of::<(Fingerprint, u64)>() + 1)
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn work<A: Persist>(
 ) {
     let stream = Arc::clone(turn.stream());
     loop {
-        if let Some(contention) = known.as_ref().and_then(|loaded| loaded.contention) {
+        if let Some(contention) = known.as_ref().and_then(|loaded| loaded.contention.as_ref()) {
             tokio::time::sleep_until(contention.theirs).await;
         }
         let asks = turn.next(MOST_EVENTS, &mut known);
@@ -127,7 +127,9 @@ impl<S: EventStore> Work<'_, S> {
         known: Option<Loaded<A>>,
     ) -> Result<Loaded<A>, HistoryError> {
         if let Some(mut loaded) = known.filter(|loaded| covers(loaded, reach)) {
-            if loaded.contention.is_some_and(|contention| contention.until > Instant::now()) && !self.fresh {
+            if loaded.contention.as_ref().is_some_and(|contention| contention.until > Instant::now())
+                && !self.fresh
+            {
                 self.catch_up(&mut loaded).await?;
             }
             LOADS.of(["memory".into()]).increment(1);
@@ -173,7 +175,7 @@ impl<S: EventStore> Work<'_, S> {
                 self.fresh = true;
                 drop(span);
                 loaded = draft.onto(loaded, &asks, appended);
-                loaded.contention = take_turns(loaded.contention, began);
+                loaded.contention = take_turns(loaded.contention.take(), began);
                 *known = Some(loaded);
                 tell(asks, draft.settled(before, Some(appended)));
                 return Attempted::Settled;
@@ -229,16 +231,16 @@ fn covers<A: Persist>(loaded: &Loaded<A>, reach: u64) -> bool {
 
 fn contended<A: Persist>(mut loaded: Loaded<A>) -> Loaded<A> {
     let now = Instant::now();
-    loaded.contention = Some(Contention { until: now + CONTENDED_FOR, theirs: now });
+    loaded.contention = Some(Box::new(Contention { until: now + CONTENDED_FOR, theirs: now }));
     loaded
 }
 
 /// After an append to a stream that others work on, too, it is their turn.
-fn take_turns(contention: Option<Contention>, began: Instant) -> Option<Contention> {
+fn take_turns(contention: Option<Box<Contention>>, began: Instant) -> Option<Box<Contention>> {
     let now = Instant::now();
     let contention = contention.filter(|contention| contention.until > now)?;
     let turn = (now - began).saturating_mul(TURN_APPENDS).clamp(SHORTEST_TURN, LONGEST_TURN);
-    Some(Contention { theirs: now + turn, ..contention })
+    Some(Box::new(Contention { theirs: now + turn, ..*contention }))
 }
 
 fn tell<A: Persist>(asks: Asks<A>, verdicts: Vec<Verdict<A>>) {

@@ -8,6 +8,7 @@ use super::framing::{Found, Framing};
 use super::problem;
 use crate::identity::Key;
 use axum::body::{Body, BodyDataStream};
+use bytes::Bytes;
 use domain::book::{BookId, Warehouse};
 use futures_util::StreamExt as _;
 use service_kit::Problem;
@@ -26,6 +27,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// How slowly a list may come, on average of the time that was waited for it, once [`SILENCE`] is used up: there are few
 /// places for lists.
 const SLOWEST_BYTES_PER_SEC: u64 = 256;
+
+/// So much of the body is cut into rows at a time: as fields, rows take many times the memory that they do as text.
+const CUT_AT_ONCE: usize = 16 * 1024;
 
 /// What a row may say.
 pub(super) const FIELDS: [&str; 5] = ["bookId", "qty", "name", "version", "idempotencyKey"];
@@ -47,6 +51,8 @@ pub(super) struct Ready {
 /// The rows of one request.
 pub(super) struct Rows {
     body: BodyDataStream,
+    /// What has come of the body and is not cut yet.
+    uncut: Bytes,
     framing: Framing,
     found: VecDeque<Found>,
     /// Rows that were read and checked before.
@@ -64,6 +70,7 @@ impl Rows {
         let body = body.into_data_stream();
         Self {
             body,
+            uncut: Bytes::new(),
             framing,
             found: VecDeque::new(),
             checked: VecDeque::new(),
@@ -114,30 +121,37 @@ impl Rows {
         self.ended = Some(Ok(()));
     }
 
-    /// Waits for more of the body. It may be dropped at any time without losing anything.
+    /// Cuts more of the body, and waits for it if need be. It may be dropped at any time without losing anything.
     pub(super) async fn more(&mut self) {
-        let patience = patience(self.bytes, self.waited);
-        let waiting = Waiting { since: Instant::now(), total: &mut self.waited };
-        let piece = tokio::time::timeout(patience, self.body.next()).await;
-        drop(waiting);
-        let Ok(piece) = piece else {
-            return self.end(Err(problem::too_slow(SILENCE.as_secs(), SLOWEST_BYTES_PER_SEC)));
-        };
-        let mut found = Vec::new();
-        let mut over = match piece {
-            Some(Ok(bytes)) => {
-                self.bytes += bytes.len() as u64;
-                let fed = self.framing.feed(&bytes, &mut found);
-                if self.bytes > MAX_BYTES {
-                    Some(Err(problem::too_large(MAX_BYTES)))
-                } else {
-                    fed.err().map(Err)
+        if self.uncut.is_empty() {
+            let patience = patience(self.bytes, self.waited);
+            let waiting = Waiting { since: Instant::now(), total: &mut self.waited };
+            let piece = tokio::time::timeout(patience, self.body.next()).await;
+            drop(waiting);
+            match piece {
+                Err(_) => return self.end(Err(problem::too_slow(SILENCE.as_secs(), SLOWEST_BYTES_PER_SEC))),
+                // Whatever has come of the last row may be half of it.
+                Ok(Some(Err(_))) => return self.end(Err(problem::ended_early())),
+                Ok(Some(Ok(bytes))) => self.uncut = bytes,
+                Ok(None) => {
+                    let mut found = Vec::new();
+                    let ended = self.framing.end(&mut found);
+                    self.take(found, Some(ended));
+                    return;
                 }
             }
-            // Whatever has come of the last row may be half of it.
-            Some(Err(_)) => Some(Err(problem::ended_early())),
-            None => Some(self.framing.end(&mut found)),
-        };
+        }
+        let bytes = self.uncut.split_to(self.uncut.len().min(CUT_AT_ONCE));
+        self.bytes += bytes.len() as u64;
+        let mut found = Vec::new();
+        let cut = self.framing.feed(&bytes, &mut found);
+        let is_too_large = self.bytes > MAX_BYTES;
+        let over = if is_too_large { Some(Err(problem::too_large(MAX_BYTES))) } else { cut.err().map(Err) };
+        self.take(found, over);
+    }
+
+    /// Takes what was found, as far as there is room for it; and whether nothing comes after it, and why.
+    fn take(&mut self, mut found: Vec<Found>, mut over: Option<Result<(), Problem>>) {
         let room = MAX_ROWS.saturating_sub(self.number + self.found.len() as u64);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         if found.len() > room {
