@@ -1,5 +1,5 @@
-//! What stands between the commands and a sick store: a breaker that stops asking a store which does not answer, and a
-//! bulkhead that bounds how much waits for one.
+//! What stands between the commands and a sick store: a breaker that stops asking a store which does not answer, until a probe
+//! of its own is answered, and a bulkhead that bounds how much waits for one.
 //!
 //! It is a store itself, so `transact` does not know of it. No answer (too late, unreachable, unknown outcome) is a failure;
 //! a conflict and a refusal are answers.
@@ -14,8 +14,11 @@ use event_store::{
 use futures_util::Stream;
 use service_kit::metrics::{Counter, Gauge};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 use tokio::sync::Semaphore;
+
+/// How long an open circuit waits before each probe.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// How many calls of commands are under way or wait for their turn; the adapter lets 80 go at once.
 const CALLS: usize = 1_024;
@@ -74,7 +77,7 @@ impl<T> Answered for Result<T, ReadError> {
     }
 }
 
-impl<S> Guarded<S> {
+impl<S: EventStore> Guarded<S> {
     /// `store`, with nothing known against it.
     pub(crate) fn new(store: S) -> Self {
         let count = |outcome: &'static str| CALLS_BY_OUTCOME.of([outcome.into()]);
@@ -93,7 +96,7 @@ impl<S> Guarded<S> {
     }
 
     async fn call<R: Answered>(&self, call: impl Future<Output = R>) -> R {
-        if !self.breaker.lets_through(Instant::now()) {
+        if self.breaker.position() != Standing::Closed {
             self.counts.shed_open.increment(1);
             return R::unavailable("the circuit is open: it did not answer, and is asked again in a moment");
         }
@@ -107,9 +110,25 @@ impl<S> Guarded<S> {
             self.breaker.answered();
         } else {
             self.counts.failed.increment(1);
-            self.breaker.failed(Instant::now());
+            if self.breaker.failed() {
+                tokio::spawn(self.clone().probe());
+            }
         }
         result
+    }
+
+    /// Asks the store what costs it least, again and again until it answers.
+    async fn probe(self) {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            if !self.breaker.half_open() {
+                return;
+            }
+            if self.store.ping().await.is_answer() {
+                return self.breaker.answered();
+            }
+            self.breaker.probed_in_vain();
+        }
     }
 }
 
@@ -161,7 +180,7 @@ impl<S: EventStore> EventStore for Guarded<S> {
         self.store.follow(from, filter)
     }
 
-    /// Past the breaker: it is how a store that is back is found when no command comes.
+    /// Past the breaker: it tells how the store is, and not how commands are.
     async fn ping(&self) -> Result<(), ReadError> {
         let result = self.store.ping().await;
         if result.is_ok() {
@@ -171,5 +190,39 @@ impl<S: EventStore> EventStore for Guarded<S> {
             Standing::Closed => error,
             open => ReadError::Unavailable(format!("{error}; the circuit is {}", open.as_str())),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event_store::{Kurrent, Options};
+    use futures_util::future::join_all;
+    use tokio::net::TcpListener;
+
+    async fn read(store: Guarded<Kurrent>) -> Result<Vec<StoredEvent>, ReadError> {
+        store.read_stream("book-1", Start::End, Direction::Backwards, 1).await
+    }
+
+    #[tokio::test]
+    async fn more_calls_than_there_is_room_for_are_turned_away_and_do_not_wait() {
+        // It takes connections, and never says a word.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("esdb://{}?tls=false", silent.local_addr().unwrap());
+        let patient = Options { call_timeout: Duration::from_secs(600), ..Options::default() };
+        let store = Guarded::new(Kurrent::connect(&url, patient).unwrap());
+        let waiting: Vec<_> = (0..CALLS).map(|_| tokio::spawn(read(store.clone()))).collect();
+        while store.calls.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        for refused in join_all((0..100).map(|_| read(store.clone()))).await {
+            assert_eq!(refused, Err(ReadError::Unavailable("too many calls wait for it".to_owned())));
+        }
+        // Nobody took the store for sick because of that, and whoever came before still waits.
+        assert_eq!(store.breaker.position(), Standing::Closed);
+        assert!(waiting.iter().all(|call| !call.is_finished()));
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        join_all(waiting).await;
+        assert_eq!(store.calls.available_permits(), CALLS);
     }
 }

@@ -1,13 +1,10 @@
-//! A circuit breaker: after some failures in a row nothing is tried any more, until a probe succeeds.
+//! A circuit breaker: after some failures in a row nothing is sent any more, until a probe was answered. The probe is nobody's
+//! command, so nobody waits for it.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 /// So many failures in a row open it.
 const FAILURES: u32 = 5;
-
-/// How long it stays open before a probe.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// Where a breaker stands, as metrics and readiness tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +13,7 @@ pub(crate) enum Position {
     Closed,
     /// Calls are turned away.
     Open,
-    /// One call is under way to find out; the others are turned away.
+    /// A probe is under way to find out; calls are turned away.
     HalfOpen,
 }
 
@@ -41,8 +38,8 @@ pub(crate) struct Breaker {
 #[derive(Debug)]
 enum State {
     Closed { failures: u32 },
-    Open { since: Instant },
-    HalfOpen { since: Instant },
+    Open,
+    HalfOpen,
 }
 
 impl Breaker {
@@ -54,42 +51,39 @@ impl Breaker {
 
     /// Where it stands.
     pub(crate) fn position(&self) -> Position {
-        match *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Closed { .. } => Position::Closed,
-            State::Open { .. } => Position::Open,
-            State::HalfOpen { .. } => Position::HalfOpen,
-        }
+        position(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether a call may go through at `now`. A probe of which nothing was heard gives way to the next one.
-    pub(crate) fn lets_through(&self, now: Instant) -> bool {
-        self.change(|state| match *state {
-            State::Closed { .. } => (true, None),
-            State::Open { since } | State::HalfOpen { since } if now.duration_since(since) < PAUSE => {
-                (false, None)
-            }
-            State::Open { .. } | State::HalfOpen { .. } => (true, Some(State::HalfOpen { since: now })),
-        })
-    }
-
-    /// A call got an answer of the dependency, whatever it was.
+    /// A call, or a probe, got an answer of the dependency, whatever it was.
     pub(crate) fn answered(&self) {
         self.change(|_| ((), Some(State::Closed { failures: 0 })));
     }
 
-    /// A call got none.
-    pub(crate) fn failed(&self, now: Instant) {
-        self.change(|state| {
-            let next = match *state {
-                State::Closed { failures } if failures + 1 < FAILURES => {
-                    State::Closed { failures: failures + 1 }
-                }
-                // What began before it opened says nothing new.
-                State::Open { since } => State::Open { since },
-                State::Closed { .. } | State::HalfOpen { .. } => State::Open { since: now },
-            };
-            ((), Some(next))
-        });
+    /// A call got none. Answers whether that has opened it: then somebody has to probe, until there is an answer.
+    #[must_use]
+    pub(crate) fn failed(&self) -> bool {
+        self.change(|state| match *state {
+            State::Closed { failures } if failures + 1 < FAILURES => {
+                (false, Some(State::Closed { failures: failures + 1 }))
+            }
+            State::Closed { .. } => (true, Some(State::Open)),
+            // What began before it opened says nothing new.
+            State::Open | State::HalfOpen => (false, None),
+        })
+    }
+
+    /// A probe is about to be sent. Answers false if none is needed: it is closed, or one is under way.
+    #[must_use]
+    pub(crate) fn half_open(&self) -> bool {
+        self.change(|state| match state {
+            State::Open => (true, Some(State::HalfOpen)),
+            State::Closed { .. } | State::HalfOpen => (false, None),
+        })
+    }
+
+    /// The probe got no answer.
+    pub(crate) fn probed_in_vain(&self) {
+        self.change(|state| ((), matches!(state, State::HalfOpen).then_some(State::Open)));
     }
 
     fn change<T>(&self, to: impl FnOnce(&State) -> (T, Option<State>)) -> T {
@@ -109,8 +103,8 @@ impl Breaker {
 fn position(state: &State) -> Position {
     match state {
         State::Closed { .. } => Position::Closed,
-        State::Open { .. } => Position::Open,
-        State::HalfOpen { .. } => Position::HalfOpen,
+        State::Open => Position::Open,
+        State::HalfOpen => Position::HalfOpen,
     }
 }
 
@@ -118,44 +112,44 @@ fn position(state: &State) -> Position {
 mod tests {
     use super::*;
 
-    fn opened(now: Instant) -> Breaker {
+    fn opened() -> Breaker {
         let breaker = Breaker::new(|_| {});
-        (0..FAILURES).for_each(|_| breaker.failed(now));
+        assert_eq!((0..FAILURES).filter(|_| breaker.failed()).count(), 1);
         breaker
     }
 
     #[test]
     fn only_failures_in_a_row_open_it() {
-        let (breaker, now) = (Breaker::new(|_| {}), Instant::now());
+        let breaker = Breaker::new(|_| {});
         for _ in 0..FAILURES {
-            (1..FAILURES).for_each(|_| breaker.failed(now));
+            assert!((1..FAILURES).all(|_| !breaker.failed()));
             breaker.answered();
         }
-        assert!(breaker.lets_through(now));
-        assert_eq!(opened(now).position(), Position::Open);
-        assert!(!opened(now).lets_through(now));
+        assert_eq!(breaker.position(), Position::Closed);
+        assert_eq!(opened().position(), Position::Open);
     }
 
     #[test]
-    fn after_a_pause_one_probe_goes_through_and_decides() {
-        let now = Instant::now();
-        let breaker = opened(now);
-        let later = now + PAUSE;
-        assert!(breaker.lets_through(later));
-        assert!(!breaker.lets_through(later));
-        breaker.failed(later);
-        assert!(!breaker.lets_through(later));
-        assert!(breaker.lets_through(later + PAUSE));
+    fn one_probe_at_a_time_decides() {
+        let breaker = opened();
+        assert!(breaker.half_open());
+        assert!(!breaker.half_open());
+        breaker.probed_in_vain();
+        assert_eq!(breaker.position(), Position::Open);
+        assert!(breaker.half_open());
         breaker.answered();
         assert_eq!(breaker.position(), Position::Closed);
-        assert!(breaker.lets_through(later + PAUSE));
+        assert!(!breaker.half_open());
+        breaker.probed_in_vain();
+        assert_eq!(breaker.position(), Position::Closed);
     }
 
     #[test]
-    fn a_probe_that_vanished_is_followed_by_another() {
-        let now = Instant::now();
-        let breaker = opened(now);
-        assert!(breaker.lets_through(now + PAUSE));
-        assert!(breaker.lets_through(now + PAUSE * 2));
+    fn what_fails_while_it_is_open_asks_for_no_second_prober() {
+        let breaker = opened();
+        assert!((0..FAILURES).all(|_| !breaker.failed()));
+        assert!(breaker.half_open());
+        assert!((0..FAILURES).all(|_| !breaker.failed()));
+        assert_eq!(breaker.position(), Position::HalfOpen);
     }
 }

@@ -12,6 +12,9 @@ mod beside;
 mod client;
 mod commands;
 mod limits;
+#[path = "../http/program.rs"]
+#[allow(dead_code, reason = "the tests over HTTP use the rest")]
+mod program;
 mod stopping;
 #[path = "../http/support.rs"]
 #[allow(dead_code, reason = "the tests over HTTP use the rest")]

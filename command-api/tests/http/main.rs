@@ -14,6 +14,8 @@ mod history;
 mod hot_book;
 mod interface;
 mod outage;
+#[allow(dead_code, reason = "the tests over gRPC use the rest")]
+mod program;
 mod repeats;
 mod replicas;
 #[allow(dead_code, reason = "the tests over gRPC use the rest")]

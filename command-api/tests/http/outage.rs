@@ -1,6 +1,7 @@
 //! The event store is away, or frozen.
 
-use crate::support::{Answer, Replica, Store, eventually};
+use crate::program::Program;
+use crate::support::{Answer, Replica, Site, Store, eventually};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ async fn within_a_second(sending: impl Future<Output = Answer>) -> Answer {
     answer
 }
 
-async fn ready(replica: &Replica, status: u16) {
+async fn ready(replica: &Site, status: u16) {
     eventually("the readiness", async || replica.get("/readyz").await.status == status).await;
 }
 
@@ -124,4 +125,60 @@ async fn a_store_that_does_not_answer_is_cut_off_and_found_again_when_it_does() 
     store.thaw().await;
     ready(&replica, 200).await;
     eventually("commands are booked again", async || replica.warehouse(2, 5).await.status == 201).await;
+}
+
+/// Calls of commands that reached the store, or were turned away before.
+async fn calls(program: &Program, outcome: &str) -> u64 {
+    program.metric(&format!("event_store_calls_total{{outcome=\"{outcome}\"}}")).await
+}
+
+async fn circuit(program: &Program, position: &str) -> bool {
+    program.metric(&format!("event_store_circuit{{position=\"{position}\"}}")).await == 1
+}
+
+#[tokio::test]
+async fn while_the_circuit_is_open_no_command_reaches_the_store_nor_waits_and_a_probe_closes_it() {
+    let store = Store::start().await;
+    let program = Program::start(&store, &["--store-timeout-ms", "777"]).await;
+    program.warehouse(1, 5).await.ok(201);
+    assert!(circuit(&program, "closed").await);
+    store.freeze().await;
+    eventually("the circuit is open", async || {
+        program.warehouse(1, 5).await;
+        !circuit(&program, "closed").await
+    })
+    .await;
+    let log = program.log();
+    assert!(log.contains("the circuit is open"), "{log}");
+
+    // Many of the pauses between probes, and what a probe takes: not one of them is a command.
+    let before = (calls(&program, "failed").await, calls(&program, "shed-open").await);
+    let mut turned_away = 0;
+    eventually("the store is probed", async || {
+        for book in [1, 2] {
+            let answer = program.warehouse(book, 5).await;
+            answer.problem(503, "event-store-unavailable");
+            assert_eq!(answer.header("retry-after"), "1");
+            turned_away += 1;
+        }
+        let read = program.get("/libraries/1").await;
+        read.problem(503, "event-store-unavailable");
+        turned_away += 1;
+        program.log().matches("the circuit is half open").count() > 2
+    })
+    .await;
+    let after = (calls(&program, "failed").await, calls(&program, "shed-open").await);
+    assert_eq!((after.0 - before.0, after.1 - before.1), (0, turned_away));
+    eventually("the readiness tells of the circuit", async || {
+        program.get("/readyz").await.text.contains("the circuit is open")
+    })
+    .await;
+
+    store.thaw().await;
+    eventually("the circuit is closed", async || circuit(&program, "closed").await).await;
+    ready(&program, 200).await;
+    assert_eq!(calls(&program, "failed").await, after.0);
+    program.warehouse(2, 5).await.ok(201);
+    let log = program.log();
+    assert!(log.contains("the circuit is closed"), "{log}");
 }

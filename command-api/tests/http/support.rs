@@ -9,6 +9,7 @@ use serde_json::Value;
 use service_kit::listen::{self, Exposure};
 use service_kit::{Auth, Health, LimitSettings, edge};
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -106,57 +107,19 @@ fn server_binary() -> PathBuf {
     path
 }
 
-/// A command side with a cache of its own, as one of several replicas would be.
-pub(crate) struct Replica {
+/// A command side at some address.
+pub(crate) struct Site {
     addr: SocketAddr,
-    grpc: SocketAddr,
     http: reqwest::Client,
-    _running: DropGuard,
 }
 
-impl Replica {
-    pub(crate) async fn start(store: &Store) -> Self {
-        Self::start_with(store, None).await
-    }
-
-    /// With the deadline that programs have. All others are patient, so that a busy machine fails no test.
-    pub(crate) async fn hurried(store: &Store) -> Self {
-        Self::run(store, None, 777, &LimitSettings::default()).await
-    }
-
-    pub(crate) async fn start_with(store: &Store, name: Option<&str>) -> Self {
-        Self::run(store, name, 20_000, &LimitSettings::default()).await
-    }
-
-    pub(crate) async fn limited(store: &Store, limits: &LimitSettings) -> Self {
-        Self::run(store, None, 20_000, limits).await
-    }
-
-    async fn run(store: &Store, name: Option<&str>, store_timeout_ms: u64, limits: &LimitSettings) -> Self {
-        let settings = Settings {
-            event_store_url: store.url(),
-            name: name.map(|name| name.parse::<BookName>().unwrap()),
-            store_timeout_ms,
-            book_cache_mib: 1,
-        };
-        let (health, shutdown) = (Health::default(), CancellationToken::new());
-        let ways_in = command_api::open(&settings, &health, shutdown.clone()).unwrap();
-        let (http, addr) = bind().await;
-        let routes = edge::around("command-api", ways_in.http, &health, &Auth::open(), limits);
-        tokio::spawn(listen::serve(http, routes, shutdown.clone()));
-        let (calls, grpc) = bind().await;
-        let routes = edge::around_calls("command-api", ways_in.grpc, &Auth::open(), limits);
-        tokio::spawn(listen::serve_calls(calls, routes, shutdown.clone()));
-        Self { addr, grpc, http: reqwest::Client::new(), _running: shutdown.drop_guard() }
+impl Site {
+    pub(crate) fn at(addr: SocketAddr) -> Self {
+        Self { addr, http: reqwest::Client::new() }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
-    }
-
-    /// Where it listens for gRPC.
-    pub(crate) fn grpc(&self) -> String {
-        format!("http://{}", self.grpc)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -204,8 +167,70 @@ impl Replica {
         self.post_with(&path, serde_json::json!({"qty": qty}), &[("idempotency-key", key)]).await
     }
 
+    /// Sends a receiving list, a JSON object a line.
+    pub(crate) async fn send_list(&self, lines: String) -> Answer {
+        self.send(Method::POST, "/warehousings", "application/x-ndjson", lines.into_bytes(), &[]).await
+    }
+
     pub(crate) async fn stock(&self, book: u64) -> Value {
         self.get(&format!("/libraries/{book}")).await.ok(200)["stock"].clone()
+    }
+}
+
+/// A command side with a cache of its own, as one of several replicas would be.
+pub(crate) struct Replica {
+    site: Site,
+    grpc: SocketAddr,
+    _running: DropGuard,
+}
+
+impl Replica {
+    pub(crate) async fn start(store: &Store) -> Self {
+        Self::start_with(store, None).await
+    }
+
+    /// With the deadline that programs have. All others are patient, so that a busy machine fails no test.
+    pub(crate) async fn hurried(store: &Store) -> Self {
+        Self::run(store, None, 777, &LimitSettings::default()).await
+    }
+
+    pub(crate) async fn start_with(store: &Store, name: Option<&str>) -> Self {
+        Self::run(store, name, 20_000, &LimitSettings::default()).await
+    }
+
+    pub(crate) async fn limited(store: &Store, limits: &LimitSettings) -> Self {
+        Self::run(store, None, 20_000, limits).await
+    }
+
+    async fn run(store: &Store, name: Option<&str>, store_timeout_ms: u64, limits: &LimitSettings) -> Self {
+        let settings = Settings {
+            event_store_url: store.url(),
+            name: name.map(|name| name.parse::<BookName>().unwrap()),
+            store_timeout_ms,
+            book_cache_mib: 1,
+        };
+        let (health, shutdown) = (Health::default(), CancellationToken::new());
+        let ways_in = command_api::open(&settings, &health, shutdown.clone()).unwrap();
+        let (http, addr) = bind().await;
+        let routes = edge::around("command-api", ways_in.http, &health, &Auth::open(), limits);
+        tokio::spawn(listen::serve(http, routes, shutdown.clone()));
+        let (calls, grpc) = bind().await;
+        let routes = edge::around_calls("command-api", ways_in.grpc, &Auth::open(), limits);
+        tokio::spawn(listen::serve_calls(calls, routes, shutdown.clone()));
+        Self { site: Site::at(addr), grpc, _running: shutdown.drop_guard() }
+    }
+
+    /// Where it listens for gRPC.
+    pub(crate) fn grpc(&self) -> String {
+        format!("http://{}", self.grpc)
+    }
+}
+
+impl Deref for Replica {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
     }
 }
 
