@@ -10,8 +10,15 @@ use domain::Persist;
 use event_store::{Appended, Direction, EventStore, ReadError, Start, StoredEvent};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use service_kit::metrics::Counter;
 use std::collections::HashSet;
 use tokio::time::Instant;
+
+static EVENTS_READ: Counter<0> = Counter::new(
+    "command_events_read_total",
+    "Events that were read from the event store to decide commands, to answer repeats, or to show a book.",
+    [],
+);
 
 /// How many events are read at a time.
 const PAGE: usize = 1_000;
@@ -88,7 +95,7 @@ pub(crate) async fn load<A: Persist>(
     reach: u64,
 ) -> Result<Loaded<A>, HistoryError> {
     let limit = usize::try_from(reach).unwrap_or(usize::MAX).max(1);
-    let events = store.read_stream(stream, Start::End, Direction::Backwards, limit).await?;
+    let events = read(store, stream, Start::End, Direction::Backwards, limit).await?;
     let (Some(last), Some(oldest)) = (events.first(), events.last()) else {
         return Ok(Loaded::nothing(reach));
     };
@@ -109,7 +116,7 @@ pub(crate) async fn catch_up<A: Persist>(
     let mut found_any = false;
     loop {
         let from = next_revision(loaded.last);
-        let events = store.read_stream(stream, Start::At(from), Direction::Forwards, PAGE).await?;
+        let events = read(store, stream, Start::At(from), Direction::Forwards, PAGE).await?;
         for event in &events {
             match decode::<A>(event) {
                 Ok(decoded) if A::skips(&decoded, event.revision).is_none() => {
@@ -137,7 +144,7 @@ pub(crate) async fn last<A: Persist>(
     store: &impl EventStore,
     stream: &str,
 ) -> Result<Option<Moment<A>>, HistoryError> {
-    let events = store.read_stream(stream, Start::End, Direction::Backwards, 1).await?;
+    let events = read(store, stream, Start::End, Direction::Backwards, 1).await?;
     match events.first() {
         Some(event) => resume(store, stream, event).await.map(Some),
         None => Ok(None),
@@ -152,11 +159,11 @@ pub(crate) async fn answered<A: Persist>(
     first: u64,
     last: u64,
 ) -> Result<Vec<Result<Moment<A>, HistoryError>>, HistoryError> {
-    let mut events = read(store, stream, first, last).await?;
+    let mut events = between(store, stream, first, last).await?;
     let end = |event: &StoredEvent| event.revision.saturating_add(Told::by(event).more_in_append);
     let furthest = events.iter().map(end).max().unwrap_or(last);
     if furthest > last {
-        events.extend(read(store, stream, last + 1, furthest).await?);
+        events.extend(between(store, stream, last + 1, furthest).await?);
     }
     let mut moments = Vec::new();
     for event in events.iter().take_while(|event| event.revision <= last) {
@@ -171,14 +178,26 @@ pub(crate) async fn answered<A: Persist>(
     Ok(moments)
 }
 
-async fn read(
+async fn between(
     store: &impl EventStore,
     stream: &str,
     first: u64,
     last: u64,
 ) -> Result<Vec<StoredEvent>, HistoryError> {
     let limit = usize::try_from(last - first).unwrap_or(PAGE).saturating_add(1);
-    Ok(store.read_stream(stream, Start::At(first), Direction::Forwards, limit).await?)
+    read(store, stream, Start::At(first), Direction::Forwards, limit).await
+}
+
+async fn read(
+    store: &impl EventStore,
+    stream: &str,
+    from: Start<u64>,
+    direction: Direction,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, HistoryError> {
+    let events = store.read_stream(stream, from, direction, limit).await?;
+    EVENTS_READ.of([]).increment(events.len() as u64);
+    Ok(events)
 }
 
 /// The state after `stored`: as its metadata says, else by folding all up to it.
@@ -232,7 +251,7 @@ async fn walk_to(
     let mut next = 0;
     while next <= revision {
         let limit = usize::try_from(revision - next).unwrap_or(PAGE).saturating_add(1).min(PAGE);
-        let events = store.read_stream(stream, Start::At(next), Direction::Forwards, limit).await?;
+        let events = read(store, stream, Start::At(next), Direction::Forwards, limit).await?;
         if events.is_empty() {
             return Err(HistoryError::Unreadable { revision: Some(next), reason: "it is gone".to_owned() });
         }

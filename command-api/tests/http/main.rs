@@ -16,6 +16,7 @@ mod interface;
 mod outage;
 #[allow(dead_code, reason = "the tests over gRPC use the rest")]
 mod program;
+mod reading;
 mod repeats;
 mod replicas;
 #[allow(dead_code, reason = "the tests over gRPC use the rest")]
