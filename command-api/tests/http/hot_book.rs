@@ -1,6 +1,6 @@
 //! Many commands for one book: they go out together, and each is answered for itself.
 
-use crate::support::{Answer, Replica, Store};
+use crate::support::{Answer, Replica, Store, eventually};
 use domain::book::{Book, BookEvent};
 use domain::{Evolve as _, fold};
 use event_store::StoredEvent;
@@ -140,6 +140,37 @@ async fn two_replicas_that_hammer_one_book_both_get_on() {
     println!("shares of {GOAL} commands: {shares:?}");
     assert!(shares.iter().all(|share| *share >= GOAL / 10), "{shares:?}");
     assert_eq!(store.events(1).await.len(), GOAL);
+}
+
+#[tokio::test]
+async fn who_commands_other_books_does_not_stand_behind_a_hot_one() {
+    const OTHERS: u64 = 100;
+    const CALLERS: usize = 64;
+    let store = Store::start().await;
+    let replica = Arc::new(Replica::start(&store).await);
+    let (hot, mut hammering) = (Arc::<AtomicUsize>::default(), JoinSet::new());
+    for _ in 0..CALLERS {
+        let (replica, hot) = (Arc::clone(&replica), Arc::clone(&hot));
+        hammering.spawn(async move {
+            loop {
+                replica.warehouse(1, 1).await.ok(201);
+                hot.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    eventually("the hot book is hot", async || hot.load(Ordering::Relaxed) > CALLERS * 10).await;
+    let before = hot.load(Ordering::Relaxed);
+    for book in 2..2 + OTHERS {
+        replica.warehouse(book, 1).await.ok(201);
+    }
+    let meanwhile = hot.load(Ordering::Relaxed) - before;
+    // Each of the others waits for its own turn in the store, which the callers of the hot book share; not for theirs.
+    let turns = meanwhile / CALLERS;
+    println!(
+        "{meanwhile} commands for the hot book, {turns} turns of all its callers, beside {OTHERS} others"
+    );
+    assert!(turns < usize::try_from(OTHERS).unwrap() * 5, "{turns} turns of the hot book");
+    hammering.shutdown().await;
 }
 
 #[tokio::test]

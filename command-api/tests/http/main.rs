@@ -13,6 +13,8 @@ mod conditions;
 mod history;
 mod hot_book;
 mod interface;
+mod limits;
+mod list_limits;
 mod outage;
 #[allow(dead_code, reason = "the tests over gRPC use the rest")]
 mod program;

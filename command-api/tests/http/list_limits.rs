@@ -1,0 +1,112 @@
+//! How a list is answered while it comes in, and what is too much of it.
+
+use crate::support::{PATIENCE, Replica, Store, eventually};
+use reqwest::Method;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+const NDJSON: &str = "application/x-ndjson";
+
+/// A list that is under way, row by row.
+struct Sending(BufReader<TcpStream>);
+
+impl Sending {
+    async fn begin(replica: &Replica) -> Self {
+        let mut connection = TcpStream::connect(replica.addr()).await.unwrap();
+        let head = format!(
+            "POST /warehousings HTTP/1.1\r\nhost: x\r\ncontent-type: {NDJSON}\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        Self(BufReader::new(connection))
+    }
+
+    /// Sends a row, and answers its result: the list has not ended.
+    async fn row(&mut self, row: &str) -> Value {
+        let chunk = format!("{:x}\r\n{row}\n\r\n", row.len() + 1);
+        self.0.write_all(chunk.as_bytes()).await.unwrap();
+        loop {
+            let mut line = String::new();
+            let read = timeout(PATIENCE, self.0.read_line(&mut line)).await.expect("a result comes").unwrap();
+            assert!(read > 0, "the answer ended");
+            if line.starts_with('{') {
+                return serde_json::from_str(&line).unwrap();
+            }
+        }
+    }
+
+    async fn end(mut self) {
+        self.0.write_all(b"0\r\n\r\n").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_result_of_a_row_comes_before_the_next_row_is_sent() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    let mut list = Sending::begin(&replica).await;
+    for row in 1..=20 {
+        let result = list.row(r#"{"bookId":1,"qty":2}"#).await;
+        assert_eq!(result["row"], row, "{result}");
+        assert_eq!(result["answer"]["stock"], 2 * row, "{result}");
+        assert_eq!(replica.stock(1).await, 2 * row);
+    }
+    assert_eq!(list.row("{}").await["status"], 422);
+    list.end().await;
+}
+
+#[tokio::test]
+async fn while_as_many_lists_are_booked_as_may_be_another_one_is_turned_away_whole() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    let mut lists = Vec::new();
+    for _ in 0..4 {
+        let mut list = Sending::begin(&replica).await;
+        assert_eq!(list.row(r#"{"bookId":1,"qty":1}"#).await["status"], 201);
+        lists.push(list);
+    }
+    let one_more = async || replica.send_list(r#"{"bookId":2,"qty":1}"#.to_owned()).await;
+    let refused = one_more().await;
+    refused.problem(503, "too-many-lists");
+    assert_eq!(refused.header("retry-after"), "1");
+    assert!(store.events(2).await.is_empty());
+    // A single command does not stand behind lists.
+    replica.warehouse(3, 1).await.ok(201);
+    lists.pop().unwrap().end().await;
+    eventually("there is room for another one", async || one_more().await.status == 200).await;
+    assert_eq!(replica.stock(2).await, 1);
+}
+
+#[tokio::test]
+async fn what_a_list_has_beyond_its_most_rows_is_not_booked() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    // So many bad ones cost nothing to book; the next two are good.
+    let (bad, good) = (99_999, r#"{"bookId":1,"qty":1}"#);
+    for (book, (media_type, list)) in (1..).zip([
+        (NDJSON, format!("{}{good}\n{good}\n{good}\n", "{}\n".repeat(bad))),
+        ("application/json", format!("[{}{good},{good},{good}]", "{},".repeat(bad))),
+        ("text/csv", format!("bookId,qty\n{}1,1\n1,1\n1,1\n", "1,0\n".repeat(bad))),
+    ]) {
+        let send = async |path: &str| {
+            replica.send(Method::POST, path, media_type, list.clone().into_bytes(), &[]).await
+        };
+        let answer = send("/warehousings").await;
+        let last: Vec<Value> =
+            answer.text.lines().skip(bad - 1).map(|line| serde_json::from_str(line).unwrap()).collect();
+        let statuses: Vec<_> = last.iter().map(|result| (&result["row"], &result["status"])).collect();
+        let wanted: [(Value, Value); 3] =
+            [(99_999, 422), (100_000, 201), (100_001, 413)].map(|(row, status)| (row.into(), status.into()));
+        assert_eq!(
+            statuses,
+            wanted.iter().map(|(row, status)| (row, status)).collect::<Vec<_>>(),
+            "{media_type}"
+        );
+        assert_eq!(last[2]["problem"]["type"], "urn:bookstock:problem:too-many-rows");
+        assert_eq!(replica.stock(1).await, book);
+        // One that is looked at first is refused as a whole.
+        send("/warehousings?atomic=check").await.problem(413, "too-many-rows");
+        assert_eq!(replica.stock(1).await, book);
+    }
+}
