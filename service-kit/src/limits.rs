@@ -30,7 +30,11 @@ pub(crate) static TOO_MANY_REQUESTS: Kind = Kind::new(
     StatusCode::TOO_MANY_REQUESTS,
     "too-many-requests",
     Text::fixed("Too many requests", "요청이 너무 많습니다"),
-);
+)
+.carrying(&[
+    ("RateLimit-Policy", "How many requests (q) one client may send in so many seconds (w)."),
+    ("RateLimit", "How many of them are left (r), until so many seconds (t) are over."),
+]);
 
 /// What every operation may answer because of limits.
 pub(crate) static PROBLEMS: [&Kind; 2] = [&OVERLOADED, &TOO_MANY_REQUESTS];

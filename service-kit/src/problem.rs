@@ -11,12 +11,14 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// What begins the type of every problem.
 pub const TYPE_PREFIX: &str = "urn:bookstock:problem:";
 
-/// One type of problem: `urn:bookstock:problem:<name>`, with the status it is answered with and its title.
+/// One type of problem: `urn:bookstock:problem:<name>`, with the status it is answered with, its title, and the headers that its
+/// answers carry besides those of all.
 #[derive(Debug)]
 pub struct Kind {
     name: &'static str,
     status: StatusCode,
     title: Text,
+    headers: &'static [(&'static str, &'static str)],
 }
 
 /// 400: the request cannot be read at all.
@@ -45,7 +47,8 @@ pub static METHOD_NOT_ALLOWED: Kind = Kind::new(
     StatusCode::METHOD_NOT_ALLOWED,
     "method-not-allowed",
     Text::fixed("This path does not take that method", "이 경로에서 쓸 수 없는 메서드입니다"),
-);
+)
+.carrying(&[("Allow", "The methods that this path takes.")]);
 
 /// 500: a fault of ours.
 pub static INTERNAL: Kind = Kind::new(
@@ -58,7 +61,14 @@ impl Kind {
     /// The problem of type `urn:bookstock:problem:<name>`; `name` is kebab-case.
     #[must_use]
     pub const fn new(status: StatusCode, name: &'static str, title: Text) -> Self {
-        Self { name, status, title }
+        Self { name, status, title, headers: &[] }
+    }
+
+    /// The same; its answers carry these headers too, each with what it tells. [`Problem::header`] sets them.
+    #[must_use]
+    pub const fn carrying(mut self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        self.headers = headers;
+        self
     }
 
     /// A problem of this kind. `detail` says what happened, why, and what to do next.
@@ -77,6 +87,12 @@ impl Kind {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The headers of its own, each with what it tells.
+    #[must_use]
+    pub fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        self.headers
     }
 
     /// What it is, in a few words.

@@ -6,6 +6,7 @@ mod campaign;
 mod dependency_rules;
 mod house_rules;
 mod metrics_page;
+mod problem_kinds;
 mod topology;
 
 use anyhow::Context as _;
@@ -43,7 +44,9 @@ fn run(task: &Task) -> anyhow::Result<bool> {
     let root = metadata.workspace_root.as_std_path();
     let broken = match task {
         Task::DependencyRules => dependency_rules::check(&dependency_rules::arrows(&metadata)),
-        Task::HouseRules => [house_rules::check(root)?, metrics_page::check(root)?].concat(),
+        Task::HouseRules => {
+            [house_rules::check(root)?, metrics_page::check(root)?, problem_kinds::check(root)?].concat()
+        }
         Task::Campaign(campaign) => return campaign::run(campaign, &metadata),
         Task::Topology(topology) => return topology::run(topology, &metadata),
     };

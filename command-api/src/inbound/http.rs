@@ -22,6 +22,7 @@ pub(crate) fn routes(desk: Arc<Desk>) -> Routes {
     Api::default()
         .schema(describe::BOOK, describe::book())
         .schema(describe::LIBRARY, describe::library())
+        .schema(describe::ROW_RESULT, batch::row_result())
         .post("/books/{bookId}/warehousings", warehouse::post, warehouse::operation())
         .post("/books/{bookId}/renewals", renew::post, renew::operation())
         .post("/books/{bookId}/corrections", correct::post, correct::operation())

@@ -63,7 +63,8 @@ pub(super) static REVISION_MISMATCH: Kind = Kind::new(
     StatusCode::PRECONDITION_FAILED,
     "revision-mismatch",
     Text::fixed("The book has changed", "그 사이에 도서가 바뀌었습니다"),
-);
+)
+.carrying(&[("ETag", "The revision that the book is at now, if there is such a book.")]);
 
 /// The key was used for another command.
 pub(super) static KEY_REUSED: Kind = Kind::new(
@@ -84,7 +85,8 @@ pub(super) static OUTCOME_UNKNOWN: Kind = Kind::new(
     StatusCode::SERVICE_UNAVAILABLE,
     "outcome-unknown",
     Text::fixed("The command may be booked or not", "기록되었는지 알 수 없습니다"),
-);
+)
+.carrying(&[("Idempotency-Key", "The key to send the same command again with.")]);
 
 /// An event of the book cannot be read.
 pub(super) static STREAM_UNREADABLE: Kind = Kind::new(

@@ -23,33 +23,40 @@ pub(super) const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
 /// How long a client should wait for an issuer that does not answer, in seconds.
 const RETRY_AFTER_SECS: u32 = 5;
 
+/// What goes with a request that is not let in.
+const CHALLENGE: &[(&str, &str)] = &[("WWW-Authenticate", "What is needed instead (RFC 6750).")];
+
 /// 401: no token came.
 pub(crate) static TOKEN_REQUIRED: Kind = Kind::new(
     StatusCode::UNAUTHORIZED,
     "token-required",
     Text::fixed("A token is needed", "토큰이 필요합니다"),
-);
+)
+.carrying(CHALLENGE);
 
 /// 401: the token is not one of the issuer's, or not for us, or its time is over.
 pub(crate) static TOKEN_INVALID: Kind = Kind::new(
     StatusCode::UNAUTHORIZED,
     "token-invalid",
     Text::fixed("The token is not valid", "유효하지 않은 토큰입니다"),
-);
+)
+.carrying(CHALLENGE);
 
 /// 401: nobody can say whether the token is valid.
 pub(crate) static TOKEN_UNVERIFIABLE: Kind = Kind::new(
     StatusCode::UNAUTHORIZED,
     "token-unverifiable",
     Text::fixed("The token cannot be verified now", "지금은 토큰을 확인할 수 없습니다"),
-);
+)
+.carrying(CHALLENGE);
 
 /// 403: the token is valid and does not allow this.
 pub(crate) static SCOPE_MISSING: Kind = Kind::new(
     StatusCode::FORBIDDEN,
     "scope-missing",
     Text::fixed("The token does not allow this", "이 토큰으로는 할 수 없는 일입니다"),
-);
+)
+.carrying(CHALLENGE);
 
 /// What a guarded operation may answer.
 pub(crate) static PROBLEMS: [&Kind; 4] =

@@ -1,6 +1,8 @@
 //! The whole document: the operations of a service, and what they refer to.
 
+use super::operation::{headers_of_problems, of_problems};
 use super::{Description, Operation, Routes};
+use crate::problem::{METHOD_NOT_ALLOWED, NO_SUCH_ROUTE};
 use axum::http::Method;
 use serde_json::{Value, json};
 
@@ -23,6 +25,12 @@ pub(crate) fn document(service: &str, routes: &Routes, guarded: bool) -> Value {
         "paths": description.paths,
         "components": {
             "schemas": schemas,
+            "headers": headers_of_problems(),
+            // What is answered where no operation is.
+            "responses": {
+                "NoSuchRoute": of_problems(&[&NO_SUCH_ROUTE]),
+                "MethodNotAllowed": of_problems(&[&METHOD_NOT_ALLOWED]),
+            },
             "securitySchemes": {"bearer": {
                 "type": "http",
                 "scheme": "bearer",

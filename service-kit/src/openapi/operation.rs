@@ -168,8 +168,20 @@ fn told(tells: &str) -> Value {
     json!({"description": tells, "schema": {"type": "string"}})
 }
 
+/// What problems of many kinds carry: all of them the first two, and the last those that pass by themselves.
+const OF_PROBLEMS: [(&str, &str); 3] = [
+    ("X-Request-Id", "The id of the request."),
+    ("Content-Language", "The language of title and detail."),
+    ("Retry-After", "So many seconds later it may be sent again."),
+];
+
+/// The headers that problems refer to.
+pub(super) fn headers_of_problems() -> Map<String, Value> {
+    OF_PROBLEMS.iter().map(|(name, tells)| ((*name).to_owned(), told(tells))).collect()
+}
+
 /// The answer of one status, which may have one of several types.
-fn of_problems(kinds: &[&Kind]) -> Value {
+pub(super) fn of_problems(kinds: &[&Kind]) -> Value {
     let types: Vec<_> = kinds.iter().map(|kind| format!("{TYPE_PREFIX}{}", kind.name())).collect();
     let titles: Vec<_> = kinds.iter().map(|kind| kind.title().get(Language::English)).collect();
     let examples: Map<_, _> = kinds
@@ -191,8 +203,16 @@ fn of_problems(kinds: &[&Kind]) -> Value {
         {"$ref": "#/components/schemas/Problem"},
         {"type": "object", "properties": {"type": {"enum": types}}},
     ]});
+    let passes = kinds.iter().any(|kind| matches!(kind.status().as_u16(), 429 | 503));
+    let shared = OF_PROBLEMS.iter().take(if passes { 3 } else { 2 });
+    let shared =
+        shared.map(|(name, _)| ((*name).to_owned(), json!({"$ref": format!("#/components/headers/{name}")})));
+    let own = kinds.iter().flat_map(|kind| kind.headers());
+    let own = own.map(|(name, tells)| ((*name).to_owned(), told(tells)));
+    let headers: Map<_, _> = shared.chain(own).collect();
     json!({
         "description": titles.join("; "),
+        "headers": headers,
         "content": {problem::MEDIA_TYPE: {"schema": schema, "examples": examples}},
     })
 }

@@ -7,7 +7,7 @@ mod framing;
 mod problem;
 mod rows;
 
-use super::{Desk, LISTS_AT_ONCE, describe, headers};
+use super::{Desk, LISTS_AT_ONCE, describe, headers, warehouse};
 use crate::intention::Provenance;
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
@@ -20,8 +20,9 @@ use rows::{MAX_BYTES, Row, Rows};
 use serde_json::{Value, json};
 use service_kit::body::unpacked;
 use service_kit::openapi::{Operation, header as taken, parameter};
+use service_kit::problem::{INVALID, TYPE_PREFIX};
 use service_kit::{Language, Problem};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -49,9 +50,51 @@ fn row() -> Value {
     describe::object(&["bookId", "qty"], &fields)
 }
 
+/// How the document tells the result of a row: a line of the answer.
+pub(super) fn row_result() -> Value {
+    let kinds = problem::OF_LINES.iter().chain(&describe::OF_COMMANDS).chain(&warehouse::REFUSALS);
+    let types: BTreeSet<_> = kinds.map(|kind| format!("{TYPE_PREFIX}{}", kind.name())).collect();
+    json!({
+        "type": "object",
+        "description": "Of one row: the book after it, or the problem. A problem of the list as a whole comes as the last line, under the number that the next row would have had.",
+        "required": ["row", "status"],
+        "properties": {
+            "row": {"type": "integer", "minimum": 1, "description": "The number of the row, from 1."},
+            "status": {"type": "integer", "description": "201, or what the problem has."},
+            "replayed": {"const": true, "description": "There if the row had been booked before, under the same key."},
+            "answer": describe::reference(describe::BOOK),
+            "problem": {"allOf": [
+                {"$ref": "#/components/schemas/Problem"},
+                {"type": "object", "properties": {"type": {"enum": types}}},
+            ]},
+        },
+        "oneOf": [{"required": ["answer"]}, {"required": ["problem"]}],
+        "additionalProperties": false,
+    })
+}
+
+/// Such results, a line each.
+fn results_example() -> Value {
+    let booked = json!({"row": 1, "status": 201, "answer": describe::book_example()});
+    let problem = json!({
+        "type": format!("{TYPE_PREFIX}{}", INVALID.name()),
+        "title": INVALID.title().get(Language::English),
+        "status": INVALID.status().as_u16(),
+        "detail": "qty: it is missing.",
+        "field": "qty",
+    });
+    let refused = json!({"row": 2, "status": 422, "problem": problem});
+    json!(format!("{booked}\n{refused}\n"))
+}
+
 /// How the document tells it.
 pub(super) fn operation() -> Operation {
     let text = json!({"type": "string"});
+    let results = json!({
+        "type": "string",
+        "contentMediaType": "application/x-ndjson",
+        "contentSchema": describe::reference(describe::ROW_RESULT),
+    });
     let key = json!({"type": "string", "pattern": "^[!#-\\[\\]-~]{1,200}$", "example": "delivery-7"});
     Operation::new(
         "warehouseList",
@@ -65,7 +108,14 @@ pub(super) fn operation() -> Operation {
     .body(true, &json!({"type": "array", "items": row()}), &json!([{"bookId": 1, "qty": 123}]))
     .body_as("application/x-ndjson", true, &text, &json!("{\"bookId\": 1, \"qty\": 123}\n"))
     .body_as("text/csv", true, &text, &json!("bookId,qty\n1,123\n"))
-    .answers(200, "A result for each row, one JSON object a line.", "application/x-ndjson", &text, &json!("{\"row\": 1}\n"), &[])
+    .answers(
+        200,
+        "A result for each row, one JSON object a line: each line is a RowResult.",
+        "application/x-ndjson",
+        &results,
+        &results_example(),
+        &[("X-Request-Id", "The id of the request.")],
+    )
     .fails(problem::OF_LISTS)
 }
 

@@ -6,12 +6,20 @@ use super::problem::{
 };
 use serde_json::{Value, json};
 use service_kit::openapi::{Operation, header};
+use service_kit::problem::Kind;
 
 /// A book as a command left it.
 pub(super) const BOOK: &str = "Book";
 
+/// What came of one row of a list.
+pub(super) const ROW_RESULT: &str = "RowResult";
+
 /// The original system's view of a command.
 pub(super) const LIBRARY: &str = "Library";
+
+/// What every command may be answered with, be it alone or the row of a list.
+pub(super) static OF_COMMANDS: [&Kind; 5] =
+    [&KEY_REUSED, &BOOK_CONTENDED, &OUTCOME_UNKNOWN, &STREAM_UNREADABLE, &STORE_UNAVAILABLE];
 
 /// A command: what every one takes with it, and may answer.
 pub(super) fn command(id: &'static str, summary: &'static str, description: &'static str) -> Operation {
@@ -49,15 +57,8 @@ pub(super) fn command(id: &'static str, summary: &'static str, description: &'st
                 &json!({"type": "string"}),
             ),
         ])
-        .fails([
-            &BOOK_UNKNOWN,
-            &REVISION_MISMATCH,
-            &KEY_REUSED,
-            &BOOK_CONTENDED,
-            &OUTCOME_UNKNOWN,
-            &STREAM_UNREADABLE,
-            &STORE_UNAVAILABLE,
-        ])
+        .fails([&BOOK_UNKNOWN, &REVISION_MISMATCH])
+        .fails(OF_COMMANDS)
 }
 
 /// The headers of an answer that tells a book.

@@ -14,7 +14,11 @@ use domain::book::{BookId, BookName, Edition, Quantity, Warehouse};
 use serde_json::json;
 use service_kit::Problem;
 use service_kit::openapi::Operation;
+use service_kit::problem::Kind;
 use std::sync::Arc;
+
+/// What the rule may say no with.
+pub(super) static REFUSALS: [&Kind; 2] = [&EDITION_MISMATCH, &STOCK_LIMIT];
 
 /// How the document tells it.
 pub(super) fn operation() -> Operation {
@@ -25,7 +29,7 @@ pub(super) fn operation() -> Operation {
         "Adds to the stock. The first time makes the book.",
     )
     .body(true, &describe::object(&["qty"], &fields), &json!({"qty": 123, "name": "해리 포터"}))
-    .fails([&EDITION_MISMATCH, &STOCK_LIMIT]);
+    .fails(REFUSALS);
     describe::created(command, describe::BOOK, &describe::book_example())
 }
 

@@ -2,12 +2,25 @@
 
 use axum::http::StatusCode;
 use service_kit::body::BODY_TOO_SLOW;
-use service_kit::problem::{Kind, MALFORMED};
+use service_kit::problem::{INTERNAL, INVALID, Kind, MALFORMED};
 use service_kit::{Problem, Text, text};
 
 /// What a list may be answered with as a whole.
 pub(super) static OF_LISTS: [&Kind; 5] =
     [&TOO_LARGE, &NO_LIST, &ROWS_REFUSED, &TOO_MANY_ROWS, &TOO_MANY_LISTS];
+
+/// What a line of the answer may tell, besides what a command may be answered with: of a row, or why no further row is read.
+pub(super) static OF_LINES: [&Kind; 9] = [
+    &ROW_TOO_LONG,
+    &TOO_MANY_ROWS_OF_A_BOOK,
+    &HELD_BACK,
+    &MALFORMED,
+    &INVALID,
+    &INTERNAL,
+    &TOO_LARGE,
+    &TOO_MANY_ROWS,
+    &BODY_TOO_SLOW,
+];
 
 /// A row is longer than a row may be.
 static ROW_TOO_LONG: Kind = Kind::new(
