@@ -25,6 +25,11 @@ enum Slow {
     Nothing,
 }
 
+/// How much longer requests of others may take beside them, of which 99 in a hundred count; and how often that is measured
+/// before it counts that they took longer: the machine may have had something else to do.
+const TIMES: f64 = 2.0;
+const ROUNDS: usize = 4;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_clients_are_dropped_and_others_are_served_meanwhile() {
     for _ in campaign::runs("N5", 1) {
@@ -32,25 +37,40 @@ async fn slow_clients_are_dropped_and_others_are_served_meanwhile() {
         let gateway = topology.site("gateway");
         let addr = topology.part("gateway")["address"].as_str().unwrap().to_owned();
         let addr: SocketAddr = addr.trim_start_matches("http://").parse().unwrap();
-        let alone = ninety_ninth(&gateway).await;
-        let mut slow = JoinSet::new();
-        for kind in [Slow::Head, Slow::Body, Slow::Nothing] {
-            for _ in 0..OF_EACH {
-                slow.spawn(is_dropped(addr, kind));
-            }
+        // The first time everything is cold.
+        ninety_ninth(&gateway).await;
+        let mut ratios = Vec::new();
+        while !ratios.last().is_some_and(|ratio| *ratio <= TIMES) {
+            assert!(
+                ratios.len() < ROUNDS,
+                "p99 beside slow clients is so many times of that alone: {ratios:?}"
+            );
+            ratios.push(a_round(&gateway, addr).await);
         }
-        let beside = ninety_ninth(&gateway).await;
-        let (mut longest, mut dropped) = (Duration::ZERO, 0);
-        while let Some(held) = slow.join_next().await {
-            longest = longest.max(held.unwrap());
-            dropped += 1;
-        }
-        eprintln!(
-            "{dropped} slow clients were dropped, the last after {longest:?}; p99 of others {alone:?} alone, {beside:?} beside them"
-        );
-        assert_eq!(dropped, OF_EACH * 3);
         gateway.warehouse(1, 1).await.json(201);
     }
+}
+
+/// How many times as long others take beside slow clients, all of whom are dropped.
+async fn a_round(gateway: &Site, addr: SocketAddr) -> f64 {
+    let alone = ninety_ninth(gateway).await;
+    let mut slow = JoinSet::new();
+    for kind in [Slow::Head, Slow::Body, Slow::Nothing] {
+        for _ in 0..OF_EACH {
+            slow.spawn(is_dropped(addr, kind));
+        }
+    }
+    let beside = ninety_ninth(gateway).await;
+    let (mut longest, mut dropped) = (Duration::ZERO, 0);
+    while let Some(held) = slow.join_next().await {
+        longest = longest.max(held.unwrap());
+        dropped += 1;
+    }
+    eprintln!(
+        "{dropped} slow clients were dropped, the last after {longest:?}; p99 of others {alone:?} alone, {beside:?} beside them"
+    );
+    assert_eq!(dropped, OF_EACH * 3);
+    beside.as_secs_f64() / alone.as_secs_f64()
 }
 
 /// How long it could hold its connection.

@@ -4,8 +4,8 @@ use super::journal::{Deed, Journal, Meant, assert_kept};
 use campaign::{Rng, Run};
 use e2e::{Answer, Place, PlainTopology, Process, Site, Topology, command, eventually};
 use serde_json::Value;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -73,7 +73,7 @@ pub(super) struct Writers {
     ground: Ground,
     at_work: JoinSet<Journal>,
     acknowledged: Arc<AtomicUsize>,
-    refused: Arc<AtomicUsize>,
+    refused: Arc<Mutex<Vec<Duration>>>,
     latest: Arc<AtomicU64>,
     go_home: Arc<AtomicBool>,
     first: Journal,
@@ -83,7 +83,7 @@ impl Writers {
     /// Makes the books, and begins.
     pub(super) async fn begin(ground: impl Into<Ground>, run: &mut Run) -> Self {
         let ground = ground.into();
-        let (acknowledged, refused) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (acknowledged, refused) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<_>>::default());
         let (latest, go_home) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let mut at_work = JoinSet::new();
         let mut writer = |number: u64| Writer {
@@ -120,14 +120,18 @@ impl Writers {
         self.latest.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more commands are refused.
-    pub(super) async fn be_refused(&self, more: usize) {
-        let goal = self.refused.load(Ordering::Relaxed) + more;
-        eventually("the writers are refused", async || match self.refused.load(Ordering::Relaxed) {
+    /// Waits until so many commands were refused since it was last asked about.
+    pub(super) async fn be_refused(&self, goal: usize) {
+        eventually("the writers are refused", async || match self.refused.lock().unwrap().len() {
             so_far if so_far >= goal => Ok(()),
             so_far => Err(format!("{so_far} of {goal} are refused")),
         })
         .await;
+    }
+
+    /// How long each refusal took since it was last asked about.
+    pub(super) fn refusals(&self) -> Vec<Duration> {
+        std::mem::take(&mut *self.refused.lock().unwrap())
     }
 
     /// Ends it all, and looks whether log and views hold what the journals do.
@@ -148,7 +152,7 @@ impl Writers {
 struct Writer {
     number: u64,
     desks: Vec<Site>,
-    refused: Arc<AtomicUsize>,
+    refused: Arc<Mutex<Vec<Duration>>>,
     latest: Arc<AtomicU64>,
     rng: Rng,
     journal: Journal,
@@ -197,6 +201,7 @@ impl Writer {
         let started = Instant::now();
         let (path, body) = meant.request();
         loop {
+            let sent = Instant::now();
             let desk = self.desks[self.rng.usize(0..self.desks.len())].clone();
             let sending = desk.post_keyed(&path, &body, Some(&meant.key));
             // Some clients hang up before they can know anything.
@@ -207,7 +212,7 @@ impl Writer {
                 Ok(Ok(answer)) if [502, 503, 504].contains(&answer.status) => {
                     assert_eq!(answer.header("content-type"), "application/problem+json");
                     assert!(answer.header("retry-after").parse::<u32>().is_ok(), "{answer:?}");
-                    self.refused.fetch_add(1, Ordering::Relaxed);
+                    self.refused.lock().unwrap().push(sent.elapsed());
                     assert!(started.elapsed() < PERSISTENCE, "still refused: {answer:?}");
                 }
                 Ok(Ok(answer)) => panic!("{meant:?}: {answer:?}"),
