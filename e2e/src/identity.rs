@@ -74,6 +74,16 @@ impl Identity {
         set["keys"].as_array().unwrap().clone()
     }
 
+    /// The subject that a token of its own names.
+    ///
+    /// # Panics
+    /// When it names none.
+    #[must_use]
+    pub fn subject(token: &str) -> String {
+        let claims: Value = jsonwebtoken::dangerous::insecure_decode_claims(token).unwrap();
+        claims["sub"].as_str().unwrap_or_else(|| panic!("no subject in {claims}")).to_owned()
+    }
+
     /// A token for the program `client`, with the scopes that it asks for.
     ///
     /// # Panics

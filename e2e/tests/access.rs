@@ -2,7 +2,9 @@
 #![cfg(test)]
 
 use e2e::{Answer, Identity, Place, Site, System, eventually};
+use event_store::{Direction, EventStore as _, Kurrent, Options, Start};
 use reqwest::Method;
+use serde_json::Value;
 use std::sync::Arc;
 
 async fn guarded() -> (System, Identity) {
@@ -43,6 +45,15 @@ async fn each_route_opens_to_whom_its_table_names() {
                 assert_eq!(answer.status, status, "{part}: {method} {path} by {caller:?}: {}", answer.text);
             }
         }
+    }
+    // Who did it stands with each event, by the one name that the token has for them.
+    let patient = Options { call_timeout: e2e::PATIENCE, ..Options::default() };
+    let store = Kurrent::connect(system.address("eventStore"), patient).unwrap();
+    let events = store.read_stream("book-1", Start::Beginning, Direction::Forwards, 10).await.unwrap();
+    assert_eq!(events.len(), 2, "one by the gateway, and one by the command API itself");
+    for event in events {
+        let metadata: Value = serde_json::from_slice(&event.metadata).unwrap();
+        assert_eq!(metadata["actor"], Identity::subject(&librarian), "{metadata}");
     }
     for part in ["gateway", "queryApi", "admin"] {
         let site = Site::new(system.address(part));
