@@ -19,6 +19,7 @@ mod lists;
 mod live;
 mod load;
 mod memory;
+mod open_circuit;
 mod process;
 mod random;
 mod reads;

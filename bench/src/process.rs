@@ -94,14 +94,27 @@ impl Process {
         self.until(|| address(&fs::read_to_string(&output).ok()?)).await
     }
 
-    /// Asks it to end, and waits until it has.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+    /// Lets it do nothing any more: its connections stay open, and nothing answers.
+    pub(crate) fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) -> anyhow::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let pid = i32::try_from(self.server.pid)
             .ok()
             .and_then(Pid::from_raw)
             .context("a process id is positive")?;
-        kill_process(pid, Signal::TERM)
-            .with_context(|| format!("{} had ended: {}", self.server.name, self.said()))?;
+        kill_process(pid, signal).with_context(|| format!("{} had ended: {}", self.server.name, self.said()))
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
         match tokio::time::timeout(PATIENCE, self.child.wait()).await {
             Ok(status) => {
                 let status = status?;

@@ -6,6 +6,7 @@ use crate::http::{Connection, Question};
 use crate::lists::book;
 use crate::load::{Span, closed_loop};
 use crate::memory::peak_mib;
+use crate::open_circuit;
 use crate::process::{Process, built};
 use crate::report::Report;
 use crate::system::{ANY_PORT, event_store};
@@ -41,6 +42,7 @@ pub(crate) async fn measure(report: &mut Report, span: Span, dir: &Path) -> anyh
     let callers = librarians(addr, CALLERS, BOOKS).await?;
     report.add(WHAT, CALLERS, closed_loop(callers, span, &[server, store.server()]).await?);
     report.memory(WHAT, peak_mib(server.pid)?);
+    open_circuit::measure(report, span, addr, &store).await?;
     command_api.stop().await?;
     store.stop().await
 }
