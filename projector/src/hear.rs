@@ -86,7 +86,7 @@ async fn gather(
                 Some(Heard::Event(event)) => {
                     let begins = batch.is_empty();
                     if take(&mut batch, &event) && let Some(status) = &status {
-                        status.heard(event.created_micros, begins);
+                        status.heard(event.position.0, event.created_micros, begins);
                     }
                 }
                 Some(Heard::CaughtUp) => {

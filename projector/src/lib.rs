@@ -6,6 +6,7 @@
 //! skip an event: the stream of one that cannot be applied is parked, and waits for an operator.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod follow;
 mod halt;
 mod hear;

@@ -1,5 +1,6 @@
 //! How far the projection is: as JSON at `/status`, and as metrics.
 
+use crate::ahead::Ahead;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -14,12 +15,12 @@ static APPLIED: Counter<0> =
     Counter::new("projection_events_total", "Events that were applied to the generation that serves.", []);
 static BEHIND: Gauge<0> = Gauge::new(
     "projection_behind_events",
-    "Events that were heard and are not applied to the generation that serves.",
+    "Events that are not applied to the generation that serves; about so many, as long as not all of them were heard.",
     [],
 );
 static BEHIND_SECONDS: Gauge<0> = Gauge::new(
     "projection_behind_seconds",
-    "Age of the oldest event that was heard and is not applied; 0 when there is none.",
+    "Age of the oldest event that is not applied; 0 when there is none.",
     [],
 );
 static ACTIVE: Gauge<0> = Gauge::new(
@@ -46,6 +47,8 @@ struct Known {
     caught_up: bool,
     heard: u64,
     applied: u64,
+    /// What lies between the last event heard and the end of the log.
+    ahead: Ahead,
     parked: u64,
     /// When the first event of each batch that is not applied was stored, in microseconds.
     begun: VecDeque<i64>,
@@ -66,7 +69,7 @@ struct Told {
     events_behind: u64,
     seconds_behind: f64,
     events_per_second: f64,
-    /// Until all that was heard is applied; none while nothing moves, or while more may come than was heard.
+    /// Until all events there are are applied; none while nothing moves.
     eta_seconds: Option<f64>,
     parked_streams: u64,
     batch_events: usize,
@@ -88,6 +91,7 @@ impl Status {
             generation: Some(generation),
             position,
             batch_events,
+            ahead: known.ahead.after(position),
             owed: known.oldest(),
             ..Known::default()
         };
@@ -116,10 +120,22 @@ impl Status {
         }
     }
 
+    /// Whether more may be to come than was heard, so that where the log ends has to be asked.
+    pub(crate) fn wants_the_end(&self) -> bool {
+        let known = self.known();
+        !known.caught_up || known.has_a_crowd()
+    }
+
+    /// The log ends here now.
+    pub(crate) fn ends_at(&self, position: u64) {
+        self.known().ahead.ends_at(position);
+    }
+
     /// An event was heard; with it a batch begins, or it joins one.
-    pub(crate) fn heard(&self, created_micros: i64, begins: bool) {
+    pub(crate) fn heard(&self, position: u64, created_micros: i64, begins: bool) {
         let mut known = self.known();
         known.heard += 1;
+        known.ahead.heard(position, created_micros);
         if begins {
             known.begun.push_back(created_micros);
         }
@@ -155,10 +171,11 @@ impl Status {
     fn told(&self) -> Told {
         let known = self.known();
         let behind = known.events_behind();
-        let eta_seconds = (known.caught_up && (behind == 0 || known.events_per_second > 0.0)).then(|| {
-            let behind = f64::from(u32::try_from(behind).unwrap_or(u32::MAX));
-            if behind > 0.0 { behind / known.events_per_second } else { 0.0 }
-        });
+        let eta_seconds = match behind {
+            0 => known.caught_up.then_some(0.0),
+            behind => (known.events_per_second > 0.0)
+                .then(|| f64::from(u32::try_from(behind).unwrap_or(u32::MAX)) / known.events_per_second),
+        };
         Told {
             owner: known.owner.clone(),
             active: known.generation.is_some(),
@@ -181,12 +198,24 @@ impl Status {
 
 impl Known {
     fn events_behind(&self) -> u64 {
-        self.heard.saturating_sub(self.applied)
+        self.heard.saturating_sub(self.applied).saturating_add(self.not_heard())
     }
 
-    /// When the oldest event that is not applied was stored.
+    /// The events of the log that were not heard: none once all that there were had been, but for a crowd that came since.
+    fn not_heard(&self) -> u64 {
+        if self.caught_up && !self.has_a_crowd() { 0 } else { self.ahead.events() }
+    }
+
+    /// A whole batch waits: who writes it may be why no more was heard.
+    fn has_a_crowd(&self) -> bool {
+        self.heard.saturating_sub(self.applied) >= self.batch_events as u64
+    }
+
+    /// When the oldest event that is not applied was stored. Of those that were not heard it is known only that they are
+    /// younger than the last that was.
     fn oldest(&self) -> Option<i64> {
-        self.owed.or_else(|| self.begun.front().copied())
+        let heard = self.owed.or_else(|| self.begun.front().copied());
+        heard.or_else(|| self.ahead.last_created().filter(|_| self.not_heard() > 0))
     }
 
     /// The age of the oldest event that is not applied: an idle store is not late.
@@ -208,8 +237,8 @@ mod tests {
         let told = status.told();
         assert_eq!((told.events_behind, told.seconds_behind.to_bits()), (0, 0.0f64.to_bits()));
 
-        status.heard(clock::unix_micros() - 60_000_000, true);
-        status.heard(clock::unix_micros(), false);
+        status.heard(8, clock::unix_micros() - 60_000_000, true);
+        status.heard(9, clock::unix_micros(), false);
         let told = status.told();
         assert_eq!(told.events_behind, 2);
         assert!(told.seconds_behind >= 60.0, "{}", told.seconds_behind);
@@ -229,13 +258,13 @@ mod tests {
         let late = || status.told().seconds_behind >= 60.0;
         let fails = || {
             status.begin("me", 1, 7, 500);
-            status.heard(clock::unix_micros() - 60_000_000, true);
+            status.heard(8, clock::unix_micros() - 60_000_000, true);
             status.end();
             status.begin("me", 1, 7, 500);
         };
         fails();
         assert!(late(), "the next shift has heard nothing yet");
-        status.heard(clock::unix_micros() - 60_000_000, true);
+        status.heard(8, clock::unix_micros() - 60_000_000, true);
         status.caught_up(true);
         assert!(late());
         status.applied(1, 8);
@@ -249,5 +278,46 @@ mod tests {
         fails();
         status.stands_by();
         assert!(!late());
+    }
+    #[test]
+    fn who_begins_late_is_as_late_as_the_log_is_long_and_knows_when_that_ends() {
+        let status = Status::default();
+        status.begin("me", 1, 0, 500);
+        assert!(status.wants_the_end());
+        status.ends_at(100_000);
+        let an_hour_ago = clock::unix_micros() - 3_600_000_000;
+        (1..=1_000).for_each(|position| status.heard(position, an_hour_ago, position % 500 == 1));
+        assert_eq!(status.told().events_behind, 100_000);
+
+        status.measure(0);
+        status.applied(500, 500);
+        status.applied(500, 1_000);
+        status.measure(0);
+        let told = status.told();
+        assert_eq!((told.events_behind, told.caught_up), (99_000, false));
+        assert!(
+            told.seconds_behind >= 3_600.0,
+            "nothing waits, and more is to come: {}",
+            told.seconds_behind
+        );
+        let eta = told.eta_seconds.unwrap();
+        assert!((eta * told.events_per_second - 99_000.0).abs() < 1.0, "{eta}");
+
+        // What was asked last stays known, and says nothing once all was heard.
+        status.caught_up(true);
+        let told = status.told();
+        assert_eq!((told.events_behind, told.seconds_behind.to_bits()), (0, 0.0f64.to_bits()));
+        assert!(!status.wants_the_end());
+    }
+
+    #[test]
+    fn a_crowd_of_events_that_comes_at_once_is_counted_though_not_heard() {
+        let status = Status::default();
+        status.begin("me", 1, 100, 10);
+        status.caught_up(true);
+        (101..=110).for_each(|position| status.heard(position, clock::unix_micros(), position == 101));
+        assert!(status.wants_the_end());
+        status.ends_at(600);
+        assert_eq!(status.told().events_behind, 500);
     }
 }

@@ -14,8 +14,10 @@ mod halts;
 mod kept;
 mod outages;
 mod parking;
+mod process;
 mod projecting;
 mod standbys;
 mod store;
+mod telling;
 #[allow(dead_code, reason = "it is shared, and these tests need a part of it")]
 mod wire;
