@@ -51,8 +51,16 @@ impl System {
     pub(crate) async fn start(dir: &Path) -> anyhow::Result<Self> {
         let data = dir.join("bookstock");
         let data_argument = data.to_str().context("the data directory's name is not text")?;
-        let listen = ["--gateway", "--command-api", "--grpc", "--query-api", "--admin", "--event-store"]
-            .map(|of| [of, ANY_PORT]);
+        let parts = [
+            "--gateway",
+            "--command-api",
+            "--grpc",
+            "--query-api",
+            "--admin",
+            "--projector",
+            "--event-store",
+        ];
+        let listen = parts.map(|of| [of, ANY_PORT]);
         let arguments = ["up", "--data-dir", data_argument].into_iter().chain(listen.into_iter().flatten());
         let mut process = Process::start("bookstock", &built("bookstock")?, arguments, dir)?;
         let file = data.join("bookstock.json");

@@ -21,6 +21,7 @@ use event_store_server::{Config, EventStoreServer};
 use futures_util::FutureExt as _;
 use futures_util::future::{join, join_all, try_join, try_join_all};
 use parts::Parts;
+use projector::Status;
 use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen, traces};
 use sockets::Sockets;
 use std::net::SocketAddr;
@@ -64,6 +65,10 @@ pub struct Up {
     /// Where the query side is once more, for the admin list.
     #[arg(long, value_name = "ADDR", env = "ADMIN_LISTEN", default_value = "127.0.0.1:8086")]
     admin: SocketAddr,
+
+    /// Where the projector tells how far the read models are.
+    #[arg(long, value_name = "ADDR", env = "PROJECTOR_LISTEN", default_value = "127.0.0.1:8087")]
+    projector: SocketAddr,
 
     /// Where the embedded event store is.
     #[arg(long, value_name = "ADDR", env = "EVENT_STORE_LISTEN", default_value = "127.0.0.1:2113")]
@@ -128,6 +133,7 @@ async fn start_and_watch(
         grpc: addresses::http(&sockets.grpc)?,
         query_api: addresses::http(&sockets.query_api)?,
         admin: addresses::http(&sockets.admin)?,
+        projector: addresses::http(&sockets.projector)?,
         event_store: event_store.clone(),
         database: database.url.clone(),
     };
@@ -141,8 +147,9 @@ async fn start_and_watch(
         // Nobody else is on the private database: the lease of one that was killed is taken over at once.
         of_projector.push(("lease-owner", "bookstock up"));
     }
-    let (settings, health) = (settings::of(&of_projector)?, projection.clone());
-    let projecting = async move |stop| projector::run(settings, &health, stop).await;
+    let (settings, health, status) = (settings::of(&of_projector)?, projection.clone(), Status::default());
+    let told = status.routes();
+    let projecting = async move |stop| projector::run_telling(settings, status, &health, stop).await;
     parts.add("the projector", STOP_WITHIN, projecting);
 
     // Their watches of store and database end when the listeners have stopped.
@@ -157,7 +164,7 @@ async fn start_and_watch(
     let health = readiness::of_all([
         ("command-api", command.clone()),
         ("query-api", query.clone()),
-        ("projector", projection),
+        ("projector", projection.clone()),
     ]);
     let all = commands.clone().merge(queries.clone()).merge(query_api::page(auth.issuer_origin()).into());
     let before = [
@@ -167,6 +174,7 @@ async fn start_and_watch(
     let behind = [
         (sockets.query_api, edge::around("query-api", queries.clone(), &query, &auth, &up.limits)),
         (sockets.admin, edge::around("query-api", queries, &query, &auth, &up.limits)),
+        (sockets.projector, edge::around("projector", told.into(), &projection, &auth, &up.limits)),
     ];
     let calls = (sockets.grpc, edge::around_calls("command-api", calls, &auth, &up.limits));
     let threads = Behind::start()?;
@@ -232,7 +240,7 @@ fn start_event_store(
 async fn serve_all(
     before: [(TcpListener, Router); 2],
     (for_calls, calls): (TcpListener, Router),
-    behind: [(TcpListener, Router); 2],
+    behind: [(TcpListener, Router); 3],
     threads: Behind,
     stop: CancellationToken,
     services: CancellationToken,

@@ -185,7 +185,9 @@ async fn when_the_process_that_owns_it_is_killed_it_ends_and_comes_back() {
 fn launch(directory: &DataDirectory) -> Child {
     let mut up = Command::new(env!("CARGO_BIN_EXE_bookstock"));
     up.args(["up", "--data-dir"]).arg(directory.path());
-    for part in ["--gateway", "--command-api", "--grpc", "--query-api", "--admin", "--event-store"] {
+    let parts =
+        ["--gateway", "--command-api", "--grpc", "--query-api", "--admin", "--projector", "--event-store"];
+    for part in parts {
         up.args([part, "127.0.0.1:0"]);
     }
     for inherited in ["DATABASE_URL", "EVENT_STORE_URL"] {

@@ -11,12 +11,13 @@ use std::sync::Arc;
 const DATA: &str = "data";
 
 /// The flags that say where each part listens, and what `bookstock.json` calls the part.
-const LISTENERS: [(&str, &str); 6] = [
+const LISTENERS: [(&str, &str); 7] = [
     ("--gateway", "gateway"),
     ("--command-api", "commandApi"),
     ("--grpc", "grpc"),
     ("--query-api", "queryApi"),
     ("--admin", "admin"),
+    ("--projector", "projector"),
     ("--event-store", "eventStore"),
 ];
 
@@ -103,6 +104,12 @@ impl System {
     #[must_use]
     pub fn admin(&self) -> Site {
         Site::new(self.address("admin"))
+    }
+
+    /// The address at which the projector tells of itself.
+    #[must_use]
+    pub fn projector(&self) -> Site {
+        Site::new(self.address("projector"))
     }
 
     /// Kills the launcher and nothing else.

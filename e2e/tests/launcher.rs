@@ -3,6 +3,7 @@
 
 use e2e::{Ended, Process, System, Topology, command, connect, eventually};
 use rustix::process::Signal;
+use serde_json::json;
 use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
@@ -55,6 +56,7 @@ async fn a_taken_port_is_named_with_the_flag_that_changes_it() {
         ("grpc", "--grpc"),
         ("queryApi", "--query-api"),
         ("admin", "--admin"),
+        ("projector", "--projector"),
         ("eventStore", "--event-store"),
     ] {
         let address = |other: &str| if other == part { taken.to_string() } else { "127.0.0.1:0".to_owned() };
@@ -100,7 +102,7 @@ async fn told_to_stop_it_ends_well_and_leaves_nothing_behind_but_its_data() {
         assert_eq!(code, Some(0), "{err}");
         assert!(!err.contains("cut off"), "a page that was open was waited for: {err}");
         assert_eq!(system.place.inhabitants(""), []);
-        for part in ["gateway", "commandApi", "queryApi", "admin", "eventStore"] {
+        for part in ["gateway", "commandApi", "queryApi", "admin", "projector", "eventStore"] {
             assert!(TcpListener::bind(system.listen(part)).is_ok(), "{part} is still listening");
         }
         system.start_again().await;
@@ -117,7 +119,7 @@ async fn what_it_says_when_it_is_ready_is_enough_to_begin() {
     let mut system = System::start().await;
     let gateway = system.address("gateway").to_owned();
     let Ended { out, .. } = system.stop(Signal::TERM).await;
-    for part in ["gateway", "commandApi", "queryApi", "admin"] {
+    for part in ["gateway", "commandApi", "queryApi", "admin", "projector"] {
         assert!(out.contains(system.address(part)), "{part} is not in {out}");
     }
     assert!(out.matches("curl").count() >= 3, "no three commands to try: {out}");
@@ -137,8 +139,15 @@ async fn what_it_says_when_it_is_ready_is_enough_to_begin() {
 async fn every_service_says_that_it_is_alive_and_ready() {
     let system = System::start().await;
     let topology = Topology::start().await;
-    let mut sites = vec![system.gateway(), system.command_api(), system.query_api(), system.admin()];
+    let mut sites =
+        vec![system.gateway(), system.command_api(), system.query_api(), system.admin(), system.projector()];
     let [first, second] = &topology.projectors;
+    eventually("the projector tells that it is active and has caught up", async || {
+        let status = system.projector().try_get("/status").await?.wanted(200)?;
+        let told = (&status["active"], &status["caughtUp"], &status["eventsBehind"]);
+        if told == (&json!(true), &json!(true), &json!(0)) { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
     sites.extend([first.site(), second.site(), topology.queries()]);
     sites.extend(topology.desks());
     for site in sites {

@@ -20,6 +20,8 @@ pub struct Addresses {
     pub query_api: String,
     /// The query side once more, for the admin list.
     pub admin: String,
+    /// What the projector tells of itself.
+    pub projector: String,
     /// The event store, as an EventStoreDB connection string.
     pub event_store: String,
     /// The database of the read models.
@@ -32,7 +34,7 @@ impl Addresses {
     pub(super) fn greet(&self, own_event_store: bool, own_database: bool) -> std::io::Result<()> {
         let event_store = if own_event_store { "as EVENT_STORE_URL says" } else { &self.event_store };
         let database = if own_database { "as DATABASE_URL says" } else { &self.database };
-        let Self { gateway, command_api, grpc, query_api, admin, .. } = self;
+        let Self { gateway, command_api, grpc, query_api, admin, projector, .. } = self;
         let mut out = std::io::stdout().lock();
         write!(
             out,
@@ -43,6 +45,7 @@ impl Addresses {
   gRPC         {grpc}
   query-api    {query_api}
   admin        {admin}
+  projector    {projector}/status
   event store  {event_store}
   database     {database}
 
@@ -107,12 +110,13 @@ mod tests {
             grpc: "r".to_owned(),
             query_api: "q".to_owned(),
             admin: "a".to_owned(),
+            projector: "p".to_owned(),
             event_store: "e".to_owned(),
             database: "d".to_owned(),
         };
         assert_eq!(
             serde_json::to_string(&addresses).unwrap(),
-            r#"{"gateway":"g","commandApi":"c","grpc":"r","queryApi":"q","admin":"a","eventStore":"e","database":"d"}"#
+            r#"{"gateway":"g","commandApi":"c","grpc":"r","queryApi":"q","admin":"a","projector":"p","eventStore":"e","database":"d"}"#
         );
     }
 }

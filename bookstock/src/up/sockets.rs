@@ -12,6 +12,7 @@ pub(super) struct Sockets {
     pub(super) grpc: TcpListener,
     pub(super) query_api: TcpListener,
     pub(super) admin: TcpListener,
+    pub(super) projector: TcpListener,
     /// `None` if the event store is another process.
     pub(super) event_store: Option<TcpListener>,
 }
@@ -31,6 +32,7 @@ impl Sockets {
             grpc: bind("gRPC", "--grpc", up.grpc, exposure).await?,
             query_api: bind("query-api", "--query-api", up.query_api, exposure).await?,
             admin: bind("admin", "--admin", up.admin, exposure).await?,
+            projector: bind("projector", "--projector", up.projector, exposure).await?,
             event_store,
         })
     }
