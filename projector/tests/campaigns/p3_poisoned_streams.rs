@@ -2,7 +2,7 @@
 //! go on when an operator takes those events out.
 
 use crate::cluster;
-use crate::given::{all_parked, poison, skip, until, warehouse};
+use crate::given::{all_parked, append_poison, poison, skip, until, warehouse};
 use crate::library::{Library, end};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,8 +24,7 @@ async fn a_poisoned_stream_waits_where_it_is_and_all_others_flow_until_it_is_ski
             if before > 0 {
                 warehouse(&library.store, book, &vec![1; before]).await;
             }
-            let poison = poison(book).swap_remove(kind);
-            library.store.append(&format!("book-{book}"), vec![poison]).await;
+            append_poison(&library.store, book, kind).await;
             if later > 0 {
                 warehouse(&library.store, book, &vec![1; later]).await;
             }

@@ -178,24 +178,31 @@ fn encoded(event: &BookEvent) -> (String, Vec<u8>) {
     (event_type.to_owned(), data)
 }
 
-/// Twenty kinds of events that nobody can apply.
-pub(crate) fn poison(book: u64) -> Vec<(String, Vec<u8>)> {
+/// Appends an event that nobody can apply to the stream of the book it is of.
+pub(crate) async fn append_poison(store: &Store, book: u64, kind: usize) -> u64 {
+    let (event_type, data, metadata) = poison(book).swap_remove(kind);
+    store.append_with(&self::book(book).stream(), vec![(event_type, data)], metadata).await
+}
+
+/// Twenty kinds of events that nobody can apply: type, data and metadata.
+pub(crate) fn poison(book: u64) -> Vec<(String, Vec<u8>, &'static [u8])> {
     let good =
         format!(r#"{{"bookId":{book},"version":2.0,"stock":100,"occurredAt":"2021-02-24T11:33:40Z"}}"#);
     let with = |from: &str, to: &str| good.replace(from, to).into_bytes();
-    let named = |name: &str| (name.to_owned(), good.clone().into_bytes());
-    let renewed = |data: Vec<u8>| ("Renewed".to_owned(), data);
+    let named = |name: &str| (name.to_owned(), good.clone().into_bytes(), &b"{}"[..]);
+    let renewed = |data: Vec<u8>| ("Renewed".to_owned(), data, &b"{}"[..]);
+    let versioned = |metadata: &'static [u8]| ("Renewed".to_owned(), good.clone().into_bytes(), metadata);
     vec![
         named("Shredded"),
         named("renewed"),
-        named("Renewed.v2"),
-        ("Warehoused".to_owned(), good.clone().into_bytes()),
+        named("Warehoused"),
+        versioned(br#"{"schemaVersion":2}"#),
+        versioned(br#"{"schemaVersion":0}"#),
+        renewed(Vec::new()),
+        renewed(good.as_bytes()[..good.len() - 1].to_vec()),
+        renewed(b"\xff\xfe".to_vec()),
         renewed(b"{}".to_vec()),
-        renewed(b"true".to_vec()),
         renewed(b"null".to_vec()),
-        renewed(b"[]".to_vec()),
-        renewed(b"7".to_vec()),
-        renewed(b"\"Renewed\"".to_vec()),
         renewed(with("100", "-1")),
         renewed(with("100", "1e999")),
         renewed(with("100", "\"100\"")),

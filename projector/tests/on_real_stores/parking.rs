@@ -21,8 +21,7 @@ async fn a_poisoned_stream_waits_there_and_all_others_flow() {
     assert_eq!(kinds, 20);
     for book in 1..=kinds {
         warehouse(&store, book, &[5]).await;
-        let event = poison(book).swap_remove(usize::try_from(book - 1).unwrap());
-        store.append(&format!("book-{book}"), vec![event]).await;
+        append_poison(&store, book, usize::try_from(book - 1).unwrap()).await;
         warehouse(&store, book, &[7]).await;
     }
     let last = warehouse(&store, 100, &[1, 2, 3]).await;

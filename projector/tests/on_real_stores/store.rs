@@ -50,6 +50,16 @@ impl Store {
 
     /// Appends to the end of a stream, and answers the position.
     pub(crate) async fn append(&self, stream: &str, events: Vec<(String, Vec<u8>)>) -> u64 {
+        self.append_with(stream, events, b"{}").await
+    }
+
+    /// The same, with these metadata.
+    pub(crate) async fn append_with(
+        &self,
+        stream: &str,
+        events: Vec<(String, Vec<u8>)>,
+        metadata: &'static [u8],
+    ) -> u64 {
         let mut next = self.next.lock().await;
         let next = next.entry(stream.to_owned()).or_default();
         let expected = next.checked_sub(1).map_or(Expected::NoStream, Expected::Revision);
@@ -58,9 +68,9 @@ impl Store {
             .map(|((event_type, data), revision)| NewEvent {
                 id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{stream} {revision}").as_bytes()),
                 event_type,
-                content_type: ContentType::Json,
+                content_type: content_type(&data),
                 data: data.into(),
-                metadata: bytes::Bytes::from_static(b"{}"),
+                metadata: bytes::Bytes::from_static(metadata),
             })
             .collect();
         *next += events.len() as u64;
@@ -77,6 +87,14 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Broken JSON goes by another name: our own client sends it under no other.
+fn content_type(data: &[u8]) -> ContentType {
+    match serde_json::from_slice::<serde_json::Value>(data) {
+        Ok(_) => ContentType::Json,
+        Err(_) => ContentType::Binary,
     }
 }
 
