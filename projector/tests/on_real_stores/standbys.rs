@@ -33,11 +33,71 @@ async fn a_standby_takes_over_from_an_orderly_stop() {
     let standby = Running::start(&store, &url);
     until("the other stands by", async || standby.readiness().await.contains("standing by")).await;
     until("both are ready", async || active.is_ready().await && standby.is_ready().await).await;
+    let client = connect(&url).await;
+    client.batch_execute(TAKEN).await.unwrap();
 
     active.stop().await;
     let last = warehouse(&store, 1, &[7]).await;
     reader.wait_for(last, PATIENCE).await.unwrap();
+    // Nobody waited for the end of the lease: it belonged to nobody when it was taken.
+    let taken = client.query("SELECT from_owner FROM public.taken", &[]).await.unwrap();
+    assert_eq!(taken.iter().map(|row| row.get(0)).collect::<Vec<Option<String>>>(), [None]);
     standby.stop().await;
+}
+
+/// Whose the lease was, each time that it is taken.
+const TAKEN: &str = "
+    CREATE TABLE public.taken (from_owner text);
+    CREATE FUNCTION public.takes() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO public.taken VALUES (OLD.owner); RETURN NEW; END $$;
+    CREATE TRIGGER takes AFTER UPDATE ON bookstock.projection FOR EACH ROW
+        WHEN (OLD.epoch <> NEW.epoch) EXECUTE FUNCTION public.takes()";
+
+/// Whoever writes a row of the book stock waits here, for as long as somebody has the lock.
+const HELD: &str = "
+    CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
+        $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;
+    CREATE TRIGGER hold BEFORE INSERT OR UPDATE ON rm_1.book_stock FOR EACH STATEMENT EXECUTE FUNCTION public.hold()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_stop_finishes_the_batch_under_way_before_it_hands_the_lease_back() {
+    let (store, url) = (Store::start(), cluster::database("drained").await);
+    let reader = reader(&url);
+    let active = Running::start(&store, &url);
+    reader.wait_for(warehouse(&store, 1, &[5]).await, PATIENCE).await.unwrap();
+    active.stop().await;
+    let client = connect(&url).await;
+    client.batch_execute(HELD).await.unwrap();
+    let started = Instant::now();
+    loop {
+        let active = Running::start(&store, &url);
+        until("it is active", async || active.readiness().await.contains("active")).await;
+        client.batch_execute("SELECT pg_advisory_lock(1)").await.unwrap();
+        let last = warehouse(&store, 1, &[7]).await;
+        let waits = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        until("it is writing", async || !client.query(waits, &[]).await.unwrap().is_empty()).await;
+        let writing = Instant::now();
+        let stopping = tokio::spawn(active.stop());
+        let row = "SELECT owner IS NOT NULL, position FROM bookstock.projection";
+        // For a while, of which nothing depends on how long it is: it would be over if it were not waited for.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+            assert!(client.query_one(row, &[]).await.unwrap().get::<_, bool>(0), "it was handed back");
+        }
+        client.batch_execute("SELECT pg_advisory_unlock(1)").await.unwrap();
+        stopping.await.unwrap();
+        let ended = client.query_one(row, &[]).await.unwrap();
+        let (held, position) = (ended.get::<_, bool>(0), ended.get::<_, i64>(1).unsigned_abs());
+        if !held && position == last {
+            break;
+        }
+        // A write that takes so long is given up.
+        assert!(
+            writing.elapsed() > Duration::from_secs(1) && started.elapsed() < PATIENCE,
+            "it was not finished"
+        );
+    }
 }
 
 /// Each asking for the lease, and each taking of it, by connection.
