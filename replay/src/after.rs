@@ -8,12 +8,13 @@ use domain::Persist as _;
 use domain::book::{After, Book, BookId};
 use event_store::StoredEvent;
 use read_model::Happening;
+use read_model::sift::Trouble;
 use std::collections::HashMap;
 
 /// The most books in memory, about 40 MiB of them. With more than 458,752 the map would grow to twice its size.
 const MOST_BOOKS: usize = 450_000;
 
-/// The most wrong events that are kept to be told; all are counted.
+/// The most events that are kept to be told, of each kind; all are counted.
 const MOST_TOLD: usize = 100;
 
 /// A share of all books: those whose number leaves this remainder.
@@ -23,14 +24,45 @@ pub(crate) struct Share {
     remainder: u64,
 }
 
-/// An event whose metadata tells another state than the fold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
+/// Where an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
     pub(crate) book: BookId,
     pub(crate) revision: u64,
     pub(crate) position: u64,
+}
+
+/// An event whose metadata tells another state than the fold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) place: Place,
     pub(crate) says: String,
     pub(crate) folds_to: String,
+}
+
+/// An event that could not be held against the fold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unchecked {
+    pub(crate) place: Place,
+    pub(crate) why: String,
+}
+
+/// What an event's metadata say of the book after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// What the fold says.
+    Right,
+    /// Something else.
+    Wrong(Wrong),
+    /// Nothing that can be checked.
+    Nothing(Unchecked),
+}
+
+/// What was found: all are counted, the first are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Found<T> {
+    pub(crate) count: u64,
+    pub(crate) first: Vec<T>,
 }
 
 /// The check of one share of the books.
@@ -43,10 +75,27 @@ pub(crate) struct AfterCheck {
     checked_until: u64,
     /// What another reading has to take, and up to where it was checked by this one.
     pub(crate) left: Vec<(Share, u64)>,
-    pub(crate) wrong: Vec<Wrong>,
-    pub(crate) wrong_count: u64,
-    /// The events that took others out of their streams, by book and revision: what they say is held against [`of_skip`].
-    pub(crate) skips: Vec<(BookId, u64)>,
+    pub(crate) wrong: Found<Wrong>,
+    pub(crate) unchecked: Found<Unchecked>,
+    /// The events that took others out of their streams: what they say is held against [`of_skip`].
+    pub(crate) skips: Vec<Place>,
+}
+
+impl<T> Found<T> {
+    const NONE: Self = Self { count: 0, first: Vec::new() };
+
+    fn take(&mut self, one: T) {
+        self.count += 1;
+        if self.first.len() < MOST_TOLD {
+            self.first.push(one);
+        }
+    }
+
+    fn extend(&mut self, others: Self) {
+        self.count += others.count;
+        self.first.extend(others.first);
+        self.first.truncate(MOST_TOLD);
+    }
 }
 
 impl Share {
@@ -65,8 +114,8 @@ impl AfterCheck {
             books: HashMap::new(),
             checked_until,
             left: Vec::new(),
-            wrong: Vec::new(),
-            wrong_count: 0,
+            wrong: Found::NONE,
+            unchecked: Found::NONE,
             skips: Vec::new(),
         }
     }
@@ -81,28 +130,47 @@ impl AfterCheck {
         if !self.share.has(happening.book_id) {
             return;
         }
+        let is_new = happening.position > self.checked_until;
         let book = self.books.entry(happening.book_id).or_default();
         let after = fold::evolve(book, &happening.event);
         if happening.event.skips(happening.revision).is_some() {
             // It says what the book is without an event that this fold has seen or could not see. From there it goes on.
-            if happening.position > self.checked_until {
-                self.skips.push((happening.book_id, happening.revision));
+            if is_new {
+                self.skips.push(Place::of(happening));
             }
             let said = Around::of(event).after.and_then(|said| serde_json::from_str(said.get()).ok());
             *book = said.map_or_else(Book::default, |said| Book::resume(said, &happening.event));
             return;
         }
-        if happening.position > self.checked_until
-            && let Some(wrong) = wrong(happening, event, &after)
-        {
-            self.wrong_count += 1;
-            if self.wrong.len() < MOST_TOLD {
-                self.wrong.push(wrong);
-            }
+        if is_new {
+            self.note(said(happening, event, &after));
         }
         if self.books.len() > self.most {
             self.halve(happening.position);
         }
+    }
+
+    /// Nobody can read an event of the log; none of it is heard again by another reading.
+    pub(crate) fn cannot_read(&mut self, trouble: &Trouble) {
+        let Trouble { book_id: book, revision, position, ref reason, .. } = *trouble;
+        self.unchecked.take(Unchecked { place: Place { book, revision, position }, why: reason.clone() });
+    }
+
+    /// Notes what an event was found to say.
+    pub(crate) fn note(&mut self, said: Said) {
+        match said {
+            Said::Right => {}
+            Said::Wrong(wrong) => self.wrong.take(wrong),
+            Said::Nothing(unchecked) => self.unchecked.take(unchecked),
+        }
+    }
+
+    /// Joins what another reading found of the books that were left.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.left.extend(other.left);
+        self.wrong.extend(other.wrong);
+        self.unchecked.extend(other.unchecked);
+        self.skips.extend(other.skips);
     }
 
     fn halve(&mut self, position: u64) {
@@ -115,35 +183,49 @@ impl AfterCheck {
     }
 }
 
-/// What is wrong with what the event at `revision`, which took another out of the stream of `book`, says of the book: it is
-/// folded from the stream's `events` without those that were taken out by then. Nothing, if one of the others cannot be read
-/// or is not there any more.
-pub(crate) fn of_skip(book: BookId, revision: u64, events: &[StoredEvent]) -> Option<Wrong> {
-    let events = &events[..events.partition_point(|event| event.revision <= revision)];
-    events.first().filter(|first| first.revision == 0)?;
+/// What the event at `skip`, which took another out of its stream, says of the book: it is folded from the stream's `events`
+/// without those that were taken out by then. Nothing that can be checked, if one of the others cannot be read or is not
+/// there any more.
+pub(crate) fn of_skip(skip: Place, events: &[StoredEvent]) -> Said {
+    let nothing = |why: &str| Said::Nothing(Unchecked { place: skip, why: why.to_owned() });
+    let events = &events[..events.partition_point(|event| event.revision <= skip.revision)];
+    if events.first().is_none_or(|first| first.revision > 0) {
+        return nothing("the first events of its stream are not there any more");
+    }
     let skipped = fold::skipped(events);
-    let (mut state, mut found) = (Book::default(), None);
+    let mut book = Book::default();
     for event in events.iter().filter(|event| !skipped.contains(&event.revision)) {
-        let happening = fold::decode(event).ok().flatten().filter(|happening| happening.book_id == book)?;
-        let after = fold::evolve(&mut state, &happening.event);
-        if event.revision == revision {
-            found = wrong(&happening, event, &after);
+        let happening = fold::decode(event).ok().flatten();
+        let Some(happening) = happening.filter(|happening| happening.book_id == skip.book) else {
+            return nothing("an event before it cannot be read");
+        };
+        let after = fold::evolve(&mut book, &happening.event);
+        if event.revision == skip.revision {
+            return said(&happening, event, &after);
         }
     }
-    found
+    nothing("it is not there any more")
 }
 
-/// The event as a wrong one, if its metadata tells another state than the fold.
-fn wrong(happening: &Happening, event: &StoredEvent, after: &Option<After>) -> Option<Wrong> {
-    let said = Around::of(event).after?;
-    let is_right = serde_json::from_str::<Option<After>>(said.get()).is_ok_and(|said| said == *after);
-    (!is_right).then(|| Wrong {
-        book: happening.book_id,
-        revision: happening.revision,
-        position: happening.position,
-        says: said.get().to_owned(),
-        folds_to: serde_json::to_string(after).unwrap_or_default(),
-    })
+/// What the event's metadata say of the book, which folds to `after`.
+fn said(happening: &Happening, event: &StoredEvent, after: &Option<After>) -> Said {
+    let place = Place::of(happening);
+    let Some(said) = Around::of(event).after else {
+        let why = "its metadata do not say what the book is after it".to_owned();
+        return Said::Nothing(Unchecked { place, why });
+    };
+    if serde_json::from_str::<Option<After>>(said.get()).is_ok_and(|said| said == *after) {
+        return Said::Right;
+    }
+    let folds_to = serde_json::to_string(after).unwrap_or_default();
+    Said::Wrong(Wrong { place, says: said.get().to_owned(), folds_to })
+}
+
+impl Place {
+    fn of(happening: &Happening) -> Self {
+        let Happening { book_id, revision, position, .. } = *happening;
+        Self { book: book_id, revision, position }
+    }
 }
 
 #[cfg(test)]
@@ -194,12 +276,27 @@ mod tests {
                 check.hear(happening, event);
                 assert!(check.books.len() <= 11);
             }
-            assert_eq!(check.wrong_count, check.wrong.len() as u64);
+            assert_eq!(check.wrong.count, check.wrong.first.len() as u64);
             left.extend(check.left);
-            found.extend(check.wrong.iter().map(|wrong| wrong.book.get()));
+            found.extend(check.wrong.first.iter().map(|wrong| wrong.place.book.get()));
         }
         found.sort_unstable();
         assert_eq!(found, (1..=100).collect::<Vec<_>>());
         assert!(readings > 8, "{readings}");
+    }
+    #[test]
+    fn an_event_that_says_nothing_of_the_book_is_counted_and_one_that_says_that_there_is_none_is_wrong() {
+        let mut check = AfterCheck::of((Share::ALL, 0));
+        let (happening, event) = wrong(1, 1);
+        for metadata in ["", "no JSON", "{}", r#"{"schemaVersion":1}"#] {
+            check.hear(&happening, &StoredEvent { metadata: metadata.into(), ..event.clone() });
+        }
+        assert_eq!((check.unchecked.count, check.wrong.count), (4, 0));
+        check.hear(&happening, &StoredEvent { metadata: r#"{"after":null}"#.into(), ..event.clone() });
+        assert_eq!((check.unchecked.count, check.wrong.count), (4, 1));
+        assert_eq!(check.wrong.first[0].says, "null");
+        let right = r#"{"after":{"name":null,"version":2.0,"stock":100}}"#;
+        check.hear(&happening, &StoredEvent { metadata: right.into(), ..event });
+        assert_eq!((check.unchecked.count, check.wrong.count), (4, 1));
     }
 }

@@ -231,7 +231,12 @@ async fn decode(
                     }
                     batch.happenings.push(happening);
                 }
-                Some(Understood::Unreadable(trouble)) => batch.unreadable.push(trouble),
+                Some(Understood::Unreadable(trouble)) => {
+                    if let Some(after) = &mut after {
+                        after.cannot_read(&trouble);
+                    }
+                    batch.unreadable.push(trouble);
+                }
                 None => {}
             }
             if batch.len() >= burst.events() && sender.send(std::mem::take(&mut batch)).await.is_err() {

@@ -5,7 +5,7 @@ use domain::decider::DecodeError;
 use domain::{Evolve as _, Persist as _, Timestamp};
 use event_store::StoredEvent;
 use read_model::Happening;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -16,10 +16,16 @@ use uuid::Uuid;
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Around {
     pub(crate) schema_version: Option<u32>,
+    /// As it is written, `null` included: a book may be none after an event.
+    #[serde(deserialize_with = "written")]
     pub(crate) after: Option<Box<RawValue>>,
     pub(crate) actor: Option<String>,
     #[serde(rename = "$correlationId")]
     pub(crate) correlation_id: Option<String>,
+}
+
+fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl Around {

@@ -1,6 +1,6 @@
 //! `replay verify`: folds the log again and compares with the read models that serve, row by row.
 
-use crate::after::{self, AfterCheck, Share, Wrong};
+use crate::after::{self, AfterCheck, Place, Share, Unchecked, Wrong};
 use crate::build::Build;
 use crate::drift::{self, Compared};
 use crate::log::{self, Until};
@@ -48,18 +48,35 @@ struct Verified {
     /// Events whose metadata tells another state than the fold.
     wrong_after: u64,
     wrong_after_events: Vec<WrongAfter>,
+    /// Events that could not be held against the fold.
+    unchecked: u64,
+    unchecked_events: Vec<UncheckedEvent>,
     /// Streams that stand still at an event that nobody can read.
     parked: Vec<ParkedStream>,
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct WrongAfter {
+    #[serde(flatten)]
+    event: Event,
+    says: String,
+    folds_to: String,
+}
+
+#[derive(Serialize)]
+struct UncheckedEvent {
+    #[serde(flatten)]
+    event: Event,
+    why: String,
+}
+
+/// Where an event is.
+#[derive(Serialize)]
+struct Event {
     stream: String,
     revision: u64,
     position: String,
-    says: String,
-    #[serde(rename = "foldsTo")]
-    folds_to: String,
 }
 
 #[derive(Serialize)]
@@ -111,24 +128,16 @@ impl Verify {
         };
         let tables = drift::tables(self.view.as_deref());
         let compared = Compared::of(&snapshot, build, store, &tables, only.as_deref(), self.limit).await?;
-        let (mut wrong_after, mut wrong) = (after.wrong_count, after.wrong);
-        let (mut left, mut skips) = (after.left, after.skips);
-        while let Some(share) = left.pop() {
-            let check = check_again(store, share, snapshot.checkpoint.position).await?;
-            wrong_after += check.wrong_count;
-            wrong.extend(check.wrong);
-            left.extend(check.left);
-            skips.extend(check.skips);
+        while let Some(share) = after.left.pop() {
+            after.join(check_again(store, share, snapshot.checkpoint.position).await?);
         }
-        for (book, revision) in skips {
+        for skip in std::mem::take(&mut after.skips) {
             // One that was deleted since then has no events, which tells nothing.
+            let stream = skip.book.stream();
             let events =
-                store.read_stream(&book.stream(), Start::Beginning, Direction::Forwards, usize::MAX).await?;
-            let found = after::of_skip(book, revision, &events);
-            wrong_after += u64::from(found.is_some());
-            wrong.extend(found);
+                store.read_stream(&stream, Start::Beginning, Direction::Forwards, usize::MAX).await?;
+            after.note(after::of_skip(skip, &events));
         }
-        wrong.truncate(self.limit);
         let parked = build.parked().await?;
         let parked = parked.iter().map(|parked| ParkedStream {
             stream: parked.book_id.stream(),
@@ -141,8 +150,10 @@ impl Verify {
             events,
             seconds: 0.0,
             compared,
-            wrong_after,
-            wrong_after_events: wrong.into_iter().map(WrongAfter::from).collect(),
+            wrong_after: after.wrong.count,
+            wrong_after_events: told(after.wrong.first, self.limit),
+            unchecked: after.unchecked.count,
+            unchecked_events: told(after.unchecked.first, self.limit),
             parked: parked.collect(),
         })
     }
@@ -216,7 +227,10 @@ async fn apply_books(
                     after.hear(&happening, event);
                     batch.happenings.push(happening);
                 }
-                Some(Understood::Unreadable(trouble)) => batch.unreadable.push(trouble),
+                Some(Understood::Unreadable(trouble)) => {
+                    after.cannot_read(&trouble);
+                    batch.unreadable.push(trouble);
+                }
                 None => {}
             }
         }
@@ -246,15 +260,26 @@ async fn check_again(store: &Kurrent, share: (Share, u64), end: u64) -> anyhow::
     Ok(check)
 }
 
+/// The first of them, as they are told.
+fn told<T: From<F>, F>(found: Vec<F>, most: usize) -> Vec<T> {
+    found.into_iter().take(most).map(T::from).collect()
+}
+
+impl From<Place> for Event {
+    fn from(Place { book, revision, position }: Place) -> Self {
+        Self { stream: book.stream(), revision, position: position.to_string() }
+    }
+}
+
 impl From<Wrong> for WrongAfter {
-    fn from(wrong: Wrong) -> Self {
-        Self {
-            stream: wrong.book.stream(),
-            revision: wrong.revision,
-            position: wrong.position.to_string(),
-            says: wrong.says,
-            folds_to: wrong.folds_to,
-        }
+    fn from(Wrong { place, says, folds_to }: Wrong) -> Self {
+        Self { event: place.into(), says, folds_to }
+    }
+}
+
+impl From<Unchecked> for UncheckedEvent {
+    fn from(Unchecked { place, why }: Unchecked) -> Self {
+        Self { event: place.into(), why }
     }
 }
 
@@ -270,17 +295,25 @@ impl Verified {
         if self.wrong_after > 0 {
             let mut table =
                 Table::new(&["position>", "revision>", "stream", "its metadata says", "it folds to"]);
-            for event in &self.wrong_after_events {
-                table.row([
-                    event.position.clone(),
-                    event.revision.to_string(),
-                    event.stream.clone(),
-                    event.says.clone(),
-                    event.folds_to.clone(),
-                ]);
+            for WrongAfter { event, says, folds_to } in &self.wrong_after_events {
+                let Event { stream, revision, position } = event;
+                let (stream, revision) = (stream.clone(), revision.to_string());
+                table.row([position.clone(), revision, stream, says.clone(), folds_to.clone()]);
             }
             let wrong = count(self.wrong_after);
             text.push_str(&format!("\n{wrong} events tell another state after them\n\n{}", table.text()));
+        }
+        if self.unchecked > 0 {
+            let mut table = Table::new(&["position>", "revision>", "stream", "why"]);
+            for UncheckedEvent { event, why } in &self.unchecked_events {
+                let Event { stream, revision, position } = event;
+                table.row([position.clone(), revision.to_string(), stream.clone(), why.clone()]);
+            }
+            let unchecked = count(self.unchecked);
+            text.push_str(&format!(
+                "\n{unchecked} events could not be held against the fold\n\n{}",
+                table.text()
+            ));
         }
         for ParkedStream { stream, revision, position, reason } in &self.parked {
             text.push_str(&format!(

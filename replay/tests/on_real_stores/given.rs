@@ -7,10 +7,11 @@ use domain::book::{Book, BookId, Renew, Warehouse};
 use domain::{Decide, Evolve as _, Metadata, Persist as _, Timestamp};
 use event_store::{ContentType, EventStore as _, Expected, Kurrent, NewEvent, Options};
 use read_model::{Reader, ReaderOptions};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use service_kit::Health;
 use std::collections::HashMap;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -75,6 +76,12 @@ impl Library {
 
     /// Warehouses one copy of a book, and says something else of it in the metadata.
     pub(crate) async fn lie(&mut self, number: u64) -> u64 {
+        let lie = br#"{"schemaVersion":1,"after":{"name":null,"version":1.0,"stock":1}}"#;
+        self.warehouse_saying(number, lie).await
+    }
+
+    /// Warehouses one copy of a book with these metadata.
+    pub(crate) async fn warehouse_saying(&mut self, number: u64, metadata: &'static [u8]) -> u64 {
         let (state, last) = self.books.get_mut(&number).unwrap();
         let (expected, revision) = (Expected::Revision(last.unwrap()), last.unwrap() + 1);
         let at = state.holding().unwrap().occurred_at;
@@ -84,9 +91,7 @@ impl Library {
             event_type: "Warehoused".to_owned(),
             content_type: ContentType::Json,
             data: data.to_string().into(),
-            metadata: bytes::Bytes::from_static(
-                br#"{"schemaVersion":1,"after":{"name":null,"version":1.0,"stock":1}}"#,
-            ),
+            metadata: bytes::Bytes::from_static(metadata),
         };
         *last = Some(revision);
         self.client.append(&book(number).stream(), expected, vec![event]).await.unwrap().position.0
@@ -209,6 +214,11 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    fn of(Output { status, stdout, stderr }: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: status.code(), out: text(stdout), err: text(stderr) }
+    }
+
     /// Its answer as JSON; it has to have ended with `code`.
     #[track_caller]
     pub(crate) fn json(&self, code: i32) -> Value {
@@ -252,15 +262,29 @@ pub(crate) async fn replay(store: &str, database: Option<&str>, arguments: &[&st
     run(command).await
 }
 
+/// Starts the tool on these stores, to be watched while it works.
+pub(crate) fn start(store: &str, database: Option<&str>, arguments: &[&str]) -> Child {
+    let mut command = command(arguments);
+    command.env("EVENT_STORE_URL", store).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(database) = database {
+        command.env("DATABASE_URL", database);
+    }
+    command.spawn().unwrap()
+}
+
+/// Sends a signal.
+pub(crate) fn signal(tool: &Child, signal: Signal) {
+    kill_process(Pid::from_child(tool), signal).unwrap();
+}
+
+/// Waits until it has ended.
+pub(crate) async fn ended(tool: Child) -> Ran {
+    tokio::task::spawn_blocking(move || Ran::of(tool.wait_with_output().unwrap())).await.unwrap()
+}
+
 /// Runs a command until it ends, without holding up the test's own tasks.
 pub(crate) async fn run(mut command: Command) -> Ran {
-    let Output { status, stdout, stderr } =
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    Ran {
-        code: status.code(),
-        out: String::from_utf8(stdout).unwrap(),
-        err: String::from_utf8(stderr).unwrap(),
-    }
+    tokio::task::spawn_blocking(move || Ran::of(command.output().unwrap())).await.unwrap()
 }
 
 /// The same JSON without what differs from run to run.

@@ -1,7 +1,9 @@
 //! `replay verify` finds whatever differs from the log, and says why.
 
 use crate::given::*;
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 async fn verify(library: &Library, database: &str, arguments: &[&str]) -> Ran {
     replay(&library.store.url(), Some(database), &[&["verify"], arguments].concat()).await
@@ -20,7 +22,10 @@ async fn read_models_that_are_what_the_log_says_have_no_drift() {
     assert_eq!(rows("book_history"), 4);
     assert_eq!(
         without(verified.clone(), &["seconds", "position", "views"]),
-        json!({"generation": 1, "events": 4, "drift": [], "wrongAfter": 0, "wrongAfterEvents": [], "parked": []})
+        json!({
+            "generation": 1, "events": 4, "drift": [], "wrongAfter": 0, "wrongAfterEvents": [],
+            "unchecked": 0, "uncheckedEvents": [], "parked": [],
+        })
     );
     assert!(verify(&library, &database, &[]).await.text(0).contains("no drift"));
     assert_eq!(verify(&library, &database, &["--sample", "1", "--json"]).await.json(0)["drift"], json!([]));
@@ -120,6 +125,80 @@ async fn a_skip_whose_metadata_tells_another_state_is_named() {
             "says": r#"{"name":null,"version":1.0,"stock":77}"#, "foldsTo": "null",
         }])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_cannot_be_held_against_the_fold_are_counted_and_named() {
+    let (mut library, database) = projected("unchecked").await;
+    let silent = library.warehouse_saying(2, br#"{"schemaVersion":1}"#).await;
+    let none = library.warehouse_saying(2, br#"{"schemaVersion":1,"after":null}"#).await;
+    let unreadable = library.scribble(1).await;
+    project(&library, &database, unreadable).await;
+    for sample in [&[][..], &["--sample", "2"]] {
+        let verified = verify(&library, &database, &[&["--json"], sample].concat()).await.json(1);
+        let told = verified["uncheckedEvents"].as_array().unwrap();
+        let mut positions: Vec<_> = told.iter().map(|event| event["position"].clone()).collect();
+        positions.sort_by_key(|position| position.as_str().unwrap().parse::<u64>().unwrap());
+        assert_eq!(positions, [silent, unreadable].map(|position| json!(position.to_string())));
+        assert_eq!(verified["unchecked"], 2);
+        assert!(told.iter().any(|event| event["why"].as_str().unwrap().contains("Shredded")), "{verified}");
+        assert_eq!(
+            (&verified["wrongAfter"], &verified["wrongAfterEvents"][0]["position"]),
+            (&json!(1), &json!(none.to_string())),
+            "that there is no book is something else than nothing"
+        );
+    }
+    let text = verify(&library, &database, &[]).await;
+    assert!(text.text(1).contains("2 events could not be held against the fold"), "{text:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_with_a_skip_that_was_deleted_since_is_named_as_one_that_nothing_proves_any_more() {
+    let (mut library, database) = projected("deleted").await;
+    let position = library.skip_with_a_lie(2, 0).await;
+    project(&library, &database, position).await;
+    let client = eventstore::Client::new(library.store.url().parse().unwrap()).unwrap();
+    client.delete_stream("book-2", &Default::default()).await.unwrap();
+    let verified = verify(&library, &database, &["--json"]).await.json(1);
+    let drift = verified["drift"].as_array().unwrap();
+    assert!(
+        drift.iter().all(|row| row["key"]["book_id"] == 2 || row["view"] == "book_history"),
+        "{verified}"
+    );
+    let place = |why: &str, because: &str| json!([{"stream": "book-2", "revision": 1, "position": position.to_string(), why: because}]);
+    assert_eq!(
+        (&verified["parked"], &verified["wrongAfter"], &verified["uncheckedEvents"]),
+        (
+            &place("reason", "the event store has no event of it any more"),
+            &json!(0),
+            &place("why", "the first events of its stream are not there any more"),
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verification_that_is_stopped_in_the_middle_says_so_and_leaves_nothing() {
+    let (mut library, database) = projected("stopped").await;
+    let last = library.warehouse_many(200, 100).await;
+    project(&library, &database, last).await;
+    let client = connect(&database).await;
+    let mut tool = start(&library.store.url(), Some(&database), &["verify"]);
+    let generations = "SELECT stage FROM bookstock.projection";
+    let started = Instant::now();
+    while client.query(generations, &[]).await.unwrap().len() < 2 {
+        assert!(
+            started.elapsed() < PATIENCE && tool.try_wait().unwrap().is_none(),
+            "it was never in the middle"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    signal(&tool, Signal::INT);
+    let ended = ended(tool).await;
+    assert_eq!(ended.complaint(1), "replay: stopped; nothing was changed");
+    assert_eq!(client.query(generations, &[]).await.unwrap().len(), 1);
+    let schemas = "SELECT FROM pg_namespace WHERE nspname LIKE 'rm\\_%'";
+    assert_eq!(client.query(schemas, &[]).await.unwrap().len(), 1);
+    verify(&library, &database, &[]).await.text(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
