@@ -4,10 +4,12 @@ use crate::value::Unreadable;
 use deadpool_postgres::ClientWrapper;
 use futures_util::{StreamExt as _, stream};
 use std::fmt;
+use std::pin::pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, NoTls};
 
@@ -16,6 +18,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a network may swallow what is sent before the connection counts as lost.
 const TCP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A timer that is so late says that this process was stopped for a while, by Ctrl-Z for instance.
+const STOOD_STILL: Duration = Duration::from_millis(100);
 
 /// The address of a PostgreSQL database, `postgres://user:password@host:port/name`. Its password is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -157,7 +162,7 @@ impl Connection {
     /// Asks PostgreSQL to give up the statement under way, which would go on though nobody waits for it any more.
     pub async fn cancel(&self) {
         // A statement that was not reached ends some day.
-        let _ = tokio::time::timeout(CONNECT_TIMEOUT, self.client.cancel_token().cancel_query(NoTls)).await;
+        let _ = timeout(CONNECT_TIMEOUT, self.client.cancel_token().cancel_query(NoTls)).await;
     }
 
     /// Listens to a channel of notifications.
@@ -175,7 +180,16 @@ pub(crate) async fn within<T>(
     limit: Duration,
     answer: impl Future<Output = Result<T, DatabaseError>>,
 ) -> Result<T, DatabaseError> {
-    tokio::time::timeout(limit, answer).await.unwrap_or(Err(DatabaseError::NoAnswer(limit)))
+    let mut answer = pin!(answer);
+    loop {
+        let began = Instant::now();
+        match timeout(limit, &mut answer).await {
+            Ok(answer) => return answer,
+            // It was this process that stood still: what came meanwhile is still to be looked at.
+            Err(_) if began.elapsed() > limit + STOOD_STILL => {}
+            Err(_) => return Err(DatabaseError::NoAnswer(limit)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -194,5 +208,25 @@ mod tests {
     fn an_address_of_something_else_is_refused() {
         let error = "mysql://localhost".parse::<Database>().unwrap_err();
         assert!(error.to_string().starts_with("the database address is not like postgres://"), "{error}");
+    }
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_has_so_long_and_once_more_so_long_if_it_was_this_process_that_stood_still() {
+        let limit = Duration::from_secs(2);
+        let answer = |after| {
+            within(limit, async move {
+                tokio::time::sleep(after).await;
+                Ok(())
+            })
+        };
+        assert!(answer(Duration::from_secs(1)).await.is_ok());
+        assert!(matches!(answer(Duration::from_secs(3)).await, Err(DatabaseError::NoAnswer(_))));
+
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        let asked = tokio::spawn(within(limit, async move { Ok(answer.await.unwrap_or_default()) }));
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_secs(30)).await;
+        tokio::task::yield_now().await;
+        sender.send(7).unwrap();
+        assert_eq!(asked.await.unwrap().unwrap(), 7);
     }
 }

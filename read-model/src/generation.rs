@@ -103,11 +103,20 @@ pub async fn kept_beside_serving(connection: &Connection) -> Result<Vec<i32>, Da
     .await
 }
 
+/// Begins a transaction in which nobody else makes, switches or drops a generation. One that is paused in the middle of it
+/// would keep the projector waiting, and so loses it.
+async fn alone(connection: &mut Connection) -> Result<Transaction<'_>, DatabaseError> {
+    let transaction = connection.client.transaction().await?;
+    let alone = "SET LOCAL idle_in_transaction_session_timeout = '1s';
+                 LOCK TABLE bookstock.active IN EXCLUSIVE MODE";
+    transaction.batch_execute(alone).await?;
+    Ok(transaction)
+}
+
 /// Makes the tables of a generation and lets it serve, unless another process has just done so.
 async fn create(connection: &mut Connection, views: &[&dyn AnyView]) -> Result<(), DatabaseError> {
-    let transaction = connection.client.transaction().await?;
     // The others wait here, and then find it made.
-    transaction.batch_execute("LOCK TABLE bookstock.active IN EXCLUSIVE MODE").await?;
+    let transaction = alone(connection).await?;
     if transaction.query_opt("SELECT FROM bookstock.active", &[]).await?.is_some() {
         return Ok(());
     }

@@ -108,7 +108,7 @@ impl Build {
             let began = Instant::now();
             anew.extend(self.write(&batch).await?);
             progress.done(batch.len(), self.checkpoint.position);
-            way.rest(&self.store, self.checkpoint.position, began.elapsed()).await?;
+            way.rest(&self.store, self.checkpoint.position, began.elapsed()).await;
         }
         let (heard, after) = decoding.await.context("decoding the log failed")?;
         self.after = after;
@@ -173,9 +173,12 @@ impl Build {
         // with it.
         self.connection.cancel().await;
         drop(self);
-        let mut connection = database.connect("bookstock replay", "SET lock_timeout = '5s'").await?;
         let generation = lease.generation;
-        let dropped = generation::give_up(&mut connection, &lease).await.with_context(|| {
+        let dropping = async {
+            let mut connection = database.connect("bookstock replay", "SET lock_timeout = '5s'").await?;
+            generation::give_up(&mut connection, &lease).await
+        };
+        let dropped = dropping.await.with_context(|| {
             format!("generation {generation} was left unfinished; the next rebuild drops it")
         })?;
         Ok(if dropped {

@@ -17,6 +17,7 @@ mod stats;
 mod tail;
 mod verify;
 
+use crate::log;
 use crate::places::Places;
 use crate::tell::{Outcome, Tell};
 use clap::{Parser, Subcommand};
@@ -34,6 +35,11 @@ pub(crate) struct Replay {
 
     #[command(flatten)]
     places: Places,
+
+    /// Give the event store up when it says nothing for so long in the middle of its history.
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = log::DEFAULT_PATIENCE_SECS,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    patience: u64,
 
     /// Answer in JSON, for programs.
     #[arg(long, global = true)]
@@ -63,7 +69,8 @@ enum Command {
 impl Replay {
     /// Does what was asked for.
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
-        let Self { command, places, json } = self;
+        let Self { command, places, patience, json } = self;
+        log::be_patient(patience);
         let tell = Tell { json };
         match command {
             Command::Show(show) => show.run(&places, tell).await,

@@ -65,8 +65,9 @@ impl GiveWay {
 
     /// Rests after a burst that took so long and led to position `at`, if the log grew meanwhile. If it grew faster than
     /// what is being built, there is no rest, or that would never be ready.
-    pub(crate) async fn rest(&mut self, store: &Kurrent, at: u64, took: Duration) -> anyhow::Result<()> {
-        let end = end(store).await?;
+    pub(crate) async fn rest(&mut self, store: &Kurrent, at: u64, took: Duration) {
+        // With a store that is away, nobody books. Whoever reads its log says so.
+        let Some(end) = end(store).await else { return };
         let now = Seen { end, behind: end.saturating_sub(at) };
         let rests = self.seen.is_some_and(|before| now.grew_and_is_caught_up_with(before));
         self.burst.0.store(if rests { BESIDE_OTHERS } else { ALONE }, Ordering::Relaxed);
@@ -74,9 +75,8 @@ impl GiveWay {
         if rests {
             tokio::time::sleep(took.saturating_mul(RESTS).min(LONGEST)).await;
             // What comes during the rest is no sign of commands beside the next burst.
-            self.seen = Some(Seen { end: self::end(store).await?, ..now });
+            self.seen = self::end(store).await.map(|end| Seen { end, ..now });
         }
-        Ok(())
     }
 }
 
@@ -86,8 +86,9 @@ impl Seen {
     }
 }
 
-async fn end(store: &Kurrent) -> anyhow::Result<u64> {
-    Ok(log::last(store).await?.map_or(0, |event| event.position.0))
+async fn end(store: &Kurrent) -> Option<u64> {
+    let last = log::last(store).await.ok()?;
+    Some(last.map_or(0, |event| event.position.0))
 }
 
 #[cfg(test)]

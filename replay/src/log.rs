@@ -3,14 +3,32 @@
 use anyhow::{Context as _, bail, ensure};
 use event_store::{Direction, EventStore, Filter, Follow, Heard, Kurrent, Position, Start, StoredEvent};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use std::pin::pin;
+use std::sync::OnceLock;
 use std::time::Duration;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 /// The most events in a batch.
 const BATCH: usize = 4_096;
 
 /// A store that says nothing for so long, in the middle of its history, is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
+static PATIENCE: OnceLock<Duration> = OnceLock::new();
+
+/// How long that is, unless something else is asked for.
+pub(crate) const DEFAULT_PATIENCE_SECS: u64 = 30;
+
+/// A timer that is so late says that this process was stopped for a while, by Ctrl-Z for instance.
+const STOOD_STILL: Duration = Duration::from_millis(100);
+
+/// From now on, a store has so long. It is asked for once, when the program begins.
+pub(crate) fn be_patient(secs: u64) {
+    let _ = PATIENCE.set(Duration::from_secs(secs));
+}
+
+fn patience() -> Duration {
+    *PATIENCE.get_or_init(|| Duration::from_secs(DEFAULT_PATIENCE_SECS))
+}
 
 /// How far is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +92,9 @@ impl Hearing {
         if self.until == Until::Stopped {
             return Ok(self.heard.next().await);
         }
-        let waited = tokio::time::timeout(PATIENCE, self.heard.next()).await;
-        waited.with_context(|| {
-            format!("the event store said nothing for {} s; check that it runs", PATIENCE.as_secs())
+        let patience = patience();
+        within(patience, self.heard.next()).await.with_context(|| {
+            format!("the event store said nothing for {} s; check that it runs", patience.as_secs())
         })
     }
 
@@ -102,6 +120,20 @@ impl Hearing {
     }
 }
 
+/// What comes within so much time in which this process ran.
+async fn within<T>(patience: Duration, comes: impl Future<Output = T>) -> Option<T> {
+    let mut comes = pin!(comes);
+    loop {
+        let began = Instant::now();
+        match timeout(patience, &mut comes).await {
+            Ok(came) => return Some(came),
+            // It was this process that stood still: what came meanwhile is still to be looked at.
+            Err(_) if began.elapsed() > patience + STOOD_STILL => {}
+            Err(_) => return None,
+        }
+    }
+}
+
 /// The last event of the whole log.
 pub(crate) async fn last(store: &Kurrent) -> anyhow::Result<Option<StoredEvent>> {
     Ok(store.read_all(Start::End, Direction::Backwards, 1).await?.into_iter().next())
@@ -114,4 +146,26 @@ pub(crate) async fn stream(store: &Kurrent, name: &str) -> anyhow::Result<Vec<St
         bail!("there is no stream {name}");
     }
     Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot;
+    use tokio::time::{advance, sleep};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_is_given_up_after_some_time_that_this_process_has_not_spent_stopped() {
+        let patience = Duration::from_secs(30);
+        assert_eq!(within(patience, sleep(Duration::from_secs(29))).await, Some(()));
+        assert_eq!(within(patience, sleep(Duration::from_secs(31))).await, None);
+
+        let (sender, comes) = oneshot::channel();
+        let waiting = tokio::spawn(within(patience, comes));
+        tokio::task::yield_now().await;
+        advance(Duration::from_secs(300)).await;
+        tokio::task::yield_now().await;
+        sender.send(7).unwrap();
+        assert_eq!(waiting.await.unwrap(), Some(Ok(7)));
+    }
 }

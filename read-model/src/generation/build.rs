@@ -84,9 +84,7 @@ pub async fn begin(
         Kind::Scratch => "UNLOGGED",
     };
     let made = within(LIMIT, async {
-        let transaction = connection.client.transaction().await?;
-        // Whoever else makes, switches or drops one waits here.
-        transaction.batch_execute("LOCK TABLE bookstock.active IN EXCLUSIVE MODE").await?;
+        let transaction = super::alone(connection).await?;
         let unfinished = transaction
             .query(
                 "SELECT generation, owner, coalesce(lease_until >= clock_timestamp(), false)
@@ -188,8 +186,7 @@ pub async fn switch(
     whatever_position: bool,
 ) -> Result<Option<i32>, SwitchError> {
     within(LIMIT, async {
-        let transaction = connection.client.transaction().await?;
-        transaction.batch_execute("LOCK TABLE bookstock.active IN EXCLUSIVE MODE").await?;
+        let transaction = super::alone(connection).await?;
         // With its row locked, the projector does not move it on meanwhile.
         let serving = transaction
             .query_opt(

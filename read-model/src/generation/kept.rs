@@ -130,8 +130,7 @@ fn listed(row: &tokio_postgres::Row) -> Result<Listed, DatabaseError> {
 /// [`KeptError`].
 pub async fn go_back(connection: &mut Connection, to: Option<i32>) -> Result<WentBack, KeptError> {
     within(LIMIT, async {
-        let transaction = connection.client.transaction().await?;
-        transaction.batch_execute("LOCK TABLE bookstock.active IN EXCLUSIVE MODE").await?;
+        let transaction = super::alone(connection).await?;
         let rows = transaction.query(LISTED, &[]).await?;
         let listed = rows.iter().map(listed).collect::<Result<Vec<_>, _>>()?;
         let (from, to) = match choose(&listed, to) {
@@ -178,8 +177,7 @@ fn find(listed: &[Listed], number: i32) -> Result<&Listed, KeptError> {
 /// [`KeptError`].
 pub async fn drop_one(connection: &mut Connection, number: i32) -> Result<(), KeptError> {
     within(LIMIT, async {
-        let transaction = connection.client.transaction().await?;
-        transaction.batch_execute("LOCK TABLE bookstock.active IN EXCLUSIVE MODE").await?;
+        let transaction = super::alone(connection).await?;
         let rows = transaction.query(LISTED, &[]).await?;
         let listed = rows.iter().map(listed).collect::<Result<Vec<_>, _>>()?;
         match find(&listed, number) {

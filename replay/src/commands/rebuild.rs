@@ -22,7 +22,8 @@ const ATTEMPTS: usize = 100;
 /// Make the read models anew from the log, while commands and queries go on.
 ///
 /// A new generation is built beside the one that serves and compared with it at the same position; then, in one
-/// transaction, it serves. The one before is kept current: `replay rollback` goes back to it at once.
+/// transaction, it serves. The one before is kept current: `replay rollback` goes back to it at once. Ctrl-C drops what was
+/// built; Ctrl-Z pauses it, `fg` lets it go on.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rebuild {
     /// Fold this view only, and copy the others from the generation that serves.

@@ -78,6 +78,68 @@ async fn a_generation_that_differs_does_not_serve_unless_that_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_view_that_is_made_anew_from_equal_data_serves_with_the_others_as_they_are() {
+    let (library, database) = projected("one_view").await;
+    for (generation, view) in (2..).zip(["book_stock", "admin_list", "book_history"]) {
+        let rebuilt = tool(&library, &database, &["rebuild", "--view", view, "--json"]).await.json(0);
+        assert_eq!(
+            (&rebuilt["generation"], &rebuilt["outcome"], &rebuilt["compared"]["drift"]),
+            (&json!(generation), &json!("switched"), &json!([]))
+        );
+        tool(&library, &database, &["verify"]).await.text(0);
+    }
+}
+
+/// Stopped as by Ctrl-Z, for longer than it waits for a store that says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_is_paused_goes_on_or_ends_with_one_line_and_leaves_nothing_half_done() {
+    let (mut library, database) = projected("paused").await;
+    let last = library.warehouse_many(300, 100).await;
+    project(&library, &database, last).await;
+    let client = connect(&database).await;
+    let building = "SELECT FROM bookstock.projection WHERE stage = 'building' AND position > 0";
+    let cut_off = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'bookstock replay%'
+        AND datname = current_database()";
+    for meanwhile in ["nothing", "the database cuts it off", "the store is started again"] {
+        let before = generations(&library, &database).await;
+        let rebuild = ["rebuild", "--dry-run", "--patience", "1"];
+        let mut tool = start(&library.store.url(), Some(&database), &rebuild);
+        let started = Instant::now();
+        while client.query_opt(building, &[]).await.unwrap().is_none() {
+            assert!(
+                started.elapsed() < PATIENCE && tool.try_wait().unwrap().is_none(),
+                "it was never building"
+            );
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        signal(&tool, Signal::STOP);
+        match meanwhile {
+            "the database cuts it off" => drop(client.query(cut_off, &[]).await.unwrap()),
+            "the store is started again" => {
+                library.store.kill();
+                library.store.start_again();
+            }
+            _ => {}
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        signal(&tool, Signal::CONT);
+        let ended = ended(tool).await;
+        match (ended.code, meanwhile) {
+            (Some(0), "nothing" | "the store is started again") => {}
+            // A machine that is busy may need longer than a second for the first word, too.
+            (Some(1), _) => {
+                let why = ended.err.lines().last().unwrap();
+                assert!(why.starts_with("replay: ") && why.contains("nothing was changed"), "{ended:?}");
+            }
+            _ => panic!("{meanwhile}: {ended:?}"),
+        }
+        assert_eq!(generations(&library, &database).await, before, "{meanwhile}: {ended:?}");
+    }
+    tool(&library, &database, &["rebuild"]).await.text(0);
+    tool(&library, &database, &["verify"]).await.text(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_to_a_position_stays_there_and_never_serves() {
     let (library, database) = projected("to_a_position").await;
     let explained = tool(&library, &database, &["explain", "book", "1", "--json"]).await.json(0);
