@@ -159,6 +159,15 @@ impl Connection {
         self.notified.notified().await;
     }
 
+    /// The process of the server that works for this connection.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn backend(&self) -> Result<i32, DatabaseError> {
+        let asked = async { Ok(self.client.query_one("SELECT pg_backend_pid()", &[]).await?) };
+        Ok(within(CONNECT_TIMEOUT, asked).await?.try_get(0)?)
+    }
+
     /// Asks PostgreSQL to give up the statement under way, which would go on though nobody waits for it any more.
     pub async fn cancel(&self) {
         // A statement that was not reached ends some day.

@@ -1,8 +1,9 @@
 //! Building a generation from the log, by the very code that the projector applies events with.
 
 use crate::after::AfterCheck;
-use crate::give_way::{Burst, GiveWay};
+use crate::give_way::{self, Burst, GiveWay};
 use crate::log::{self, Until};
+use crate::places::Places;
 use crate::progress::Progress;
 use crate::tell::note;
 use anyhow::Context as _;
@@ -48,8 +49,14 @@ pub(crate) struct Build {
 
 impl Build {
     /// Begins the next generation, with the tables of all views and nothing in them.
-    pub(crate) async fn begin(store: &Kurrent, database: &Database, kind: Kind) -> anyhow::Result<Self> {
+    pub(crate) async fn begin(
+        places: &Places,
+        store: &Kurrent,
+        database: &Database,
+        kind: Kind,
+    ) -> anyhow::Result<Self> {
         let mut connection = database.connect("bookstock replay", SETTINGS).await?;
+        give_way::step_postgres_behind(places.postmaster(), &connection).await;
         let owner = format!("replay (process {})", std::process::id());
         let begun = begin(&mut connection, &owner, kind).await?;
         for dropped in begun.dropped {

@@ -3,7 +3,8 @@
 use crate::log;
 use crate::tell::note;
 use event_store::Kurrent;
-use rustix::process::{getpriority_process, setpriority_process};
+use read_model::database::Connection;
+use rustix::process::{Pid, getpriority_process, setpriority_process};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -29,6 +30,27 @@ pub(crate) fn step_behind() {
     if let Err(error) = stepped {
         note(format_args!("it runs beside the services, not behind them: {error}"));
     }
+}
+
+/// Has the process of a private PostgreSQL that works for this connection stand as far behind: it works for nobody else, and
+/// has a priority of its own. `postmaster` is the server's process. What cannot be done is left.
+pub(crate) async fn step_postgres_behind(postmaster: Option<u32>, connection: &Connection) {
+    let (Some(postmaster), Ok(backend)) = (postmaster, connection.backend().await) else { return };
+    // A number means another process on another machine, or in another container.
+    if parent_of(backend) != Some(postmaster) {
+        return;
+    }
+    let stepped = Pid::from_raw(backend).map(|pid| setpriority_process(Some(pid), BEHIND));
+    // Each process of PostgreSQL is a session, and some systems weigh sessions before they weigh what is in them.
+    let of_session = std::fs::write(format!("/proc/{backend}/autogroup"), BEHIND.to_string());
+    tracing::debug!(backend, ?stepped, ?of_session, "PostgreSQL works for this behind the services");
+}
+
+/// The process that started this one.
+fn parent_of(process: i32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Its name stands in brackets and may hold any character; its state and its parent come behind.
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 /// How many events are written at once for now.
@@ -94,6 +116,14 @@ async fn end(store: &Kurrent) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_parent_of_a_process_is_who_started_it() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert_eq!(parent_of(child.id().cast_signed()), Some(std::process::id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 
     #[test]
     fn it_rests_beside_commands_as_long_as_it_catches_up_with_them() {

@@ -64,6 +64,13 @@ impl Places {
         self.database_url()?.parse().context(WrongUse).context("DATABASE_URL")
     }
 
+    /// The process of the private PostgreSQL of `--data-dir`, if it has one that runs.
+    pub(crate) fn postmaster(&self) -> Option<u32> {
+        let written =
+            std::fs::read_to_string(self.data_dir.as_ref()?.join("postgres/postmaster.pid")).ok()?;
+        written.lines().next()?.trim().parse().ok()
+    }
+
     /// Whether a database is named at all.
     pub(crate) fn names_a_database(&self) -> bool {
         self.data_dir.is_some() || self.database_url.is_some()

@@ -93,7 +93,7 @@ impl Rebuild {
         store.ping().await?;
         migrate(&places.database_url()?).await?;
         let started = Instant::now();
-        let mut build = Build::begin(&store, &database, Kind::Next).await?;
+        let mut build = Build::begin(places, &store, &database, Kind::Next).await?;
         let rebuilding = self.rebuild(&store, &database, &mut build);
         let rebuilt = stop.run_until_cancelled(rebuilding).await;
         let kept = matches!(&rebuilt, Some(Ok(Rebuilt { outcome: What::Switched | What::Frozen, .. })));

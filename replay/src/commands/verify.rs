@@ -93,7 +93,7 @@ impl Verify {
         let started = Instant::now();
         let stop = service_kit::shutdown::on_signal(Duration::ZERO)?;
         let serves = of_this_store(&store, &database).await?;
-        let mut build = Build::begin(&store, &database, Kind::Scratch).await?;
+        let mut build = Build::begin(places, &store, &database, Kind::Scratch).await?;
         let verified = stop.run_until_cancelled(self.verify(&store, &database, &mut build, serves)).await;
         if let Err(error) = build.give_up().await {
             note(format_args!("{error:#}"));
