@@ -42,16 +42,14 @@ impl Progress {
             bar.set_message(self.rate());
         } else if self.told.elapsed() >= EVERY {
             self.told = Instant::now();
-            let percent = position.min(self.end).saturating_mul(100) / self.end.max(1);
-            let left = self.left(position);
-            let _ = writeln!(
-                std::io::stderr(),
-                "{}: {percent} %, {}, about {} left",
-                self.what,
-                self.rate(),
-                HumanDuration(left)
-            );
+            let _ = writeln!(std::io::stderr(), "{}", self.line(position));
         }
+    }
+
+    fn line(&self, position: u64) -> String {
+        let percent = position.min(self.end).saturating_mul(100) / self.end.max(1);
+        let left = HumanDuration(self.left(position));
+        format!("{}: {percent} %, {}, about {left} left", self.what, self.rate())
     }
 
     /// The events that were done.
@@ -77,5 +75,20 @@ impl Drop for Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_how_far_it_is_how_fast_and_what_is_left() {
+        let Some(started) = Instant::now().checked_sub(Duration::from_secs(10)) else { return };
+        let progress =
+            Progress { what: "folding", bar: None, end: 40_000, events: 9_000, started, told: started };
+        let line = progress.line(10_000);
+        assert!(line.starts_with("folding: 25 %, 9,000 events, "), "{line}");
+        assert!(line.ends_with("/s, about 30 seconds left"), "{line}");
     }
 }

@@ -5,6 +5,7 @@ use crate::log::{self, Until};
 use crate::places::Places;
 use crate::tell::{Outcome, Tell};
 use event_store::{Direction, EventStore as _, Kurrent, Start, StoredEvent};
+use std::time::Duration;
 
 /// Show the newest events of all streams.
 #[derive(Debug, clap::Args)]
@@ -39,8 +40,9 @@ impl Tail {
         if self.follow {
             let from = end.map(|event| (event.position, event.id));
             let prefixes: Vec<&str> = self.filter.iter().map(String::as_str).collect();
+            let stop = service_kit::shutdown::on_signal(Duration::ZERO)?;
             let mut hearing = log::hear(&store, from, &prefixes, Until::Stopped);
-            while let Some(events) = hearing.batch().await? {
+            while let Some(events) = stop.run_until_cancelled(hearing.batch()).await.transpose()?.flatten() {
                 for event in events.iter().filter(|event| self.lets_through(event)) {
                     show(event, tell)?;
                 }

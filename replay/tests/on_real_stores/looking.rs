@@ -1,7 +1,10 @@
 //! Subcommands that only look at the log.
 
 use crate::given::*;
-use serde_json::json;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 /// Two books with three and one events.
 async fn library() -> Library {
@@ -101,6 +104,12 @@ async fn show_and_tail_tell_events_as_they_are_stored() {
     assert_eq!(event["metadata"]["after"], after("책 2", 1.0, 5));
     let last = replay(&url, None, &["show", "book-1", "--last", "--limit", "1"]).await;
     assert!(last.text(0).contains("Renewed") && !last.out.contains("Warehoused"), "{last:?}");
+    let shown = replay(&url, None, &["show", "book-1", "--from", "1", "--json"]).await.json(0);
+    let revisions: Vec<_> =
+        shown["events"].as_array().unwrap().iter().map(|event| &event["revision"]).collect();
+    assert_eq!(revisions, [1, 2]);
+    let beyond = replay(&url, None, &["show", "book-1", "--from", "3"]).await;
+    assert_eq!(beyond.complaint(1), "replay: book-1 has no event 3");
     assert!(replay(&url, None, &["show", "shelf"]).await.complaint(1).contains("no stream shelf"));
 
     let tail = async |arguments: &[&str]| {
@@ -113,6 +122,70 @@ async fn show_and_tail_tell_events_as_they_are_stored() {
     assert_eq!(tail(&["-n", "2"]).await, ["1@book-1", "2@book-1"]);
     assert_eq!(tail(&["--filter", "book-2"]).await, ["0@book-2"]);
     assert_eq!(tail(&["--type", "Renewed"]).await, ["2@book-1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_that_follows_tells_what_comes_until_it_is_stopped() {
+    let mut library = library().await;
+    let tail = ["tail", "--follow", "-n", "1", "--filter", "book-", "--type", "Warehoused", "--json"];
+    let mut tail = start(&library.store.url(), None, &tail);
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let mut next = || -> (u64, String) {
+        let event: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        (event["revision"].as_u64().unwrap(), event["stream"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(next(), (1, "book-1".to_owned()));
+    library.store.append("shelf-1", vec![("Warehoused".to_owned(), b"{}".to_vec())]).await;
+    library.renew(2).await;
+    library.warehouse(2, 5).await;
+    assert_eq!(next(), (2, "book-2".to_owned()));
+    signal(&tail, Signal::INT);
+    let ended = ended(tail).await;
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    assert!(lines.next().is_none());
+}
+
+/// `script` gives it a terminal.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_work_shows_how_far_it_is_on_a_terminal() {
+    let library = library().await;
+    let mut on_a_terminal = Command::new("script");
+    on_a_terminal
+        .args([
+            "--quiet",
+            "--return",
+            "--command",
+            concat!(env!("CARGO_BIN_EXE_replay"), " check"),
+            "/dev/null",
+        ])
+        .env("EVENT_STORE_URL", library.store.url())
+        .env("TERM", "xterm")
+        .stdin(Stdio::null());
+    let shown = run(on_a_terminal).await;
+    let bar = ["checking", "100%", "4 events, ", " left", "all of them can be read"];
+    assert!(bar.iter().all(|part| shown.text(0).contains(part)), "{shown:?}");
+    let elsewhere = replay(&library.store.url(), None, &["check"]).await;
+    assert_eq!((elsewhere.code, elsewhere.err.as_str()), (Some(0), ""), "{elsewhere:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stats_tell_how_far_the_read_models_are() {
+    let (mut library, database) = projected("stats").await;
+    library.warehouse(2, 5).await;
+    library.store.append("shelf-1", vec![("Built".to_owned(), b"{}".to_vec())]).await;
+    let url = library.store.url();
+    let stats = async || replay(&url, Some(&database), &["stats", "--json"]).await.json(0);
+    let read_models = stats().await["readModels"].clone();
+    let explained = replay(&library.store.url(), None, &["explain", "book", "1", "--json"]).await.json(0);
+    assert_eq!(
+        without(read_models, &["foldVersion"]),
+        json!({"generation": 1, "position": explained["book"]["position"], "behind": 1})
+    );
+    let last = library.warehouse(1, 1).await;
+    project(&library, &database, last).await;
+    assert_eq!(stats().await["readModels"]["behind"], 0);
+    let text = replay(&library.store.url(), Some(&database), &["stats"]).await;
+    assert!(text.text(0).contains("read models: generation"), "{text:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 
 /// All that is carried of an event: stream, revision, and the event itself.
@@ -191,6 +191,8 @@ async fn streams_that_are_not_whole_are_refused_by_name_before_anything_is_writt
     let metadata = |builder: StreamMetadataBuilder| builder.build();
     let truncated = metadata(StreamMetadataBuilder::new().truncate_before(7));
     client.set_stream_metadata("book-1", &Default::default(), &truncated).await.unwrap();
+    let short = metadata(StreamMetadataBuilder::new().max_count(3));
+    client.set_stream_metadata("book-3", &Default::default(), &short).await.unwrap();
     client.delete_stream("book-2", &DeleteStreamOptions::default()).await.unwrap();
     client.tombstone_stream("book-4", &TombstoneStreamOptions::default()).await.unwrap();
     let harmless = metadata(StreamMetadataBuilder::new().insert_custom_property("shelf", 7));
@@ -200,6 +202,7 @@ async fn streams_that_are_not_whole_are_refused_by_name_before_anything_is_writt
     for why in [
         "book-1 is truncated before revision 7",
         "book-2 is deleted",
+        "book-3 keeps its last 3 events only",
         "book-4 is deleted for ever",
         "nothing was written",
     ] {
@@ -209,11 +212,12 @@ async fn streams_that_are_not_whole_are_refused_by_name_before_anything_is_writt
     assert!(exported.complaint(1).contains("book-1 is truncated"), "{exported:?}");
     assert_eq!((all(&target).await, exported.out.as_str()), (vec![], ""));
 
-    let without_them = ["--leave-out", "book-1", "--leave-out", "book-2", "--leave-out", "book-4"];
+    let without_them =
+        ["book-1", "book-2", "book-3", "book-4"].map(|stream| ["--leave-out", stream]).concat();
     let copied = copy(&library.store, &target, &without_them).await.json(0);
-    assert_eq!(copied["notCarried"]["streamMetadata"], json!(["book-1", "book-2", "book-5"]));
+    assert_eq!(copied["notCarried"]["streamMetadata"], json!(["book-1", "book-2", "book-3", "book-5"]));
     let streams: Vec<String> = by_stream(all(&target).await).into_keys().collect();
-    assert_eq!(streams, ["book-3", "book-5", "선반 \"1\""]);
+    assert_eq!(streams, ["book-5", "선반 \"1\""]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,6 +241,42 @@ async fn a_copy_that_is_killed_or_stopped_in_the_middle_is_run_again() {
     }
     assert!(before < 40_000, "it was never in the middle");
     assert_eq!(copy(&library.store, &target, &[]).await.json(0)["events"], 40_000);
+    assert_same(all(&library.store).await, all(&target).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_stopped_is_taken_by_no_import_and_an_import_that_is_stopped_is_run_again() {
+    let (mut library, target) = (Library::start(), Store::start());
+    library.warehouse_many(2_000, 20).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    // Nobody reads on after the first line, and so it is in the middle.
+    let mut export = start(&library.store.url(), None, &["export"]);
+    let mut out = BufReader::new(export.stdout.take().unwrap());
+    let mut part = String::new();
+    out.read_line(&mut part).unwrap();
+    signal(&export, Signal::INT);
+    let reading = tokio::task::spawn_blocking(move || out.read_to_string(&mut part).map(|_| part));
+    let part = reading.await.unwrap().unwrap();
+    let stopped = ended(export).await;
+    assert!(stopped.complaint(1).contains("the file is not whole"), "{stopped:?}");
+    fs::write(file("part"), part).unwrap();
+    let refused = replay(&target.url(), None, &["import", &file("part")]).await;
+    assert!(refused.complaint(1).contains("it was cut off"), "{refused:?}");
+    assert_eq!(all(&target).await, []);
+
+    let whole = replay(&library.store.url(), None, &["export"]).await;
+    fs::write(file("whole"), whole.text(0)).unwrap();
+    let import = start(&target.url(), None, &["import", "--strict-order", &file("whole")]);
+    while all(&target).await.is_empty() {}
+    signal(&import, Signal::INT);
+    let stopped = ended(import).await;
+    assert!(stopped.complaint(1).contains("run the same again to go on"), "{stopped:?}");
+    assert!(all(&target).await.len() < 40_000, "it was never in the middle");
+    assert_eq!(
+        replay(&target.url(), None, &["import", &file("whole"), "--json"]).await.json(0)["events"],
+        40_000
+    );
     assert_same(all(&library.store).await, all(&target).await);
 }
 
