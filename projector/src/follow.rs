@@ -122,9 +122,10 @@ impl<Store: EventStore> Owned<'_, Store> {
     /// one that holds less than the checkpoint would send nothing that shows it.
     async fn renew(&mut self) -> Result<(), End> {
         let (connection, generation) = (&*self.connection, self.lease.generation);
+        let lag = self.status.and_then(Status::lag);
         // All at once, as an event that comes meanwhile has to wait.
         let ((), serving, to_retry, parked, many) = tokio::try_join!(
-            async { Ok::<_, End>(self.lease.renew(connection).await?) },
+            async { Ok::<_, End>(self.lease.renew(connection, lag).await?) },
             async { Ok(generation::active(connection).await?) },
             async { Ok(parked::to_retry(connection, generation).await?) },
             async { Ok(parked::count(connection, generation).await?) },

@@ -4,12 +4,13 @@ use crate::ahead::Ahead;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use read_model::Lag;
 use serde::Serialize;
 use service_kit::clock;
 use service_kit::metrics::{Counter, Gauge, Histogram};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 static APPLIED: Counter<0> =
     Counter::new("projection_events_total", "Events that were applied to the generation that serves.", []);
@@ -168,6 +169,13 @@ impl Status {
         PARKED.of([]).set(f64::from(u32::try_from(parked).unwrap_or(u32::MAX)));
     }
 
+    /// How late the views are. Nobody knows while not all that the store has was heard, and nothing of it waits.
+    pub(crate) fn lag(&self) -> Option<Lag> {
+        let known = self.known();
+        let events = known.caught_up.then(|| known.events_behind());
+        (known.caught_up || known.oldest().is_some()).then(|| Lag { behind: known.behind(), events })
+    }
+
     fn told(&self) -> Told {
         let known = self.known();
         let behind = known.events_behind();
@@ -219,9 +227,13 @@ impl Known {
     }
 
     /// The age of the oldest event that is not applied: an idle store is not late.
-    fn seconds_behind(&self) -> f64 {
+    fn behind(&self) -> Duration {
         let micros = self.oldest().map_or(0, |created| clock::unix_micros().saturating_sub(created).max(0));
-        std::time::Duration::from_micros(micros.unsigned_abs()).as_secs_f64()
+        Duration::from_micros(micros.unsigned_abs())
+    }
+
+    fn seconds_behind(&self) -> f64 {
+        self.behind().as_secs_f64()
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::database::{Connection, DatabaseError, within};
 use crate::value;
 use std::time::Duration;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 /// The channel on which a lease that was handed back is made known.
@@ -42,6 +43,15 @@ pub struct Checkpoint {
     pub event_id: Option<Uuid>,
 }
 
+/// How late a generation is, as its owner says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// The age of the oldest event that was heard and is not applied; zero when there is none, and all were heard.
+    pub behind: Duration,
+    /// How many such events there are, if all were heard.
+    pub events: Option<u64>,
+}
+
 /// Why a lease was not renewed.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
@@ -68,7 +78,9 @@ impl Lease {
         // clock_timestamp and not now: the statement may have waited for the row.
         let sql = "
             UPDATE bookstock.projection
-            SET owner = $2, epoch = epoch + 1, lease_until = clock_timestamp() + $3::int8 * interval '1 ms'
+            SET owner = $2, epoch = epoch + 1, lease_until = clock_timestamp() + $3::int8 * interval '1 ms',
+                owner_since = coalesce(CASE WHEN owner = $2 THEN owner_since END, clock_timestamp()),
+                behind_until = NULL
             WHERE generation = $1 AND (owner IS NULL OR owner = $2 OR lease_until < clock_timestamp())
             RETURNING epoch, position, event_id::text";
         let row = within(LIMIT, async {
@@ -84,18 +96,24 @@ impl Lease {
         Ok(Some((Self { generation, epoch: value::read(&row, 0)?, term_ms }, checkpoint)))
     }
 
-    /// Renews the lease. A write does so too, and neither waits for the disk: a crash that undoes it makes the lease shorter,
-    /// and no epoch older.
+    /// Renews the lease, and tells readers how late the generation is, if that is known. A write renews it too, and neither
+    /// waits for the disk: a crash that undoes it makes the lease shorter, and no epoch older.
     ///
     /// # Errors
     /// [`LeaseError::Lost`] when another owner has it.
-    pub async fn renew(&self, connection: &Connection) -> Result<(), LeaseError> {
+    pub async fn renew(&self, connection: &Connection, lag: Option<Lag>) -> Result<(), LeaseError> {
         let sql = "
-            UPDATE bookstock.projection SET lease_until = clock_timestamp() + $3::int8 * interval '1 ms'
+            UPDATE bookstock.projection
+            SET lease_until = clock_timestamp() + $3::int8 * interval '1 ms', behind_ms = $4, behind_events = $5,
+                behind_until = clock_timestamp() + $3::int8 * interval '1 ms'
             WHERE generation = $1 AND epoch = $2 RETURNING set_config('synchronous_commit', 'off', true)";
+        let Self { generation, epoch, term_ms } = self;
+        let behind_ms = lag.map(|lag| i64::try_from(lag.behind.as_millis()).unwrap_or(i64::MAX));
+        let behind_events = lag.and_then(|lag| lag.events).map(value::bigint);
         let renewed = within(LIMIT, async {
             let statement = connection.client.prepare_cached(sql).await?;
-            Ok(connection.client.execute(&statement, &[&self.generation, &self.epoch, &self.term_ms]).await?)
+            let said = [generation as &(dyn ToSql + Sync), epoch, term_ms, &behind_ms, &behind_events];
+            Ok(connection.client.execute(&statement, &said).await?)
         })
         .await?;
         if renewed == 1 { Ok(()) } else { Err(LeaseError::Lost) }
@@ -108,7 +126,7 @@ impl Lease {
     pub async fn hand_back(self, connection: &Connection) -> Result<(), DatabaseError> {
         let sql = "
             WITH freed AS (
-                UPDATE bookstock.projection SET owner = NULL, lease_until = NULL
+                UPDATE bookstock.projection SET owner = NULL, lease_until = NULL, owner_since = clock_timestamp()
                 WHERE generation = $1 AND epoch = $2
                 RETURNING generation
             )

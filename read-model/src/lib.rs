@@ -35,9 +35,10 @@ pub mod write;
 
 pub use database::{Database, DatabaseError};
 pub use domain::book::BookId;
+pub use lease::Lag;
 pub use list::{Column, Filter, Key, ListRequest, Mark, Order, Page, Place, Since};
 pub use migrate::{MigrateError, migrate};
-pub use reader::{At, Behind, Reader, ReaderError, ReaderOptions, Standing, State};
+pub use reader::{At, Behind, Projection, Reader, ReaderError, ReaderOptions, Standing, State};
 pub use search::Words;
 pub use value::Unreadable;
 pub use view::{Happening, View};

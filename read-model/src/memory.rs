@@ -7,12 +7,13 @@
 mod follow;
 mod ordered;
 mod shelf;
+mod standing;
 
 use crate::admin_list::AdminList;
 use crate::book_stock::BookStock;
 use crate::database::Database;
 use crate::list::{Column, Key, ListRequest, Listed, Mark, Order, Page, Place};
-use crate::reader::State;
+use crate::reader::{Projection, State};
 use domain::book::BookId;
 pub(crate) use shelf::{Entry, Shelf};
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// What tells it from others.
     fn standing(&self) -> (i32, u64, Option<u64>) {
         (self.generation, self.position, self.refolds)
     }
@@ -90,6 +92,8 @@ struct Known {
     confirmed: Instant,
     /// Whether it answered when it was last asked; nothing before that.
     reached: Option<bool>,
+    /// How the projection was then; nothing where there is none.
+    projection: Option<Projection>,
 }
 
 /// The latest snapshot, kept up to date by a task that ends with the last clone of this.
@@ -108,7 +112,7 @@ pub(crate) struct Latest {
 impl Memory {
     /// Follows `database`. A snapshot is whole as long as there are no more than `books`.
     pub(crate) fn follow(database: Database, settings: String, books: usize) -> Self {
-        let known = Known { snapshot: None, confirmed: Instant::now(), reached: None };
+        let known = Known { snapshot: None, confirmed: Instant::now(), reached: None, projection: None };
         let (sender, latest) = watch::channel(known);
         tokio::spawn(follow::keep_up_to_date(database, settings, books, sender));
         Self { latest }
@@ -118,8 +122,13 @@ impl Memory {
     pub(crate) fn latest(&self) -> Option<Latest> {
         let known = self.latest.borrow();
         let snapshot = known.snapshot.clone()?;
-        let age = known.confirmed.elapsed();
-        Some(Latest { snapshot, age, stale: known.reached != Some(true) || age > STALE_AFTER })
+        Some(Latest { snapshot, age: known.confirmed.elapsed(), stale: known.is_stale() })
+    }
+
+    /// How the projection is, if the database says so now.
+    pub(crate) fn projection(&self) -> Option<Projection> {
+        let known = self.latest.borrow();
+        if known.is_stale() { None } else { known.projection }
     }
 
     /// The first snapshot, if it comes in time and the database answers.
@@ -152,6 +161,11 @@ impl Memory {
 }
 
 impl Known {
+    /// Whether things may have changed since.
+    fn is_stale(&self) -> bool {
+        self.reached != Some(true) || self.confirmed.elapsed() > STALE_AFTER
+    }
+
     fn position(&self) -> u64 {
         self.snapshot.as_ref().map_or(0, |snapshot| snapshot.position)
     }

@@ -3,12 +3,14 @@
 use crate::database::{Database, NotAnAddress};
 use crate::desk::{Asked, Desk, Question, settings};
 use crate::hot::Hot;
+use crate::lease::Lag;
 use crate::list::{ListRequest, Listed, Page};
 use crate::list_sql::ListSql;
 use crate::memory::{Latest, Memory};
 use crate::value::Unreadable;
 use crate::view::View;
 use crate::whole::{Rows, Whole};
+use domain::Timestamp;
 use domain::book::BookId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +86,17 @@ pub struct Standing {
     pub whole: bool,
 }
 
+/// How the projection is that makes the read models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Projection {
+    /// Whether a projector holds the lease.
+    pub running: bool,
+    /// Since when that is so, if it is known.
+    pub since: Option<Timestamp>,
+    /// How late the read models are, if anybody knows: only a projector does that hears the event store.
+    pub lag: Option<Lag>,
+}
+
 /// Why a query was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReaderError {
@@ -151,6 +164,12 @@ impl Reader {
         let latest = self.shared.memory.latest()?;
         let standing = Standing { books: latest.snapshot.len(), whole: latest.snapshot.is_whole() };
         Some(latest.at(standing))
+    }
+
+    /// How the projection is; nothing while the database does not answer, or holds no read models yet.
+    #[must_use]
+    pub fn projection(&self) -> Option<Projection> {
+        self.shared.memory.projection()
     }
 
     /// The position that the read models were last seen at; 0 before the first event, or while it is not known.

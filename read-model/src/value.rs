@@ -75,7 +75,14 @@ pub(crate) fn read_u64(row: &Row, column: usize) -> Result<u64, Unreadable> {
 }
 
 pub(crate) fn read_moment(row: &Row, column: usize) -> Result<Timestamp, Unreadable> {
-    let at: SystemTime = read(row, column)?;
+    timestamp(read(row, column)?)
+}
+
+pub(crate) fn read_moment_if_any(row: &Row, column: usize) -> Result<Option<Timestamp>, Unreadable> {
+    read::<Option<SystemTime>>(row, column)?.map(timestamp).transpose()
+}
+
+fn timestamp(at: SystemTime) -> Result<Timestamp, Unreadable> {
     let micros = match at.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_micros()),
         Err(before) => i64::try_from(before.duration().as_micros()).map(|micros| -micros),

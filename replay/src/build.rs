@@ -67,7 +67,7 @@ impl Build {
         let renewing = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(RENEWAL).await;
-                match lease.renew(&renewing).await {
+                match lease.renew(&renewing, None).await {
                     Ok(()) => {}
                     // The next write finds out.
                     Err(LeaseError::Lost) => return,

@@ -1,6 +1,7 @@
 //! Keeps the latest snapshot up to date: on each notification, and at an interval, since a notification can be lost.
 
 use super::shelf::Shelf;
+use super::standing::Standing;
 use super::{Known, Snapshot};
 use crate::admin_list::{self, AdminList};
 use crate::batch::POSITION;
@@ -10,6 +11,7 @@ use crate::database::{Connection, Database, DatabaseError, within};
 use crate::generation::Schema;
 use crate::list::Listed;
 use crate::parked;
+use crate::reader::Projection;
 use crate::value;
 use crate::view::View as _;
 use deadpool_postgres::Transaction;
@@ -103,15 +105,16 @@ impl Follower<'_> {
     /// Asks once how things are, and publishes it; whether anything was new.
     async fn look(&self, connection: &mut Connection) -> Result<bool, DatabaseError> {
         let asked = Instant::now();
-        let Some((generation, position, refolds)) = within(LIMIT, standing(connection)).await? else {
+        let Some(standing) = within(LIMIT, Standing::ask(connection)).await? else {
             // Nothing is set up yet, which is no snapshot, but an answer.
-            self.confirm(asked);
+            self.confirm(asked, None);
             return Ok(false);
         };
+        let Standing { generation, position, refolds, projection } = standing;
         let current = self.sender.borrow().snapshot.clone();
         let next = match &current {
-            Some(current) if current.standing() == (generation, position, refolds) => {
-                self.confirm(asked);
+            Some(current) if current.standing() == standing.state() => {
+                self.confirm(asked, Some(projection));
                 return Ok(false);
             }
             Some(current)
@@ -134,15 +137,17 @@ impl Follower<'_> {
         let new = next.is_some();
         if let Some(next) = next {
             let snapshot = Some(Arc::new(next));
-            self.sender.send_replace(Known { snapshot, confirmed: asked, reached: Some(true) });
+            let (reached, projection) = (Some(true), Some(projection));
+            self.sender.send_replace(Known { snapshot, confirmed: asked, reached, projection });
         }
         Ok(new)
     }
 
-    fn confirm(&self, at: Instant) {
+    fn confirm(&self, at: Instant, projection: Option<Projection>) {
         self.sender.send_if_modified(|known| {
             known.confirmed = at;
             known.reached = Some(true);
+            known.projection = projection;
             // Nobody waits for that.
             false
         });
@@ -159,10 +164,10 @@ impl Follower<'_> {
         let transaction = snapshot(connection).await?;
         // One after the other, but asked at once: whoever waits for a position waits for this.
         let (standing, moved) = tokio::try_join!(
-            standing_in(&transaction),
+            Standing::ask_in(&transaction),
             moved(&transaction, from.generation, from.position, most.max(MOVEMENTS)),
         )?;
-        let Some((generation, position, refolds)) = standing else { return Ok(None) };
+        let Some(Standing { generation, position, refolds, .. }) = standing else { return Ok(None) };
         if (generation, refolds) != (from.generation, from.refolds) || position < from.position {
             return Ok(None);
         }
@@ -190,7 +195,8 @@ impl Follower<'_> {
         known_large: bool,
     ) -> Result<Option<Snapshot>, DatabaseError> {
         let transaction = snapshot(connection).await?;
-        let Some((generation, position, refolds)) = standing_in(&transaction).await? else { return Ok(None) };
+        let Some(standing) = Standing::ask_in(&transaction).await? else { return Ok(None) };
+        let Standing { generation, position, refolds, .. } = standing;
         let begun = Instant::now();
         let whole = if known_large { None } else { self.whole(&transaction, generation).await? };
         let whole_or_latest = match whole {
@@ -254,29 +260,6 @@ fn latest(books: usize) -> usize {
 async fn snapshot(connection: &mut Connection) -> Result<Transaction<'_>, DatabaseError> {
     let begin = connection.client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
     Ok(begin.read_only(true).start().await?)
-}
-
-// The control tables may be of an earlier version, which counts no refolds: a projector has still to migrate them.
-const STANDING: &str = "SELECT active.generation, projection.position,
-        (to_jsonb(projection) ->> 'refolds')::int8
-    FROM bookstock.active JOIN bookstock.projection USING (generation)";
-
-type Standing = (i32, u64, Option<u64>);
-
-async fn standing(connection: &Connection) -> Result<Option<Standing>, DatabaseError> {
-    let statement = connection.client.prepare_cached(STANDING).await?;
-    connection.client.query_opt(&statement, &[]).await?.as_ref().map(read_standing).transpose()
-}
-
-async fn standing_in(transaction: &Transaction<'_>) -> Result<Option<Standing>, DatabaseError> {
-    let statement = transaction.prepare_cached(STANDING).await?;
-    transaction.query_opt(&statement, &[]).await?.as_ref().map(read_standing).transpose()
-}
-
-fn read_standing(row: &tokio_postgres::Row) -> Result<Standing, DatabaseError> {
-    let refolds: Option<i64> = value::read(row, 2)?;
-    let refolds = refolds.and_then(|refolds| u64::try_from(refolds).ok());
-    Ok((value::read(row, 0)?, value::read_u64(row, 1)?, refolds))
 }
 
 /// The books whose streams wait at an event after `position`. One that goes on again is folded anew.

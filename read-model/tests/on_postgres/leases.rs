@@ -37,12 +37,12 @@ async fn an_owner_that_slept_past_its_lease_writes_nothing() {
     let mut heir = Writer::take(&url, "heir").await;
     assert_eq!(heir.checkpoint, sleeper.checkpoint);
     assert!(matches!(sleeper.apply(&batch[1..2]).await, Err(ApplyError::Fenced)));
-    assert!(matches!(sleeper.lease.renew(&sleeper.connection).await, Err(LeaseError::Lost)));
+    assert!(matches!(sleeper.lease.renew(&sleeper.connection, None).await, Err(LeaseError::Lost)));
 
     heir.apply(&batch[1..]).await.unwrap();
     assert!(matches!(sleeper.apply(&batch[1..2]).await, Err(ApplyError::Fenced)));
     sleeper.lease.clone().hand_back(&sleeper.connection).await.unwrap();
-    heir.lease.renew(&heir.connection).await.unwrap();
+    heir.lease.renew(&heir.connection, None).await.unwrap();
     assert_eq!(rows(&url).await.0[0].stock, 6);
 }
 
@@ -63,6 +63,6 @@ async fn an_expired_lease_can_be_renewed_until_another_owner_takes_it() {
     let url = read_models("expired").await;
     let owner = Writer::take(&url, "owner").await;
     sql(&url, "UPDATE bookstock.projection SET lease_until = now() - interval '1 second'").await;
-    owner.lease.renew(&owner.connection).await.unwrap();
+    owner.lease.renew(&owner.connection, None).await.unwrap();
     assert!(Lease::take(&owner.connection, 1, "other", TERM).await.unwrap().is_none());
 }
