@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use e2e::{Answer, Librarians, Site, System, Topology, assert_booked_once, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// The longest that a client may be left without an answer while the event store is away.
@@ -42,6 +42,15 @@ async fn queries_go_on(queries: &Site) {
         behind.problem(503, "read-model-unavailable")["position"].as_str(),
         Some(behind.header("bookstock-position"))
     );
+}
+
+/// Waits until this is told of the projection.
+async fn projection(queries: &Site, what: &str, is_so: impl Fn(&Value) -> bool) {
+    eventually(what, async || {
+        let status = queries.try_get("/status").await?.wanted(200)?;
+        if is_so(&status["projection"]) { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
 }
 
 /// Waits until the views show everything, also to those who ask for the position of a new command.
@@ -192,11 +201,17 @@ async fn a_standby_takes_over_from_a_frozen_projector_which_then_changes_nothing
     let topology = Topology::start().await;
     let (desk, queries) = (topology.command_apis[0].site(), topology.queries());
     views_catch_up(&desk, &queries, 1, 5).await;
+    let works = |told: &Value| told["running"] == true && told["behindSeconds"] == 0.0;
+    projection(&queries, "all is said to be applied", works).await;
     topology.projectors[0].freeze().await;
     views_catch_up(&desk, &queries, 1, 10).await;
-    topology.projectors[0].thaw();
     topology.projectors[1].freeze().await;
+    projection(&queries, "nobody is said to project", |told| told["running"] == false).await;
+    assert_eq!(queries.get("/books/1").await.json(200)["stock"], 10);
+    assert_eq!(queries.stocks().await.unwrap().len(), 1);
+    topology.projectors[0].thaw();
     views_catch_up(&desk, &queries, 1, 15).await;
+    projection(&queries, "all is said to be applied again", works).await;
     topology.projectors[1].thaw();
     commands_go_on(&desk, 1..=50).await;
     views_catch_up(&desk, &queries, 1, 25).await;

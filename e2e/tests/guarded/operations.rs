@@ -9,7 +9,7 @@ fn needed(method: &Method, path: &str) -> Option<&'static str> {
     match path {
         "/" | "/livez" | "/readyz" | "/openapi.json" | "/docs" => None,
         _ if path.starts_with("/.well-known/") || path.starts_with("/web/") => None,
-        "/metrics" | "/status" => Some("ops"),
+        "/metrics" => Some("ops"),
         _ if *method == Method::GET => Some("books:read"),
         _ => Some("books:write"),
     }

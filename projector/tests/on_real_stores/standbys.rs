@@ -3,6 +3,7 @@
 use crate::cluster;
 use crate::given::*;
 use crate::store::Store;
+use read_model::Lag;
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,4 +165,38 @@ async fn crashes_under_load_lose_and_double_nothing() {
     // Batches of 50: 6, 7, 8 and 9 of them in turns to three books, and one a round to the fourth.
     assert_eq!(stocks(&reader).await, [(1, 550), (2, 500), (3, 450), (4, 200)]);
     active.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_are_told_how_late_the_views_are_and_within_a_lease_that_nobody_projects() {
+    let (store, url) = (Store::start(), cluster::database("told_how_late").await);
+    let reader = reader(&url);
+    let lag = || reader.projection().and_then(|projection| projection.lag);
+    let none = Lag { behind: Duration::ZERO, events: Some(0) };
+    let active = Running::start(&store, &url);
+    let first = warehouse(&store, 1, &[1]).await;
+    reader.wait_for(first, PATIENCE).await.unwrap();
+    until("all is said to be applied", async || lag() == Some(none)).await;
+
+    // Nobody can write the view, so nothing can be applied.
+    let client = connect(&url).await;
+    client.batch_execute("BEGIN; LOCK TABLE rm_1.book_stock IN SHARE MODE").await.unwrap();
+    let last = warehouse(&store, 1, &[1, 1]).await;
+    until("it is said how late the views are", async || {
+        lag().is_some_and(|lag| lag.behind > Duration::from_secs(1))
+    })
+    .await;
+    client.batch_execute("ROLLBACK").await.unwrap();
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    until("all is said to be applied again", async || lag() == Some(none)).await;
+
+    active.crash().await;
+    let crashed = service_kit::clock::unix_micros();
+    until("nobody is said to project", async || {
+        reader.projection().is_some_and(|projection| !projection.running && projection.lag.is_none())
+    })
+    .await;
+    let since = reader.projection().unwrap().since.unwrap().unix_micros();
+    let unattended = since - crashed;
+    assert!(unattended <= 3_000_000, "the lease lasted for {unattended} us after the crash");
 }

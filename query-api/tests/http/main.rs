@@ -24,4 +24,5 @@ mod paging;
 mod parked;
 mod permission;
 mod program;
+mod status;
 mod wire;

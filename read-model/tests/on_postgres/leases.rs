@@ -3,7 +3,8 @@
 use crate::given::*;
 use read_model::batch::ApplyError;
 use read_model::lease::{HANDED_BACK, Lease, LeaseError};
-use std::time::Duration;
+use read_model::{Lag, Projection, Reader};
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn a_lease_has_one_owner() {
@@ -65,4 +66,61 @@ async fn an_expired_lease_can_be_renewed_until_another_owner_takes_it() {
     sql(&url, "UPDATE bookstock.projection SET lease_until = now() - interval '1 second'").await;
     owner.lease.renew(&owner.connection, None).await.unwrap();
     assert!(Lease::take(&owner.connection, 1, "other", TERM).await.unwrap().is_none());
+}
+
+/// Waits until a reader is told this of the projection.
+async fn told(reader: &Reader, what: &str, is_so: impl Fn(&Projection) -> bool) -> Projection {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let projection = reader.projection();
+        match projection.filter(&is_so) {
+            Some(projection) => return projection,
+            None => assert!(Instant::now() < deadline, "{what} is not told, but {projection:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn readers_are_told_who_writes_and_how_late_it_is_as_long_as_the_lease_lasts() {
+    let url = read_models("told").await;
+    let reader = reader(&url);
+    let nobody = told(&reader, "that nobody writes", |it| !it.running).await;
+    assert_eq!((nobody.since, nobody.lag), (None, None));
+
+    let owner = Writer::take(&url, "owner").await;
+    let begun = told(&reader, "that somebody writes", |it| it.running).await;
+    assert!(begun.since.is_some());
+    assert_eq!(begun.lag, None, "it has not said yet how late it is");
+    let late = Lag { behind: Duration::from_millis(90_500), events: Some(7) };
+    owner.lease.renew(&owner.connection, Some(late)).await.unwrap();
+    let renewed = told(&reader, "how late it is", |it| it.lag == Some(late)).await;
+    assert_eq!(renewed.since, begun.since);
+    owner.lease.renew(&owner.connection, None).await.unwrap();
+    told(&reader, "that it does not know how late it is", |it| it.running && it.lag.is_none()).await;
+
+    owner.lease.renew(&owner.connection, Some(late)).await.unwrap();
+    sql(&url, "UPDATE bookstock.projection SET lease_until = now() - interval '1 second'").await;
+    let dead = told(&reader, "that nobody writes any more", |it| !it.running).await;
+    assert_eq!(dead.lag, None);
+    let heir = Writer::take(&url, "heir").await;
+    let inherited = told(&reader, "that another writes", |it| it.running).await;
+    assert!(inherited.since > dead.since, "{inherited:?} after {dead:?}");
+    assert_eq!(inherited.lag, None, "that was the other's word");
+    heir.lease.hand_back(&heir.connection).await.unwrap();
+    let over = told(&reader, "that it was handed back", |it| !it.running).await;
+    assert!(over.since > inherited.since, "{over:?} after {inherited:?}");
+}
+
+/// An owner of an earlier version renews its lease and says no more.
+#[tokio::test]
+async fn what_an_owner_said_holds_no_longer_than_its_lease_did_then() {
+    let url = read_models("told_before").await;
+    let reader = reader(&url);
+    let owner = Writer::take(&url, "owner").await;
+    let late = Lag { behind: Duration::from_secs(9), events: None };
+    owner.lease.renew(&owner.connection, Some(late)).await.unwrap();
+    told(&reader, "how late it is", |it| it.lag == Some(late)).await;
+    sql(&url, "UPDATE bookstock.projection SET behind_until = now() - interval '1 second'").await;
+    told(&reader, "that nobody knows any more", |it| it.running && it.lag.is_none()).await;
 }

@@ -42,8 +42,8 @@ const OPEN: [&str; 5] = ["/", "/livez", "/readyz", "/openapi.json", super::guard
 /// As [`OPEN`], with all that is below.
 const OPEN_BELOW: [&str; 2] = ["/docs", "/web"];
 
-/// What shows the machinery.
-const OPS: [&str; 2] = ["/metrics", "/status"];
+/// What shows the machinery. How far the views are, at `/status`, is for everybody who reads them.
+const OPS: [&str; 1] = ["/metrics"];
 
 /// gRPC services that answer without a token: probes, and the description of the interface.
 const OPEN_CALLS: [&str; 3] = [
@@ -101,6 +101,7 @@ mod tests {
             (Method::GET, "/docsx", Some(Scope::Read)),
             (Method::GET, "/livez/", Some(Scope::Read)),
             (Method::GET, "/metrics", Some(Scope::Ops)),
+            (Method::GET, "/status", Some(Scope::Read)),
             (Method::GET, "/books", Some(Scope::Read)),
             (Method::GET, "/libraries/1", Some(Scope::Read)),
             (Method::POST, "/libraries", Some(Scope::Write)),
