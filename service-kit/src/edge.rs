@@ -12,7 +12,7 @@ use crate::{Auth, Health, Language, Problem, RequestId, Text, metrics, text};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
@@ -27,6 +27,9 @@ const BODY_LIMIT: usize = 64 * 1024;
 
 /// The longest that a request may take, unless a route sets its own bound below it.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What the next release or the next moment changes is asked for each time.
+const AS_IT_IS_NOW: (HeaderName, &str) = (header::CACHE_CONTROL, "no-cache");
 
 /// 503: nobody waits any longer for this request.
 pub static DEADLINE_EXCEEDED: Kind = Kind::new(
@@ -49,18 +52,19 @@ pub fn around(
         None => openapi::document(service, &routes, auth.asks()),
     };
     let document = Bytes::from(document.to_string());
-    let document = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) });
+    let document =
+        get(move || async move { ([(header::CONTENT_TYPE, "application/json"), AS_IT_IS_NOW], document) });
     let checks = health.clone();
     let shown = get(move || async move {
         checks.measure(service);
-        ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics::text())
+        ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE), AS_IT_IS_NOW], metrics::text())
     });
     let routes = Limits::new(limits)
         .around(routes.router)
         .merge(health.routes())
         .route("/metrics", shown)
         .route("/openapi.json", document)
-        .route("/docs", get(|| async { Html(openapi::PAGE) }))
+        .route("/docs", get(|| async { ([AS_IT_IS_NOW], Html(openapi::PAGE)) }))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::no_such_route() });
     frame(service, routes, auth, Manner { tell: in_language, within: |_| DEADLINE })

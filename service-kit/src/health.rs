@@ -6,7 +6,7 @@
 use crate::metrics::Gauge;
 use crate::shutdown;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -66,7 +66,7 @@ impl Health {
     /// `GET /livez` and `GET /readyz` (200 or 503, with a JSON object naming every check).
     pub fn routes(&self) -> Router {
         Router::new()
-            .route("/livez", get(|| async { Json(json!({"status": "alive"})) }))
+            .route("/livez", get(|| async { ([AT_THIS_MOMENT], Json(json!({"status": "alive"}))) }))
             .route("/readyz", get(readyz))
             .with_state(self.clone())
     }
@@ -136,6 +136,9 @@ impl Check {
     }
 }
 
+/// It may be otherwise the next time.
+const AT_THIS_MOMENT: (HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+
 async fn readyz(State(health): State<Health>) -> Response {
     let mut checks = health.snapshot();
     if shutdown::is_stopping() {
@@ -151,7 +154,7 @@ async fn readyz(State(health): State<Health>) -> Response {
         .collect();
     let body = Json(json!({"status": if ready { "ready" } else { "not-ready" }, "checks": parts}));
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, [(header::CACHE_CONTROL, "no-store")], body).into_response()
+    (status, [AT_THIS_MOMENT], body).into_response()
 }
 
 #[cfg(test)]

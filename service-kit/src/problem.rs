@@ -232,7 +232,10 @@ impl Problem {
             (header::VARY, "Accept-Language"),
         ];
         let mut response = (self.kind.status, facts, Value::Object(document).to_string()).into_response();
-        response.headers_mut().extend(self.headers.iter().cloned());
+        let headers = response.headers_mut();
+        headers.extend(self.headers.iter().cloned());
+        // What is wrong now need not be later. A 404 would be kept by who is told nothing.
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         response
     }
 }
@@ -286,6 +289,7 @@ mod tests {
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         assert_eq!(response.headers()["content-language"], "en");
         assert_eq!(response.headers()["retry-after"], "1");
+        assert_eq!(response.headers()["cache-control"], "no-store");
         assert_eq!(
             document(response).await,
             json!({"type": "urn:bookstock:problem:projection-behind", "title": "Behind", "status": 503, "detail": "Wait.", "position": "42"})

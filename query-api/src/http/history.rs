@@ -17,7 +17,7 @@ use crate::problem;
 use axum::extract::State;
 use axum::response::Response;
 use read_model::book_history::{self, Row, Stretch};
-use read_model::{Column, Key, Order};
+use read_model::{Column, Key, Order, Reader};
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use service_kit::{Origin, Problem, text};
 
@@ -86,8 +86,12 @@ impl Written for Movements {
 pub(super) async fn history(
     State(shared): State<Shared>,
     book: BookPath,
-    mut inquiry: Inquiry,
+    inquiry: Inquiry,
 ) -> Result<Response, Problem> {
+    answer(&shared.reader, &book, inquiry).await.map_err(|problem| shared.placed(problem))
+}
+
+async fn answer(reader: &Reader, book: &BookPath, mut inquiry: Inquiry) -> Result<Response, Problem> {
     let freshness = Freshness::of(&mut inquiry.parameters)?;
     let as_of = AsOf::of(&mut inquiry.parameters)?;
     let order = order(&mut inquiry.parameters)?;
@@ -104,13 +108,12 @@ pub(super) async fn history(
     };
     let stretch = Stretch { order, after, until: as_of.map(AsOf::moment), size: part.size };
     let freshness = as_of.map_or(freshness, |as_of| as_of.freshness(freshness));
-    let reader = &shared.reader;
     let found =
         freshness.read_of(book_id, reader, || book_history::of_book(reader, book_id, &stretch)).await?;
     if found.value.rows.is_empty() && after.is_none() {
         return Err(match as_of {
-            None => problem::no_book_yet(&book, found.position),
-            Some(as_of) => problem::no_book_then(&book, as_of, found.position),
+            None => problem::no_book_yet(book, found.position),
+            Some(as_of) => problem::no_book_then(book, as_of, found.position),
         });
     }
     let path = format!("/books/{book_id}/history");

@@ -81,7 +81,9 @@ pub(super) fn alps(row: &str, list: &str, fields: &[Field], parameters: &[Field]
         {"id": row, "type": "semantic", "descriptor": descriptors(fields)},
         {"id": list, "type": "safe", "rt": format!("#{row}"), "descriptor": descriptors(parameters)},
     ]}});
-    ([(header::CONTENT_TYPE, MEDIA_TYPE)], profile.to_string()).into_response()
+    // It changes with the program alone, and whoever keeps it asks each time.
+    let facts = [(header::CONTENT_TYPE, MEDIA_TYPE), (header::CACHE_CONTROL, "no-cache")];
+    (facts, profile.to_string()).into_response()
 }
 
 /// How the document tells a profile.

@@ -10,7 +10,7 @@ use super::media::Media;
 use super::paging::{self, PageNumbers};
 use super::path::BookPath;
 use super::rows::{self, Written};
-use super::state::Shared;
+use super::state::{Common, Shared};
 use crate::problem;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -54,6 +54,14 @@ pub(super) trait Shown: Written<Row: From<Movement>> {
 pub(super) async fn one<V: Shown>(
     State(shared): State<Shared>,
     book: BookPath,
+    inquiry: Inquiry,
+) -> Result<Response, Problem> {
+    answer_one::<V>(&shared, &book, inquiry).await.map_err(|problem| shared.placed(problem))
+}
+
+async fn answer_one<V: Shown>(
+    shared: &Common,
+    book: &BookPath,
     mut inquiry: Inquiry,
 ) -> Result<Response, Problem> {
     let freshness = Freshness::of(&mut inquiry.parameters)?;
@@ -66,8 +74,8 @@ pub(super) async fn one<V: Shown>(
         Some(as_of) => as_of.one::<V>(reader, freshness, book_id).await?,
     };
     let row = found.value.as_ref().ok_or_else(|| match as_of {
-        None => problem::no_book_yet(&book, found.position),
-        Some(as_of) => problem::no_book_then(&book, as_of, found.position),
+        None => problem::no_book_yet(book, found.position),
+        Some(as_of) => problem::no_book_then(book, as_of, found.position),
     })?;
     let etag = ETag::of_row(V::revision(row), found.generation);
     inquiry.answer(&found, &etag, &V::json(row, Some(&inquiry.origin)))
@@ -76,8 +84,12 @@ pub(super) async fn one<V: Shown>(
 /// `GET` of the list.
 pub(super) async fn list<V: Shown>(
     State(shared): State<Shared>,
-    mut inquiry: Inquiry,
+    inquiry: Inquiry,
 ) -> Result<Response, Problem> {
+    answer_list::<V>(&shared, inquiry).await.map_err(|problem| shared.placed(problem))
+}
+
+async fn answer_list<V: Shown>(shared: &Common, mut inquiry: Inquiry) -> Result<Response, Problem> {
     let freshness = Freshness::of(&mut inquiry.parameters)?;
     if let Some(as_of) = AsOf::of(&mut inquiry.parameters)? {
         return as_of.list::<V>(&shared.reader, freshness, inquiry).await;

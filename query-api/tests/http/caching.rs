@@ -1,6 +1,6 @@
 //! Entity tags over HTTP.
 
-use crate::support::{Answer, Library};
+use crate::support::{Answer, Library, QueryApi, client};
 
 #[tokio::test]
 async fn a_client_that_has_the_answer_does_not_get_it_again() {
@@ -13,7 +13,8 @@ async fn a_client_that_has_the_answer_does_not_get_it_again() {
         let again = library.query_api.get(path, &[("if-none-match", tag)]).await;
         assert_eq!((again.status, again.text.as_str()), (304, ""), "{path}");
         assert_eq!(again.header("etag"), tag);
-        assert_eq!(again.header("bookstock-position"), "42");
+        assert_eq!((again.header("bookstock-position"), again.header("cache-control")), ("42", "no-cache"));
+        assert!(again.header("bookstock-age-ms").parse::<u64>().is_ok(), "{path}");
     }
 }
 
@@ -96,5 +97,63 @@ async fn a_list_that_others_asked_for_has_the_links_and_the_form_of_who_asks() {
                 .await;
             assert!(rows.text.starts_with("bookId,"), "{}", rows.text);
         }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_says_how_long_it_may_be_kept_and_those_of_the_views_where_they_stand() {
+    let library = Library::empty("caching_all").await;
+    library.put(42, &["1, NULL, 1.0, 5"]).await;
+    let nothing_held = QueryApi::start_with(&library.database_url, 0).await;
+    nothing_held.stands_at(42).await;
+    for api in [&library.query_api, &nothing_held] {
+        for (path, status, cache) in [
+            ("/books/1", 200, "no-cache"),
+            ("/books", 200, "no-cache"),
+            ("/books?cursor=&size=5", 200, "no-cache"),
+            ("/admins/1", 200, "no-cache"),
+            ("/admins", 200, "no-cache"),
+            ("/books/1/history", 200, "no-cache"),
+            ("/books/1?asOf=42", 200, "no-cache"),
+            ("/books?asOf=42", 200, "no-cache"),
+            ("/books/2", 404, "no-cache"),
+            ("/books/1?asOf=41", 404, "no-cache"),
+            ("/books/2/history", 404, "no-cache"),
+            ("/books/x", 404, "no-store"),
+            ("/books?size=0", 400, "no-store"),
+            ("/admins/1?minPosition=43&wait=0", 503, "no-store"),
+            ("/admins?minPosition=43&wait=0", 503, "no-store"),
+            ("/books/1/history?minPosition=43&wait=0", 503, "no-store"),
+            ("/books/1?asOf=43&wait=0", 503, "no-store"),
+        ] {
+            let answer = api.get(path, &[]).await;
+            assert_eq!((answer.status, answer.header("cache-control")), (status, cache), "{path}");
+            assert_eq!(answer.header("bookstock-position"), "42", "{path}");
+            assert!(answer.header("bookstock-age-ms").parse::<u64>().is_ok(), "{path}");
+        }
+        for accept in ["text/csv", "application/x-ndjson"] {
+            let whole = api.get("/books", &[("accept", accept)]).await;
+            assert_eq!(
+                (whole.header("cache-control"), whole.header("bookstock-position")),
+                ("no-cache", "42")
+            );
+            assert!(whole.headers.contains_key("bookstock-age-ms"), "{accept}");
+        }
+        for (path, cache) in [
+            ("/status", "no-store"),
+            ("/livez", "no-store"),
+            ("/readyz", "no-store"),
+            ("/metrics", "no-cache"),
+            ("/openapi.json", "no-cache"),
+            ("/docs", "no-cache"),
+            ("/profile/books", "no-cache"),
+            ("/profile/admins", "no-cache"),
+            ("/profile/history", "no-cache"),
+            ("/nowhere", "no-store"),
+        ] {
+            assert_eq!(api.get(path, &[]).await.header("cache-control"), cache, "{path}");
+        }
+        let changes = client().get(format!("{}/books/changes", api.base)).send().await.unwrap();
+        assert_eq!(changes.headers()["cache-control"], "no-store");
     }
 }
