@@ -42,7 +42,7 @@ async fn asked(base: &str, run: &Run) -> Output {
         .arg(settings.join("schemathesis.toml"))
         .args(["run", &format!("{base}/openapi.json"), "--seed", &run.seed.to_string()])
         .args(["--phases", "examples,coverage,fuzzing", "--max-examples", CASES, "--continue-on-failure"])
-        // What follows changes has no end.
+        // What follows changes has no end; `query-api/tests/http/changes.rs` asks it what its document allows and forbids.
         .args(["--exclude-path-regex", "/changes$", "--generation-database", "none", "--no-color"])
         .env("PYTHONPATH", std::env::join_paths([installed(), settings]).unwrap())
         .env("PYTHONDONTWRITEBYTECODE", "1")

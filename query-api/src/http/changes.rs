@@ -146,7 +146,8 @@ impl Follower {
 
     fn take(&mut self, message: &Message) -> Bytes {
         self.begun = true;
-        self.at = self.at.max(message.position);
+        // Also back, for one that comes from further on: it has been told so, and is told again what it may know.
+        self.at = message.position;
         message.bytes.clone()
     }
 }
@@ -156,23 +157,39 @@ mod tests {
     use super::super::book_stock::Books;
     use super::super::state::Common;
     use super::*;
+    use futures_util::StreamExt as _;
     use read_model::{Reader, ReaderOptions};
     use std::sync::Arc;
 
-    #[tokio::test]
-    async fn a_client_that_waits_for_changes_takes_little_memory() {
+    /// A client of read models that nobody reaches.
+    fn follower(begun: bool) -> Follower {
         let reader = Reader::new("postgres://nobody@127.0.0.1:1/nothing", ReaderOptions::default()).unwrap();
         let stopping = CancellationToken::new();
-        let follower = Follower {
+        Follower {
             shared: Arc::new(Common::new(reader, stopping.clone())),
             stopping,
             at: 0,
             seen: read_model::State::default(),
-            begun: false,
+            begun,
             handed_over: None,
             ended: false,
-        };
-        let bytes = size_of_val(&messages::<Books>(follower));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_waits_for_changes_takes_little_memory() {
+        let bytes = size_of_val(&messages::<Books>(follower(false)));
         assert!(bytes <= 1_024, "{bytes} bytes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_nothing_changes_a_client_hears_a_heartbeat_again_and_again() {
+        let mut messages = std::pin::pin!(messages::<Books>(follower(true)));
+        for _ in 0..3 {
+            let silent_since = Instant::now();
+            assert_eq!(messages.next().await.unwrap().unwrap(), ": heartbeat\n\n");
+            assert!(silent_since.elapsed() >= HEARTBEAT, "{:?}", silent_since.elapsed());
+            assert!(silent_since.elapsed() < 2 * HEARTBEAT, "{:?}", silent_since.elapsed());
+        }
     }
 }

@@ -216,6 +216,99 @@ async fn when_the_rows_of_one_book_were_made_anew_it_is_said() {
 }
 
 #[tokio::test]
+async fn who_comes_from_further_on_is_told_where_it_is_and_misses_nothing_after_that() {
+    let library = Library::empty("changes_further").await;
+    library.put(42, &["1, NULL, 1.0, 5"]).await;
+    let nothing_held = QueryApi::start_with(&library.database_url, 0).await;
+    nothing_held.stands_at(42).await;
+    let mut listeners = Vec::new();
+    for api in [&library.query_api, &nothing_held] {
+        for since in [43, 1 << 53, i64::MAX.cast_unsigned(), u64::MAX] {
+            for path in ["/books/changes".to_owned(), format!("/books/changes?since={since}")] {
+                let last = (!path.contains('?')).then_some(since);
+                let mut listener = Listener::to(api, &path, last).await;
+                let first = listener.next().await;
+                assert_eq!((first.id, stocks(&first)), (42, BTreeMap::new()), "{since}");
+                listeners.push(listener);
+            }
+        }
+    }
+    library.put(43, &["1, NULL, 1.0, 6"]).await;
+    for listener in &mut listeners {
+        let next = listener.next().await;
+        assert_eq!((next.id, stocks(&next)), (43, BTreeMap::from([(1, 6)])));
+    }
+}
+
+/// The campaign S1 leaves these routes out, as their answers have no end; here they are asked what their document allows and
+/// forbids, and the beginning of each answer is read.
+#[tokio::test]
+async fn whatever_is_asked_of_changes_is_followed_or_refused_as_the_document_says() {
+    let library = Library::empty("changes_fuzz").await;
+    library.put(42, &["1, NULL, 1.0, 5"]).await;
+    let document = library.get("/openapi.json").await.json();
+    let (mut random, client) = (fastrand::Rng::with_seed(7), client());
+    let odd = [
+        "",
+        " ",
+        "+1",
+        "-1",
+        "0x1",
+        "1.0",
+        "1e3",
+        "01",
+        "4 2",
+        "42,43",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "٤٢",
+        "４２",
+        "NaN",
+        "\u{0}",
+        "18446744073709551616",
+        "99999999999999999999999999",
+    ];
+    for (path, list) in [("/books/changes", "books"), ("/admins/changes", "admins")] {
+        let responses = document["paths"][path]["get"]["responses"].as_object().unwrap();
+        for round in 0..150 {
+            let text = match round % 3 {
+                0 => (random.u64(..) >> random.u32(..64)).to_string(),
+                1 => odd[random.usize(..odd.len())].to_owned(),
+                _ => (0..random.u32(1..13)).map(|_| char::from(random.u8(33..127))).collect(),
+            };
+            let mut url = reqwest::Url::parse(&format!("{}{path}", library.query_api.base)).unwrap();
+            let name = if random.u32(..9) == 0 { "sinse" } else { "since" };
+            let mut is_good = name == "since"
+                && text.bytes().all(|byte| byte.is_ascii_digit())
+                && text.parse::<u64>().is_ok();
+            url.query_pairs_mut().append_pair(name, &text);
+            if random.u32(..9) == 0 {
+                url.query_pairs_mut().append_pair("since", "1");
+                is_good = false;
+            }
+            let mut response = client.get(url.clone()).send().await.unwrap();
+            let status = response.status().as_u16();
+            assert_eq!(status, if is_good { 200 } else { 400 }, "{url}");
+            let told = &responses[&status.to_string()]["content"];
+            let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+            assert!(told.get(&kind).is_some(), "{url}: {kind}");
+            let first = tokio::time::timeout(PATIENCE, response.chunk()).await.unwrap().unwrap().unwrap();
+            let first = String::from_utf8(first.to_vec()).unwrap();
+            if is_good {
+                let event = read(first.trim_end());
+                assert_eq!((event.name.as_str(), event.id), ("changes", 42), "{url}");
+                assert!(event.data[list].is_array(), "{url}");
+            } else {
+                let problem: Value = serde_json::from_str(&first).unwrap();
+                assert_eq!(problem["type"], "urn:bookstock:problem:invalid-parameter", "{url}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_position_is_refused() {
     let library = Library::empty("changes_bad").await;
     for last in ["", "x", "-1", "18446744073709551616"] {
