@@ -118,8 +118,24 @@ mod tests {
             assert_eq!(response.status(), 200, "{name}");
             assert_eq!(response.headers()["content-security-policy"], policy(None), "{name}");
             assert_eq!(response.headers()["x-content-type-options"], "nosniff", "{name}");
+            assert_eq!(response.headers()["cache-control"], "no-cache", "{name}");
         }
         assert_eq!(ask("/", None).await.headers()["content-type"], "text/html; charset=utf-8");
+    }
+
+    #[test]
+    fn the_policy_lets_nothing_in_but_the_pages_own_files_and_where_people_log_in() {
+        assert_eq!(
+            policy(None),
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+             trusted-types 'none'"
+        );
+        let login = policy(Some("https://login.example"));
+        assert_eq!(
+            login,
+            policy(None).replace("connect-src 'self'", "connect-src 'self' https://login.example")
+        );
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use crate::admin_list::AdminList;
 use crate::book_stock::BookStock;
 use crate::database::Database;
 use crate::list::{Column, Key, ListRequest, Listed, Mark, Order, Page, Place};
-use crate::reader::{Projection, State};
+use crate::reader::{Projection, ReaderOptions, State};
 use domain::book::BookId;
 pub(crate) use shelf::{Entry, Shelf};
 use std::collections::BTreeMap;
@@ -110,11 +110,11 @@ pub(crate) struct Latest {
 }
 
 impl Memory {
-    /// Follows `database`. A snapshot is whole as long as there are no more than `books`.
-    pub(crate) fn follow(database: Database, settings: String, books: usize) -> Self {
+    /// Follows `database`.
+    pub(crate) fn follow(database: Database, options: ReaderOptions) -> Self {
         let known = Known { snapshot: None, confirmed: Instant::now(), reached: None, projection: None };
         let (sender, latest) = watch::channel(known);
-        tokio::spawn(follow::keep_up_to_date(database, settings, books, sender));
+        tokio::spawn(follow::keep_up_to_date(database, options, sender));
         Self { latest }
     }
 

@@ -1,7 +1,7 @@
 //! The reading side: each answer is of one position, and says of which; it comes from memory if it can.
 
 use crate::database::{Database, NotAnAddress};
-use crate::desk::{Asked, Desk, Question, settings};
+use crate::desk::{Asked, Desk, Question};
 use crate::hot::Hot;
 use crate::lease::Lag;
 use crate::list::{ListRequest, Listed, Page};
@@ -24,6 +24,8 @@ pub struct ReaderOptions {
     pub query_timeout: Duration,
     /// Up to how many books all of them are held in memory.
     pub memory_books: usize,
+    /// How often the position is read though nobody told of a new one: a notification can be lost.
+    pub interval: Duration,
     /// Told how long each query waited for a connection, also in vain, to measure it.
     pub waited: fn(Duration),
 }
@@ -34,6 +36,7 @@ impl Default for ReaderOptions {
             pool_size: 16,
             query_timeout: Duration::from_millis(1_500),
             memory_books: 200_000,
+            interval: Duration::from_millis(250),
             waited: |_| {},
         }
     }
@@ -145,7 +148,7 @@ impl Reader {
     pub fn new(database_url: &str, options: ReaderOptions) -> Result<Self, NotAnAddress> {
         let database: Database = database_url.parse()?;
         let desk = Arc::new(Desk::new(&database, &options));
-        let memory = Memory::follow(database, settings(options.query_timeout), options.memory_books);
+        let memory = Memory::follow(database, options);
         Ok(Self { shared: Arc::new(Shared { memory, desk, hot: Hot::default() }) })
     }
 

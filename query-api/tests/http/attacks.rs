@@ -23,6 +23,31 @@ const CORPUS: [&str; 16] = [
     "{\"level\":\"ERROR\"}\n{\"forged\":true}",
 ];
 
+/// All parameters but `q`, which takes any words.
+const PARAMETERS: [(&str, &[&str]); 6] = [
+    (
+        "/admins",
+        &[
+            "sort",
+            "cursor",
+            "version",
+            "changedSince",
+            "minStock",
+            "maxStock",
+            "page",
+            "size",
+            "minPosition",
+            "wait",
+            "asOf",
+        ],
+    ),
+    ("/books", &["sort", "cursor", "asOf", "wait"]),
+    ("/books/1", &["asOf", "minPosition", "wait"]),
+    ("/books/1/history", &["order", "size", "cursor", "asOf", "minPosition", "wait"]),
+    ("/books/changes", &["since"]),
+    ("/admins/changes", &["since"]),
+];
+
 /// Everything outside letters and digits as `%XX`.
 fn escaped(text: &str) -> String {
     text.bytes()
@@ -50,11 +75,13 @@ async fn what_attackers_send_is_refused_or_looked_for_and_changes_nothing() {
             let found = api.get(&format!("/books?q={attack}"), &[]).await;
             let nothing_or_refused = found.status == 400 || found.json()["page"]["totalElements"] == 0;
             assert!(nothing_or_refused, "{attack}: {}", found.text);
-            for parameter in
-                ["sort", "cursor", "version", "changedSince", "minStock", "page", "size", "minPosition"]
-            {
-                let refused = api.get(&format!("/admins?{parameter}={attack}"), &[]).await;
-                assert_eq!(refused.outcome(), (400, "invalid-parameter".to_owned()), "{parameter}={attack}");
+            for (path, parameters) in PARAMETERS {
+                for parameter in parameters {
+                    let refused = api.get(&format!("{path}?{parameter}={attack}"), &[]).await;
+                    let outcome = (400, "invalid-parameter".to_owned());
+                    assert_eq!(refused.outcome(), outcome, "{path}?{parameter}={attack}");
+                    assert_eq!(refused.json()["parameter"], *parameter, "{path}?{parameter}={attack}");
+                }
             }
             let refused = api.get(&format!("/books?{attack}=1"), &[]).await;
             assert_eq!(refused.outcome().0, 400, "{attack}");

@@ -126,6 +126,11 @@ impl QueryApi {
 
     /// With all books in memory up to so many.
     pub(crate) async fn start_with(database_url: &str, memory_books: usize) -> Self {
+        Self::start_as("query-api", database_url, memory_books).await
+    }
+
+    /// The same under another name, by which metrics tell it from those of other tests.
+    pub(crate) async fn start_as(name: &'static str, database_url: &str, memory_books: usize) -> Self {
         let database_url = database_url.to_owned();
         let settings = Settings { database_url, read_database_url: None, pool_size: 4, memory_books };
         let (health, stop) = (Health::default(), CancellationToken::new());
@@ -134,7 +139,7 @@ impl QueryApi {
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(listen::serve(
             listener,
-            edge::around("query-api", routes, &health, &Auth::open(), &LimitSettings::default()),
+            edge::around(name, routes, &health, &Auth::open(), &LimitSettings::default()),
             stop.clone(),
         ));
         Self { base, client: client(), _stop: stop.drop_guard() }

@@ -8,10 +8,11 @@ use crate::batch::POSITION;
 use crate::book_history::BookHistory;
 use crate::book_stock::{self, BookStock};
 use crate::database::{Connection, Database, DatabaseError, within};
+use crate::desk::settings;
 use crate::generation::Schema;
 use crate::list::Listed;
 use crate::parked;
-use crate::reader::Projection;
+use crate::reader::{Projection, ReaderOptions};
 use crate::value;
 use crate::view::View as _;
 use deadpool_postgres::Transaction;
@@ -26,8 +27,8 @@ use tokio::time::Instant;
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::error::SqlState;
 
-/// The position is read at least so often.
-const INTERVAL: Duration = Duration::from_millis(250);
+/// The pause before another connection, when one was lost or none was to be had.
+const LOST: Duration = Duration::from_millis(250);
 
 /// The pause after each change: under load, a few batches of the projector are read as one.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -47,14 +48,14 @@ const MOVEMENTS: usize = 10_000;
 /// Follows the read models in `database` until nobody is interested.
 pub(super) async fn keep_up_to_date(
     database: Database,
-    settings: String,
-    books: usize,
+    options: ReaderOptions,
     sender: watch::Sender<Known>,
 ) {
+    let ReaderOptions { query_timeout, memory_books: books, interval, .. } = options;
     // Reading all rows takes longer than a query may.
-    let settings = format!("{settings}; SET statement_timeout = {}", LOAD_LIMIT.as_millis());
+    let settings = format!("{}; SET statement_timeout = {}", settings(query_timeout), LOAD_LIMIT.as_millis());
     loop {
-        let follower = Follower { books, sender: &sender };
+        let follower = Follower { books, interval, sender: &sender };
         let lost = tokio::select! {
             () = sender.closed() => return,
             lost = follower.follow(&database, &settings) => lost,
@@ -63,12 +64,14 @@ pub(super) async fn keep_up_to_date(
             tracing::warn!(error = %lost, "the read models are not reached; answers come from memory until they are");
         }
         sender.send_modify(|known| known.reached = Some(false));
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(LOST).await;
     }
 }
 
 struct Follower<'a> {
+    /// Up to so many, all are held.
     books: usize,
+    interval: Duration,
     sender: &'a watch::Sender<Known>,
 }
 
@@ -97,7 +100,7 @@ impl Follower<'_> {
                 tokio::time::sleep(PAUSE).await;
             } else {
                 // Either way, the position is read next.
-                let _ = tokio::time::timeout(INTERVAL, connection.notified()).await;
+                let _ = tokio::time::timeout(self.interval, connection.notified()).await;
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use crate::given::*;
 use read_model::{
-    Behind, Column, Filter, ListRequest, Order, Place, Reader, ReaderError, ReaderOptions, admin_list,
+    Behind, Column, Filter, ListRequest, Order, Place, Reader, ReaderError, ReaderOptions, State, admin_list,
     book_stock,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,6 +101,69 @@ async fn waiting_ends_when_the_event_is_there() {
     waited.unwrap();
     assert_eq!(reader.position(), 10);
     assert_eq!(reader.wait_for(11, Duration::from_millis(10)).await, Err(Behind { position: 10 }));
+}
+
+#[tokio::test]
+async fn a_notification_wakes_who_waits_though_the_timer_is_far_away() {
+    let url = read_models("notified").await;
+    let interval = Duration::from_secs(3_600);
+    let reader = Reader::new(&url, ReaderOptions { interval, ..ReaderOptions::default() }).unwrap();
+    assert!(reader.wait_for_change(State::default()).await);
+    let mut writer = Writer::take(&url, "projector").await;
+    for batch in happenings((1..=3).map(|qty| warehoused(1, qty, "1.0", None))).chunks(1) {
+        let waiting = reader.wait_for(batch[0].position, PATIENCE);
+        let (waited, applied) = tokio::join!(waiting, writer.apply(batch));
+        applied.unwrap();
+        waited.unwrap();
+    }
+}
+
+/// Every hundredth row that is read leaves a lock, until the list is at its end.
+const COUNTED: &str = "
+    CREATE FUNCTION public.counted(book bigint) RETURNS boolean LANGUAGE sql VOLATILE
+        AS 'SELECT CASE WHEN book % 100 = 0 THEN pg_try_advisory_xact_lock_shared(book) ELSE true END';
+    ALTER TABLE rm_1.book_stock RENAME TO all_books;
+    CREATE VIEW rm_1.book_stock AS SELECT * FROM rm_1.all_books WHERE public.counted(book_id);
+    GRANT SELECT ON rm_1.book_stock TO bookstock_reader";
+
+#[tokio::test]
+async fn a_whole_list_that_nobody_takes_is_read_no_further_than_a_few_parts() {
+    let url = read_models("not_taken").await;
+    let mut writer = Writer::take(&url, "projector").await;
+    let books = (1..=6_000).map(|number| warehoused(number, 1, "1.0", None));
+    writer.apply(&happenings(books)).await.unwrap();
+    sql(&url, COUNTED).await;
+    // Rows that have to be sorted are all read before the first of them is known.
+    sql(
+        &url,
+        "ALTER DATABASE not_taken SET enable_sort = off; ALTER DATABASE not_taken SET enable_seqscan = off",
+    )
+    .await;
+    let reader = Reader::new(&url, ReaderOptions { memory_books: 0, ..ReaderOptions::default() }).unwrap();
+    assert!(reader.wait_for_change(State::default()).await);
+    let request = ListRequest { filter: Filter::default(), sort: vec![], place: Place::Page(0), size: 10 };
+    let mut rows = book_stock::whole(&reader, &request).await.unwrap().value;
+    let first = rows.next().await.unwrap().unwrap();
+    assert_eq!((first.len(), first[0].book_id), (500, book(1)));
+
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let read = "SELECT 100 * count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                WHERE locktype = 'advisory' AND datname = 'not_taken' AND state = 'idle in transaction'";
+    let deadline = Instant::now() + PATIENCE;
+    // Two parts wait to be taken, and one to be put there.
+    let (mut before, mut now) = (0, -1);
+    while now < 4 * 500 || now != before {
+        assert!(Instant::now() < deadline, "{now} rows were read");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        (before, now) = (now, client.query_one(read, &[]).await.unwrap().get::<_, i64>(0));
+    }
+    assert_eq!(now, 4 * 500);
+    let mut count = first.len();
+    while let Some(part) = rows.next().await {
+        count += part.unwrap().len();
+    }
+    assert_eq!(count, 6_000);
 }
 
 #[tokio::test]
