@@ -11,7 +11,7 @@ mod problem;
 mod settings;
 
 use anyhow::Context as _;
-pub use page::page;
+pub use page::{page, page_behind_gateway};
 use read_model::{Reader, ReaderOptions};
 use service_kit::metrics::Histogram;
 use service_kit::openapi::Whole;

@@ -26,7 +26,7 @@ struct Args {
     insecure: bool,
 
     /// Serve the librarian's page at `/`, and the interface of the commands too at `/openapi.json` and `/docs`, for a gateway in
-    /// front that has the routes for commands.
+    /// front that has the routes for commands. The page is for requests that came through it, with `X-Forwarded-Host`.
     #[arg(long, env = "PAGE")]
     page: bool,
 
@@ -56,7 +56,7 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
     let mut routes = query_api::routes(&args.settings, &health, shutdown.clone()).await?;
     if args.page {
-        let page = query_api::page(auth.issuer_origin());
+        let page = query_api::page_behind_gateway(auth.issuer_origin());
         routes = routes.merge(page.into()).part_of(query_api::whole()?);
     }
     let router = edge::around("query-api", routes, &health, &auth, &args.limits);

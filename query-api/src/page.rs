@@ -4,12 +4,14 @@
 //! with a reload. There is no build step and no dependency but the browser.
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use rust_embed::RustEmbed;
-use service_kit::Problem;
+use service_kit::problem::NO_SUCH_ROUTE;
+use service_kit::{Problem, text};
 use std::fmt::Write as _;
 use tower_http::compression::CompressionLayer;
 
@@ -51,8 +53,23 @@ pub fn page(login: Option<&str>) -> Router {
             "/web/{*name}",
             get(|Path(name): Path<String>, headers: HeaderMap| async move { file(&name, &headers) }),
         )
-        .layer(axum::middleware::map_response(protect))
+        .layer(map_response(protect))
         .layer(CompressionLayer::new())
+}
+
+/// The same for a service with a gateway in front of it. Who asks past the gateway gets no page: its commands would lead
+/// nowhere. That a request came through, it tells itself, by the header that the links in answers are made with.
+pub fn page_behind_gateway(login: Option<&str>) -> Router {
+    page(login).layer(from_fn(async |request: Request, next: Next| {
+        if request.headers().contains_key("x-forwarded-host") {
+            return next.run(request).await;
+        }
+        let elsewhere = text!(
+            en: "The librarian's page is at the address of the gateway in front of this service.",
+            ko: "사서 화면은 이 서비스 앞에 있는 게이트웨이의 주소에 있습니다."
+        );
+        NO_SUCH_ROUTE.because(elsewhere).into_response()
+    }))
 }
 
 fn file(name: &str, request: &HeaderMap) -> Response {
@@ -96,7 +113,6 @@ fn content_type(name: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
     use axum::body::Body;
-    use axum::http::Request;
     use tower::ServiceExt as _;
 
     /// The most that a browser has to fetch for the whole page, in bytes.
@@ -156,6 +172,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn past_the_gateway_there_is_no_page() {
+        for path in ["/", "/web/main.js"] {
+            let ask = async |request: axum::http::request::Builder| {
+                let request = request.body(Body::empty()).unwrap();
+                page_behind_gateway(None).oneshot(request).await.unwrap().status()
+            };
+            assert_eq!(ask(Request::get(path)).await, 404, "{path}");
+            let through = Request::get(path).header("x-forwarded-host", "books.example");
+            assert_eq!(ask(through).await, 200, "{path}");
+        }
+    }
+
+    #[tokio::test]
     async fn the_whole_page_is_smaller_than_a_picture() {
         let mut size = 0;
         for name in Files::iter() {
@@ -164,6 +193,19 @@ mod tests {
             size += axum::body::to_bytes(response.into_body(), BUDGET).await.unwrap().len();
         }
         assert!(size < BUDGET, "{size} bytes");
+    }
+
+    #[test]
+    fn no_file_names_an_address_elsewhere() {
+        for name in Files::iter() {
+            let data = Files::get(&name).unwrap().data;
+            // Names of the vocabulary of drawings are no addresses.
+            let text = std::str::from_utf8(&data).unwrap().replace("http://www.w3.org/2000/svg", "");
+            assert!(!text.contains("http:") && !text.contains("https:"), "{name}");
+            for elsewhere in ["href=\"//", "src=\"//", "@import", " url(", "from \"/", "import(\""] {
+                assert!(!text.contains(elsewhere), "{name} has {elsewhere}");
+            }
+        }
     }
 
     #[test]
