@@ -23,6 +23,14 @@ async fn library() -> (Topology, Gateway, Browser) {
     (topology, gateway, browser)
 }
 
+/// Keeps a picture by day and one by night.
+async fn pictures(browser: &Browser, name: &str) {
+    browser.picture(name).await;
+    browser.prefers(&[("prefers-color-scheme", "dark")]).await;
+    browser.picture(&format!("{name}-dark")).await;
+    browser.prefers(&[]).await;
+}
+
 /// A look that is new, not one that was there before.
 async fn shows_the_list(browser: &Browser) {
     browser.reload().await;
@@ -42,15 +50,23 @@ async fn without_projectors_what_is_booked_is_shown_as_booked_and_becomes_a_fact
     for projector in &mut topology.projectors {
         projector.kill();
     }
+    // The lease runs out, and that is told to who has booked nothing.
+    browser.sees(".notice", "The list is not being updated").await;
+    browser.sees("[data-status]", "Not updated").await;
+    browser.click("[data-status]").await;
+    browser.sees(".status [data-service=projector][data-up=false]", "does not work").await;
+    browser.sees(".status", "not updated since").await;
+    pictures(&browser, "projector-away-status").await;
     shows_the_list(&browser).await;
+    browser.sees(".notice", "The list is not being updated").await;
     warehouse_five(&browser).await;
     browser.sees(".toast", "5 in, 35 in stock").await;
     browser.sees(".row.pending.booked .stock", "35").await;
-    browser.sees(".notice", "What is booked now appears in the list later").await;
     browser.picture("projector-away").await;
     topology.projectors[1].start_again().await;
     browser.sees(".row:not(.pending) .stock", "35").await;
     browser.misses(".notice").await;
+    browser.sees("[data-status]", "Live").await;
     browser.has_no_faults().await;
 }
 
@@ -62,7 +78,7 @@ async fn without_the_event_store_or_the_command_api_nothing_is_booked_and_the_li
     shows_the_list(&browser).await;
     warehouse_five(&browser).await;
     browser.sees("dialog [role=alert]", "event store").await;
-    browser.picture("event-store-away").await;
+    pictures(&browser, "event-store-away").await;
     topology.event_store.start_again().await;
     browser.misses(".notice").await;
     // The form is still there, with what was filled in.
@@ -74,7 +90,7 @@ async fn without_the_event_store_or_the_command_api_nothing_is_booked_and_the_li
     browser.sees(".notice", "Nothing can be booked right now. Looking works.").await;
     browser.click("[data-status]").await;
     browser.sees(".status [data-service=command-api][data-up=false]", "does not work").await;
-    browser.picture("command-api-away").await;
+    pictures(&browser, "command-api-away").await;
     shows_the_list(&browser).await;
     topology.command_apis[1].start_again().await;
     browser.misses(".notice").await;
@@ -82,12 +98,17 @@ async fn without_the_event_store_or_the_command_api_nothing_is_booked_and_the_li
 }
 
 #[tokio::test]
-async fn with_nothing_left_but_the_query_api_the_list_is_shown_from_memory() {
+async fn without_postgresql_and_with_nothing_left_but_the_query_api_the_list_is_shown_from_memory() {
     let (mut topology, _gateway, browser) = library().await;
-    topology.postgres.freeze().await;
+    // Past the gateway there is no page.
+    topology.query_api.site().get("/").await.problem(404, "no-such-route");
+    topology.postgres.stop().await;
     browser.sees(".notice", "The database is away. You see the stock as of").await;
     shows_the_list(&browser).await;
     browser.sees(".notice", "The database is away. You see the stock as of").await;
+    browser.sees("[data-status]", "As of").await;
+    warehouse_five(&browser).await;
+    browser.sees(".row.pending.booked .stock", "35").await;
     topology.event_store.kill();
     for service in topology.projectors.iter_mut().chain(&mut topology.command_apis) {
         service.kill();
@@ -95,6 +116,8 @@ async fn with_nothing_left_but_the_query_api_the_list_is_shown_from_memory() {
     browser.sees(".notice", "Nothing can be booked, and what you see may be old").await;
     shows_the_list(&browser).await;
     browser.sees("[data-status]", "As of").await;
-    browser.picture("all-but-query-api-away").await;
+    browser.click("[data-status]").await;
+    browser.sees(".status [data-service=command-api][data-up=false]", "does not work").await;
+    pictures(&browser, "all-but-query-api-away").await;
     browser.has_no_faults().await;
 }

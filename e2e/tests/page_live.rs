@@ -1,9 +1,10 @@
 //! What changes while a librarian looks at the page, in a real browser.
 #![cfg(test)]
 
-use e2e::{Browser, System};
+use e2e::{Browser, Place, System, connect};
 use rustix::process::Signal;
 use serde_json::json;
+use std::sync::Arc;
 
 async fn library(books: u64) -> (System, Browser) {
     let system = System::start().await;
@@ -77,5 +78,42 @@ async fn the_status_corner_tells_what_works_and_how_fresh_the_page_is() {
     }
     browser.sees(".status", "up to date").await;
     browser.picture("status").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn how_far_the_list_is_behind_is_told_in_words_until_it_has_caught_up() {
+    let system = System::start_with(Arc::new(Place::new()), &[("BATCH_EVENTS", "1")]).await;
+    let browser = Browser::start(&system.place, "en").await;
+    browser.open(&system.gateway(), "").await;
+    browser.sees("[data-status]", "Live").await;
+    // A database that takes its time for each event, so that the projector cannot keep up.
+    let owner = connect(system.address("database")).await.unwrap();
+    let slow = "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END';
+        CREATE TRIGGER slow AFTER INSERT ON rm_1.book_history FOR EACH STATEMENT EXECUTE FUNCTION public.slow();";
+    owner.batch_execute(slow).await.unwrap();
+    let rows: String = (1..=200).map(|book| format!("{{\"bookId\":{book},\"qty\":5}}\n")).collect();
+    let headers = [("content-type", "application/x-ndjson")];
+    let sent = system.gateway().send(reqwest::Method::POST, "/warehousings", &headers, rows).await;
+    assert_eq!(sent.status, 200, "{}", sent.text);
+    browser.sees("[data-status]", "sec behind").await;
+    browser.sees(".notice", "seconds behind. What is booked now appears in it later.").await;
+    browser.click("[data-status]").await;
+    browser
+        .holds(
+            "/\\d+ seconds behind, at least \\d+ events?/.test(document.querySelector('.status').innerText)",
+        )
+        .await;
+    browser.picture("behind").await;
+    browser.press_key(thirtyfour::Key::Escape).await;
+    browser.click("[data-language-switch]").await;
+    browser
+        .holds("/목록 반영이 \\d+초 늦어지고 있습니다/.test(document.querySelector('.notice').innerText)")
+        .await;
+    browser.sees("[data-status]", "초 지연").await;
+    owner.batch_execute("DROP TRIGGER slow ON rm_1.book_history").await.unwrap();
+    browser.sees(".foot", "도서 200종").await;
+    browser.misses(".notice").await;
+    browser.sees("[data-status]", "실시간").await;
     browser.has_no_faults().await;
 }

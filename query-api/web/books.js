@@ -6,7 +6,7 @@ const intended = new Map();
 const watchers = new Set();
 
 /** How long the last command of this page took from its answer into the views; null before the first one. */
-export const projection = { lagMs: null };
+export const own = { lagMs: null };
 
 /** Calls `watcher(ids, isNews)` whenever books look different; news are what others, or the views, have changed. */
 export function watch(watcher) {
@@ -40,7 +40,7 @@ export function learn(rows) {
     const isFact = over?.revision !== undefined && row.revision >= over.revision;
     if (isFact) {
       intended.delete(id);
-      projection.lagMs = Date.now() - over.since;
+      own.lagMs = Date.now() - over.since;
     }
     if (before && (before.revision !== row.revision || isFact)) changed.push(id);
   }
@@ -63,7 +63,7 @@ export function withdraw(id) {
 export async function booked(answer) {
   const { bookId: id, name, stock, version, revision, position } = answer;
   if ((known.get(id)?.revision ?? -1) >= revision) {
-    projection.lagMs = 0;
+    own.lagMs = 0;
     withdraw(id);
     return;
   }

@@ -1,8 +1,8 @@
 // The status corner and the notice: what works, how fresh the page is, and one sentence when something is missing.
-import { projection } from "./books.js";
-import { complaint, health, onHealth } from "./health.js";
+import { own } from "./books.js";
+import { behind, complaint, health, isProjecting, onHealth } from "./health.js";
 import { h } from "./dom.js";
-import { clock, decimal, number, t } from "./words.js";
+import { clock, decimal, lasting, minute, number, t } from "./words.js";
 
 /** The corner's button with its panel, and the notice above the views. */
 export function statusCorner() {
@@ -25,7 +25,7 @@ export function statusCorner() {
     notice.hidden = missing === null;
     notice.classList.toggle("bad", isAway);
     noticeLamp.className = `lamp ${isAway ? "bad" : "low"}`;
-    const told = missing === null ? "" : t(missing, { when: clock(health.staleSince ?? health.since ?? Date.now()) });
+    const told = missing === null ? "" : t(missing, { when: clock(health.staleSince ?? health.since ?? Date.now()), ago: lasting(behind() ?? 0) });
     if (sentence.textContent !== told) sentence.textContent = told;
     fill(panel);
   }
@@ -36,7 +36,9 @@ export function statusCorner() {
 
 function summary(missing) {
   if (missing === "n_away") return [t("s_away"), "bad"];
-  if (health.staleSince !== null) return [t("s_stale", { when: clock(health.staleSince) }), "low"];
+  if (health.staleSince !== null) return [t("s_stale", { when: minute(health.staleSince) }), "low"];
+  if (missing === "n_stopped") return [t("s_stopped"), "low"];
+  if (missing === "n_behind") return [t("s_behind", { ago: lasting(behind(), "short") }), "low"];
   if (missing !== null) return [t("s_part"), "low"];
   return { live: [t("s_live"), ""], polling: [t("s_polling"), ""], starting: [t("s_starting"), "off"] }[health.live] ?? [t("s_away"), "bad"];
 }
@@ -47,14 +49,26 @@ function fill(panel) {
   const facts = [
     [t("updates"), health.live === "away" ? t("s_away") : t({ live: "s_live", polling: "s_polling" }[health.live] ?? "s_starting")],
     [t("age"), health.staleSince !== null ? t("s_stale", { when: clock(health.staleSince) }) : seconds < 2 ? t("ageNow") : t("ageOf", { s: seconds })],
+    [t("lag"), lag()],
     [t("position"), position ?? "–"],
-    projection.lagMs === null ? null : [t("lag"), t("lagOf", { s: decimal(projection.lagMs / 1000) })],
+    own.lagMs === null ? null : [t("ownLag"), t("ownLagOf", { s: decimal(own.lagMs / 1000) })],
     parked > 0 ? [t("parked"), number(parked)] : null,
   ].filter(Boolean);
-  const names = ["query-api", "command-api", "projector"].filter((name) => name in services);
+  const known = { ...services, projector: isProjecting() };
+  const names = ["query-api", "command-api", "projector"].filter((name) => name in known);
   panel.replaceChildren(
     h("h2", {}, t("status")), h("h3", {}, t("views")), h("dl", {}, facts.flatMap(([term, text]) => [h("dt", {}, term), h("dd.number", {}, text)])),
-    h("h3", {}, t("services")), h("ul", {}, names.map((name) => standing(name, reachable ? services[name] : undefined))));
+    h("h3", {}, t("services")), h("ul", {}, names.map((name) => standing(name, reachable ? known[name] : undefined))));
+}
+
+/** How far the list is behind what was booked, in words. */
+function lag() {
+  const { since, behindSeconds, behindEvents } = health.projection;
+  if (isProjecting() === false) return since === null ? t("s_stopped") : t("stoppedSince", { when: clock(since) });
+  if (behindSeconds === null || !health.reachable) return t("unknownState");
+  if (behind() === null) return t("lagNone");
+  const ago = lasting(behindSeconds);
+  return behindEvents === null ? t("s_behind", { ago }) : t("lagOf", { ago, n: behindEvents });
 }
 
 function standing(name, isUp) {

@@ -5,8 +5,23 @@ import { followFrom, onLive } from "./live.js";
 const OFTEN_MS = 2_000;
 const SELDOM_MS = 6_000;
 
+/** Less than so many seconds behind is not worth a word. */
+const BEHIND_S = 3;
+
+/** What is known of the projection while nobody says anything of it. */
+const UNTOLD = { running: null, since: null, behindSeconds: null, behindEvents: null };
+
 /** `services`: by name, true, false or nothing known; `since`: when what is shown was last seen to be fresh. */
-export const health = { live: "starting", reachable: true, reading: true, staleSince: null, awaited: null, since: null, position: null, ageMs: null, parked: 0, services: {} };
+export const health = { live: "starting", reachable: true, reading: true, staleSince: null, awaited: null, since: null, position: null, ageMs: null, parked: 0, services: {}, projection: UNTOLD };
+
+/** How many looks in a row found no projector: where one hands over to another, there is none for a moment. */
+let stopped = 0;
+
+/** Whether what is booked comes into the list: as the database says, or else the gateway; nothing if nobody says. */
+export const isProjecting = () => (stopped === 1 ? undefined : health.projection.running ?? health.services.projector);
+
+/** How many seconds the list is behind what was booked, where that is worth a word; else null. */
+export const behind = () => (health.projection.behindSeconds >= BEHIND_S ? health.projection.behindSeconds : null);
 
 const watchers = new Set();
 export function onHealth(watcher) { watchers.add(watcher); }
@@ -53,7 +68,9 @@ export function complaint() {
   if (!reading) return commandsOut ? "n_both" : "n_query";
   if (staleSince !== null) return commandsOut ? "n_both" : "n_stale";
   if (commandsOut) return "n_command";
-  return services.projector === false || awaited !== null ? "n_projector" : null;
+  if (isProjecting() === false) return "n_stopped";
+  if (behind() !== null) return "n_behind";
+  return awaited !== null ? "n_awaited" : null;
 }
 
 async function look() {
@@ -65,6 +82,9 @@ async function look() {
   } catch (problem) {
     if (problem.status === 503) take(problem.body);
   }
+  // A server of an earlier version says nothing of it.
+  health.projection = await ask("/status").then(({ body }) => body?.projection ?? UNTOLD, () => UNTOLD);
+  stopped = health.projection.running === false ? stopped + 1 : 0;
   tell();
   // A list that nobody scrolls asks for nothing; the smallest question tells how fresh an answer is.
   try {
@@ -81,7 +101,7 @@ function take(answer) {
 export async function keepLooking() {
   for (;;) {
     await look();
-    await new Promise((resolve) => { setTimeout(resolve, complaint() ? OFTEN_MS : SELDOM_MS); });
+    await new Promise((resolve) => { setTimeout(resolve, complaint() || stopped > 0 ? OFTEN_MS : SELDOM_MS); });
     while (document.hidden) await new Promise((resolve) => { setTimeout(resolve, 500); });
   }
 }

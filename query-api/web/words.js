@@ -60,14 +60,18 @@ const WORDS = {
   w_version: ["the edition has at most two places, such as 1.0", "판은 1.0처럼 소수 둘째 자리까지입니다"], w_name: ["a title has at most 500 characters and no line breaks", "제목은 줄바꿈 없이 500자까지입니다"], w_cells: ["{n} cells where the first line has {of}", "칸이 {n}개입니다. 첫 줄은 {of}개입니다"], w_many: ["more than 1,000 rows of one book", "한 도서에 1,000행이 넘습니다"],
   // status
   status: ["Status", "상태"], s_live: ["Live", "실시간"], s_polling: ["Every few seconds", "몇 초마다"], s_stale: ["As of {when}", "{when} 기준"], s_away: ["No connection", "연결 끊김"], s_part: ["Partly down", "일부 중단"], s_starting: ["Connecting", "연결 중"],
-  views: ["What you see", "화면의 자료"], updates: ["Updates", "갱신"], age: ["Age", "최신 정도"], ageNow: ["up to date", "최신"], ageOf: ["{s} s behind", "{s}초 전"], parked: ["Books set aside", "보류된 도서"], lag: ["Your last booking appeared", "마지막 기록 반영"], lagOf: ["after {s} s", "{s}초 후"],
+  views: ["What you see", "화면의 자료"], updates: ["Updates", "갱신"], age: ["Age", "최신 정도"], ageNow: ["up to date", "최신"], ageOf: ["{s} s behind", "{s}초 전"], parked: ["Books set aside", "보류된 도서"], ownLag: ["Your last booking appeared", "내 마지막 기록 반영"], ownLagOf: ["after {s} s", "{s}초 후"],
+  lag: ["The list is", "반영"], lagNone: ["not behind", "지연 없음"], lagOf: ["{ago} behind, at least {n} event|{ago} behind, at least {n} events", "{ago} 지연, 이벤트 {n}건 이상"], stoppedSince: ["not updated since {when}", "{when}부터 멈춤"],
+  s_behind: ["{ago} behind", "{ago} 지연"], s_stopped: ["Not updated", "반영 멈춤"],
   services: ["Services", "서비스"], up: ["works", "정상"], down: ["does not work", "중단"], fromMemory: ["from memory", "메모리에서 제공"], unknownState: ["not known", "알 수 없음"],
   "command-api": ["Booking (command-api)", "기록 (command-api)"], "query-api": ["Reading (query-api)", "조회 (query-api)"], projector: ["Updating (projector)", "반영 (projector)"],
   n_away: ["The server cannot be reached. You see what was last known; this page tries again by itself.", "서버에 연결할 수 없습니다. 마지막으로 받은 내용을 보여 드리며, 자동으로 다시 연결합니다."],
   n_query: ["The read models cannot be reached. You see what was last known; booking works.", "조회용 데이터베이스에 연결할 수 없습니다. 마지막으로 받은 내용을 보여 드립니다. 기록은 됩니다."],
   n_stale: ["The database is away. You see the stock as of {when}; booking works.", "데이터베이스가 응답하지 않습니다. {when} 기준 재고입니다. 기록은 됩니다."],
   n_command: ["Nothing can be booked right now. Looking works.", "지금은 기록할 수 없습니다. 조회는 됩니다."], n_both: ["Nothing can be booked, and what you see may be old. This page tries again by itself.", "지금은 기록할 수 없고, 화면의 내용이 오래되었을 수 있습니다. 자동으로 다시 시도합니다."],
-  n_projector: ["What is booked now appears in the list later.", "지금 기록한 내용은 목록에 나중에 나타납니다."],
+  n_awaited: ["What is booked now appears in the list later.", "지금 기록한 내용은 목록에 나중에 나타납니다."],
+  n_stopped: ["The list is not being updated. What is booked now appears in it later.", "목록 반영이 멈췄습니다. 지금 기록한 내용은 목록에 나중에 나타납니다."],
+  n_behind: ["The list is {ago} behind. What is booked now appears in it later.", "목록 반영이 {ago} 늦어지고 있습니다. 지금 기록한 내용은 목록에 나중에 나타납니다."],
   unreachable: ["The server cannot be reached", "서버에 연결할 수 없습니다"], unreachableText: ["Look at the network, or try again.", "네트워크를 확인하고 다시 시도하세요."], oddAnswer: ["The server answered {status}", "서버 응답 {status}"],
   noLogin: ["You cannot be logged in right now", "지금은 로그인할 수 없습니다"], noLoginText: ["The login service says: {why}.", "로그인 서비스의 응답: {why}."],
   refused: ["The server does not accept the login", "서버가 로그인을 받아들이지 않습니다"], logOut: ["Log out", "로그아웃"],
@@ -103,7 +107,15 @@ export const number = (value) => format(Intl.NumberFormat, {}).format(value);
 export const signed = (value) => format(Intl.NumberFormat, { signDisplay: "exceptZero" }).format(value);
 export const decimal = (value) => format(Intl.NumberFormat, { maximumFractionDigits: 2 }).format(value);
 export const edition = (value) => format(Intl.NumberFormat, { minimumFractionDigits: 1, maximumFractionDigits: 2, useGrouping: false }).format(value);
+
+/** So long, in words; `short` where there is little room. */
+export function lasting(seconds, unitDisplay = "long") {
+  const [unit, size] = seconds < 120 ? ["second", 1] : seconds < 7_200 ? ["minute", 60] : ["hour", 3_600];
+  return format(Intl.NumberFormat, { style: "unit", unit, unitDisplay, maximumFractionDigits: 0 }).format(seconds / size);
+}
+
 export const moment = (time) => format(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "short" }).format(new Date(time));
 export const exactly = (time) => format(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(time));
+export const minute = (time) => format(Intl.DateTimeFormat, { timeStyle: "short" }).format(new Date(time));
 export const clock = (time) => format(Intl.DateTimeFormat, { timeStyle: "medium" }).format(new Date(time));
 export const titleOf = (book) => book.name ?? t("nameless", { id: String(book.bookId) });
