@@ -217,6 +217,39 @@ impl Browser {
         self.press(key).await;
     }
 
+    /// Rolls what is in the middle of the window by so many pixels, as a wheel does, and waits until it is there.
+    pub async fn roll(&self, pixels: i64, pixels_per_second: u64) {
+        let gesture = json!({"x": 640, "y": 400, "yDistance": -pixels, "speed": pixels_per_second, "gestureSourceType": "mouse"});
+        self.devtools("Input.synthesizeScrollGesture", gesture).await;
+    }
+
+    /// How often the page was laid out so far.
+    ///
+    /// # Panics
+    /// When the browser does not tell.
+    pub async fn layouts(&self) -> f64 {
+        self.devtools("Performance.enable", json!({})).await;
+        let told = self.devtools("Performance.getMetrics", json!({})).await;
+        let mut metrics = told["metrics"].as_array().unwrap().iter();
+        metrics.find(|metric| metric["name"] == "LayoutCount").unwrap()["value"].as_f64().unwrap()
+    }
+
+    /// What who does not see the page hears of everything that can be used there: its role and its name.
+    ///
+    /// # Panics
+    /// When the browser does not tell.
+    pub async fn hears(&self) -> Vec<(String, String)> {
+        let tree = self.devtools("Accessibility.getFullAXTree", json!({})).await;
+        let text = |of: &Value| of["value"].as_str().unwrap_or_default().to_owned();
+        let is_used = |node: &&Value| {
+            let properties = node["properties"].as_array().into_iter().flatten();
+            let mut focusable = properties.filter(|each| each["name"] == "focusable");
+            node["ignored"] == false && focusable.any(|each| each["value"]["value"] == true)
+        };
+        let nodes = tree["nodes"].as_array().unwrap().iter().filter(is_used);
+        nodes.map(|node| (text(&node["role"]), text(&node["name"]))).collect()
+    }
+
     /// Makes the window so large; a phone's has fingers instead of a mouse.
     pub async fn window(&self, width: u32, height: u32, is_phone: bool) {
         let scale = if is_phone { 2 } else { 1 };
@@ -252,12 +285,9 @@ impl Browser {
         assert_eq!(self.value("window.faults", Vec::new()).await, json!([]));
     }
 
-    async fn devtools(&self, command: &str, parameters: Value) {
-        self.driver
-            .cdp()
-            .send_raw(command, parameters)
-            .await
-            .unwrap_or_else(|error| panic!("{command}: {error}"));
+    async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let answer = self.driver.cdp().send_raw(command, parameters).await;
+        answer.unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 }
 

@@ -3,6 +3,9 @@ import { ask } from "./api.js";
 import { book, learn } from "./books.js";
 
 const SIZE = 100;
+
+/** While somebody scrolls, what they pass by sooner than this is not asked for. */
+const GLANCE_MS = 80;
 const KEPT = "bookstock.lastRows";
 
 /** A list: `query` is `{q, sort, maxStock}`. `changed()` is called when there is more, or other, to show. */
@@ -16,6 +19,8 @@ export class Pages {
     this.pages = new Map();
     this.stale = new Set();
     this.asked = new Set();
+    this.looked = null;
+    this.glance = null;
     this.closed = new AbortController();
   }
 
@@ -28,10 +33,17 @@ export class Pages {
     return id === undefined ? undefined : book(id);
   }
 
-  /** Sees to it that the rows from `first` to `last` are here or under way. */
+  /** Sees to it that the rows from `first` to `last` are here or under way, and half a page around: who scrolls on meets no blanks. */
   need(first, last) {
-    const end = Math.floor(Math.min(last, Math.max(0, (this.total ?? 1) - 1)) / SIZE);
-    for (let page = Math.floor(first / SIZE); page <= end; page += 1) {
+    this.looked = [first, last];
+    if (this.glance !== null) return;
+    this.glance = setTimeout(() => {
+      this.glance = null;
+      if (this.looked !== null) this.need(...this.looked);
+    }, GLANCE_MS);
+    this.looked = null;
+    const end = Math.floor(Math.min(last + SIZE / 2, Math.max(0, (this.total ?? 1) - 1)) / SIZE);
+    for (let page = Math.floor(Math.max(0, first - SIZE / 2) / SIZE); page <= end; page += 1) {
       if ((!this.pages.has(page) || this.stale.has(page)) && !this.asked.has(page)) this.load(page);
     }
   }
@@ -101,7 +113,10 @@ export class Pages {
     } catch { /* nothing was seen */ }
   }
 
-  close() { this.closed.abort(); }
+  close() {
+    clearTimeout(this.glance);
+    this.closed.abort();
+  }
 }
 
 function keep(rows, total) {

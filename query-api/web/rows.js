@@ -7,7 +7,8 @@ const OVERSCAN = 6;
 /** `make()` makes an empty row, `draw(row, index)` fills it, `seen(first, last)` tells what is looked at. */
 export class Rows {
   constructor({ label, make, draw, seen = () => {} }) {
-    Object.assign(this, { make, draw, seen, count: 0, shown: new Map(), spare: [] });
+    // The height of a row is kept: to ask an element for its size between two changes has everything laid out anew.
+    Object.assign(this, { make, draw, seen, count: 0, height: 52, shown: new Map(), spare: [] });
     this.element = document.createElement("div");
     this.element.className = "rows";
     this.element.tabIndex = 0;
@@ -22,8 +23,6 @@ export class Rows {
     this.resized.observe(this.element);
   }
 
-  get height() { return this.element.clientWidth <= 640 ? 64 : 52; }
-
   /** How many can be scrolled to. */
   get reachable() { return Math.min(this.count, Math.floor(TALLEST / this.height)); }
 
@@ -36,6 +35,7 @@ export class Rows {
 
   /** Draws every row anew. */
   all() {
+    this.height = this.element.clientWidth <= 640 ? 64 : 52;
     this.element.style.setProperty("--row-height", `${this.height}px`);
     this.space.style.height = `${this.reachable * this.height}px`;
     for (const [index, row] of [...this.shown]) {
