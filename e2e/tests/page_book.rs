@@ -34,7 +34,7 @@ async fn book_page(language: &str, view: &str) -> (System, Browser) {
 }
 
 #[tokio::test]
-async fn a_history_is_a_table_whose_rows_open_to_the_whole_event() {
+async fn a_history_is_a_curve_and_a_table_whose_rows_open_to_the_whole_event() {
     let (system, browser) = book_page("en", "#/books/1").await;
     let kinds = "[...document.querySelectorAll('.history tbody tr')].map((row) => [...row.querySelectorAll('td')].slice(1, 5).map((cell) => cell.innerText.trim()).join(' ')).join('; ')";
     browser
@@ -44,15 +44,47 @@ async fn a_history_is_a_table_whose_rows_open_to_the_whole_event() {
         .await;
     browser.click("[data-revision=\"3\"] .more").await;
     browser.sees(".event", "water damage").await;
-    let movement =
-        &system.gateway().get("/books/1/history?order=desc").await.json(200)["_embedded"]["movements"][1];
+    let history = system.gateway().get("/books/1/history?order=desc").await.json(200);
+    let movement = &history["_embedded"]["movements"][1];
     browser.sees(".event", movement["correlationId"].as_str().unwrap()).await;
     browser.sees(".event", movement["occurredAt"].as_str().unwrap()).await;
     browser.run("document.querySelector('.view').scrollTop = 0;", vec![]).await;
     browser.picture("book").await;
+    assert_eq!(the_curve_is_the_history(&system, &browser).await, [30, 42, 100, 97, 122]);
+    browser
+        .holds("/^Stock from .+ to .+, between 30 and 122 copies$/.test(document.querySelector('.curve').getAttribute('aria-label'))")
+        .await;
     browser.click("[data-revision=\"3\"] .more").await;
     browser.misses(".event").await;
     browser.has_no_faults().await;
+}
+
+/// Stocks as the drawn curve has them, by the scale beside it: where its line turns, and where its dots are.
+const DRAWN: &str = "(() => {
+    const top = Number([...document.querySelectorAll('.plot > span')].at(-1).textContent.replaceAll(',', ''));
+    const copies = (part) => Math.round((1 - part) * top);
+    const line = document.querySelector('.curve .path').getAttribute('d');
+    const dots = [...document.querySelectorAll('.plot i:not(.chosen)')];
+    const lefts = dots.map((dot) => parseFloat(dot.style.left));
+    return {
+        line: [...line.matchAll(/V([\\d.]+)/g)].map(([, y]) => copies(y / 200)),
+        dots: dots.map((dot) => copies(parseFloat(dot.style.top) / 100)),
+        renewals: dots.map((dot, at) => dot.classList.contains('renewal') ? at : -1).filter((at) => at >= 0),
+        inOrder: lefts.every((left, at) => at === 0 || left >= lefts[at - 1]) && lefts[0] === 0 && lefts.at(-1) <= 100,
+        ends: copies(parseFloat(document.querySelector('.plot i.chosen').style.top) / 100),
+        seen: document.querySelector('.curve .path').getBBox().width > 900,
+    };
+})()";
+
+/// Wants that the curve shows the history that the server tells, and returns its stocks.
+async fn the_curve_is_the_history(system: &System, browser: &Browser) -> Vec<u64> {
+    let history = system.gateway().get("/books/1/history").await.json(200);
+    let movements = history["_embedded"]["movements"].as_array().unwrap();
+    let stocks: Vec<_> = movements.iter().map(|movement| movement["stock"].as_u64().unwrap()).collect();
+    let renewals: Vec<_> = (0..movements.len()).filter(|&at| movements[at]["type"] == "Renewed").collect();
+    let shown = json!({"line": stocks, "dots": stocks, "renewals": renewals, "inOrder": true, "ends": stocks.last(), "seen": true});
+    assert_eq!(browser.value(DRAWN, vec![]).await, shown);
+    stocks
 }
 
 #[tokio::test]
@@ -115,6 +147,7 @@ async fn what_happens_meanwhile_joins_the_history_and_takes_nobodys_place_away()
     browser.sees(".why", "왜 120권인가요?").await;
     browser.sees(".event", "water damage").await;
     browser.holds("document.activeElement.type === 'range'").await;
+    assert_eq!(the_curve_is_the_history(&system, &browser).await, [30, 42, 100, 97, 122, 120]);
     browser.picture("book-korean").await;
     browser.has_no_faults().await;
 }

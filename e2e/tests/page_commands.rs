@@ -1,7 +1,7 @@
 //! Warehousing, renewal and correction on the librarian's page, in a real browser.
 #![cfg(test)]
 
-use e2e::{Browser, Site, System};
+use e2e::{Answer, Browser, Site, System};
 use serde_json::json;
 use thirtyfour::Key;
 
@@ -14,6 +14,12 @@ async fn thirty_copies() -> (System, Browser) {
     browser.open(&gateway, "").await;
     browser.sees(".row", "Momo").await;
     (system, browser)
+}
+
+/// What a refusal says to people.
+fn detail(refused: &Answer) -> String {
+    let document: serde_json::Value = serde_json::from_str(&refused.text).unwrap();
+    document["detail"].as_str().unwrap().to_owned()
 }
 
 async fn stock_in_the_store(gateway: &Site) -> u64 {
@@ -88,8 +94,7 @@ async fn the_servers_own_words_are_shown_where_they_belong_and_nothing_is_lost()
     system.gateway().book("/books/1/renewals", &json!({"version": 5})).await;
     browser.press_key(Key::Enter).await;
     let refused = system.gateway().post("/books/1/renewals", &json!({"version": 2})).await;
-    let document: serde_json::Value = serde_json::from_str(&refused.text).unwrap();
-    browser.sees("dialog", document["detail"].as_str().unwrap()).await;
+    browser.sees("dialog", &detail(&refused)).await;
     browser.picture("renewal-refused-by-the-server").await;
     browser.holds("document.querySelector('[name=version]').value === '2'").await;
     browser.fill("[name=version]", "6").await;
@@ -137,17 +142,132 @@ async fn when_the_answer_is_lost_sending_again_books_once() {
 }
 
 #[tokio::test]
-async fn what_was_sent_is_shown_at_once_and_becomes_a_fact_at_its_position() {
-    let (_system, browser) = thirty_copies().await;
-    // However soon the fact comes, the row is pending before.
-    let watch = "window.pending = [];
-        new MutationObserver(() => { for (const stock of document.querySelectorAll('.row.pending .stock')) pending.push(stock.innerText); })
-            .observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });";
-    browser.run(watch, vec![]).await;
+async fn what_was_sent_is_shown_before_its_answer_and_is_a_fact_or_undone_after_it() {
+    let (system, browser) = thirty_copies().await;
     browser.click(".row .acts [data-act=warehouse]").await;
     browser.fill("[name=qty]", "5").await;
+    // Neither the answer comes, nor the fact.
+    system.freeze_postgres().await;
+    system.freeze_launcher().await;
     browser.press_key(Key::Enter).await;
+    browser.sees(".row.pending:not(.booked) .stock", "35").await;
+    browser.sees("dialog [type=submit][disabled]", "Booking…").await;
+    browser.picture("on-its-way").await;
+    // The answer comes. It tells the position at which this is going to be a fact.
+    system.thaw_launcher();
+    browser.sees(".toast", "5 in, 35 in stock").await;
+    browser.sees(".row.pending.booked .stock", "35").await;
+    system.thaw_postgres();
     browser.sees(".row:not(.pending) .stock", "35").await;
-    browser.holds("pending.some((stock) => stock.includes('35'))").await;
+    let history = system.gateway().get("/books/1/history?order=desc").await.json(200);
+    let position = history["_embedded"]["movements"][0]["position"].as_str().unwrap();
+    browser
+        .holds(&format!("performance.getEntriesByType('resource').some(({{ name }}) => name.includes('/books/1?minPosition={position}&'))"))
+        .await;
+    // What is refused was never so.
+    browser.click(".row .acts [data-act=renew]").await;
+    browser.fill("[name=version]", "0.5").await;
+    system.freeze_launcher().await;
+    browser.press_key(Key::Enter).await;
+    browser.sees(".row.pending:not(.booked) .stock", "100").await;
+    browser.sees(".row.pending", "ed. 0.5").await;
+    system.thaw_launcher();
+    let refused = system.gateway().post("/books/1/renewals", &json!({"version": "0.5"})).await;
+    browser.sees("dialog", &detail(&refused)).await;
+    browser.sees(".row:not(.pending) .stock", "35").await;
+    browser.sees(".row:not(.pending)", "ed. 1.0").await;
+    browser.has_no_faults().await;
+}
+
+/// A field, what somebody may put in, and what is told then.
+type Entry = (&'static str, &'static str, &'static str);
+
+/// For each form: what opens it, and entries that it does not take.
+const NOT_BOOKED: [(&str, &[Entry]); 4] = [
+    (
+        ".row [data-act=warehouse]",
+        &[
+            ("qty", "", "This is needed."),
+            ("qty", "0", "A whole number from 1 to 1,000,000."),
+            ("qty", "-1", "A whole number from 1 to 1,000,000."),
+            ("qty", "1.5", "A whole number from 1 to 1,000,000."),
+            ("qty", "seven", "A whole number from 1 to 1,000,000."),
+            ("qty", "1000001", "A whole number from 1 to 1,000,000."),
+        ],
+    ),
+    (
+        "[data-new]",
+        &[
+            ("bookId", "", "This is needed."),
+            ("bookId", "0", "A whole number from 1 to 9,007,199,254,740,991."),
+            ("bookId", "x", "A whole number from 1 to 9,007,199,254,740,991."),
+            ("bookId", "9007199254740992", "A whole number from 1 to 9,007,199,254,740,991."),
+        ],
+    ),
+    (
+        ".row [data-act=renew]",
+        &[
+            ("version", "-1", "A number with at most two places"),
+            ("version", "two", "A number with at most two places"),
+            ("version", "1.234", "A number with at most two places"),
+            ("version", "99999999999", "A number with at most two places"),
+        ],
+    ),
+    (
+        ".row [data-act=correct]",
+        &[
+            ("qtyDelta", "", "This is needed."),
+            ("qtyDelta", "0", "A whole number, not zero."),
+            ("qtyDelta", "1.5", "A whole number, not zero."),
+            ("qtyDelta", "few", "A whole number, not zero."),
+            ("qtyDelta", "1000000001", "A whole number from -1,000,000,000 to 1,000,000,000."),
+            ("qtyDelta", "-31", "That would leave -1 copies; there are 30."),
+            ("reason", "", "This is needed."),
+            ("reason", "   ", "This is needed."),
+        ],
+    ),
+];
+
+#[tokio::test]
+async fn what_cannot_be_booked_is_told_at_its_field_and_where_the_server_knows_better_in_its_words() {
+    let (system, browser) = thirty_copies().await;
+    for (form, cases) in NOT_BOOKED {
+        browser.click(form).await;
+        for (field, typed, told) in cases {
+            browser.fill(&format!("[name={field}]"), typed).await;
+            browser.press_key(Key::Enter).await;
+            browser.sees(&format!("#field-{field}-wrong"), told).await;
+            browser.holds(&format!("document.querySelector('[name={field}]').ariaInvalid === 'true'")).await;
+        }
+        browser.press_key(Key::Escape).await;
+        browser.misses("dialog").await;
+    }
+    let sent = "performance.getEntriesByType('resource').filter(({ name }) => /s$/.test(new URL(name).pathname) && name.includes('/books/1/')).length";
+    browser.holds(&format!("{sent} === 0")).await;
+    // A field takes no more than a reason may have; what is too long all the same is refused by the server.
+    browser.click(".row [data-act=correct]").await;
+    browser.fill("[name=qtyDelta]", "-25").await;
+    browser.fill("[name=reason]", &"a".repeat(501)).await;
+    browser.holds("document.querySelector('[name=reason]').value.length === 500").await;
+    browser.run("document.querySelector('[name=reason]').value = 'a'.repeat(501);", vec![]).await;
+    browser.press_key(Key::Enter).await;
+    let too_long = json!({"qtyDelta": -25, "reason": "a".repeat(501)});
+    let refused = system.gateway().post("/books/1/corrections", &too_long).await;
+    browser.sees("#field-reason-wrong", &detail(&refused)).await;
+    browser.holds("document.querySelector('[name=reason]').ariaInvalid === 'true'").await;
+    // Somebody else takes copies away, and this page cannot know it yet.
+    browser.fill("[name=reason]", "lost").await;
+    system.freeze_postgres().await;
+    let others = json!({"qtyDelta": -20, "reason": "damaged"});
+    system.gateway().book("/books/1/corrections", &others).await;
+    browser.press_key(Key::Enter).await;
+    let refused =
+        system.gateway().post("/books/1/corrections", &json!({"qtyDelta": -25, "reason": "lost"})).await;
+    browser.sees("dialog", &detail(&refused)).await;
+    browser.holds("document.querySelector('[name=qtyDelta]').value === '-25'").await;
+    browser.picture("correction-refused-by-the-server").await;
+    system.thaw_postgres();
+    browser.sees(".row:not(.pending) .stock", "10").await;
+    assert_eq!(stock_in_the_store(&system.gateway()).await, 10);
     browser.has_no_faults().await;
 }

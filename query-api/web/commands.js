@@ -6,6 +6,7 @@ import { h, toast } from "./dom.js";
 import { edition, number, signed, t, titleOf } from "./words.js";
 
 const MAX_QTY = 1_000_000;
+const MAX_DELTA = 1_000_000_000;
 const MAX_ID = 2 ** 53 - 1;
 
 /** Each kind of command: its fields, what it would lead to, its body and what is said when it is booked. */
@@ -49,7 +50,8 @@ function wholeBetween(text, min, max) {
 
 function deltaOf(text, book) {
   const delta = Number(text);
-  if (!/^[+-]?\d+$/.test(text) || delta === 0 || Math.abs(delta) > 1e9) return t("notZero");
+  if (!/^[+-]?\d+$/.test(text) || delta === 0) return t("notZero");
+  if (Math.abs(delta) > MAX_DELTA) return t("whole", { min: -MAX_DELTA, max: MAX_DELTA });
   return book.stock + delta < 0 ? t("belowZero", { n: book.stock + delta, stock: book.stock }) : "";
 }
 
@@ -65,7 +67,7 @@ export function act(name, book) {
   const sendButton = h("button.button.main", { type: "submit" }, t(name));
   const cancelButton = h("button.button.plain", { type: "button", onclick: () => dialog.close() }, t("cancel"));
   const inputs = Object.fromEntries(fields.map((field) => [field.name, inputOf(field)]));
-  const form = h("form", { novalidate: true, onsubmit: submit, oninput: preview },
+  const form = h("form", { novalidate: true, onsubmit: submit, oninput: retyped },
     h("header", {}, h("h2", { id: "command-title" }, t(`${name}Title`)), book ? h("p", {}, `${titleOf(book)} · ${t("edition", { v: edition(book.version) })}`) : null),
     wrong, fields.map((field) => fieldOf(field, inputs[field.name])), outcome, h("div.decide", {}, cancelButton, sendButton));
   const dialog = h("dialog", { "aria-labelledby": "command-title", "data-command": name, oncancel: (event) => { if (isSending) event.preventDefault(); }, onclose: () => dialog.remove() }, form);
@@ -92,8 +94,13 @@ export function act(name, book) {
     return entries.filter(([, fault]) => fault !== "");
   }
 
-  function preview() {
+  /** What is typed anew is not wrong any more until it is sent. */
+  function retyped() {
     for (const input of Object.values(inputs)) if (input.getAttribute("aria-invalid") === "true") tellField(input, "");
+    preview();
+  }
+
+  function preview() {
     const from = subject();
     const to = faults().length === 0 ? kind.becomes(from, values()).stock : null;
     outcome.hidden = !from && to === null;
