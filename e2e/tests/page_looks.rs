@@ -3,6 +3,7 @@
 
 use e2e::{Browser, System};
 use serde_json::json;
+use thirtyfour::Key;
 
 async fn library() -> System {
     let system = System::start().await;
@@ -78,6 +79,7 @@ async fn on_a_phone_nothing_runs_over_the_edge() {
     // Under a book's title, where a wide list has a column for it.
     let word = "getComputedStyle(document.querySelector('[data-book=\"1\"] .no'), '::before').content";
     browser.holds(&format!("{word}.includes('번호')")).await;
+    let outside = "[...document.querySelectorAll('main *, .bar *')].filter((each) => each.checkVisibility() && each.getBoundingClientRect().width > 1 && each.getBoundingClientRect().right > 361 && !each.closest('.scrolls')).map((each) => each.className)";
     for (view, shown, picture) in [
         ("", "해리 포터", "phone-list"),
         ("#/books/1", "해리 포터", "phone-book"),
@@ -88,9 +90,42 @@ async fn on_a_phone_nothing_runs_over_the_edge() {
         browser.sees("main", shown).await;
         browser.sees("[data-status]", "실시간").await;
         browser.holds("document.documentElement.scrollWidth <= 360").await;
-        let outside = "[...document.querySelectorAll('main *, .bar *')].filter((each) => each.checkVisibility() && each.getBoundingClientRect().width > 1 && each.getBoundingClientRect().right > 361 && !each.closest('.scrolls')).map((each) => each.className)";
         assert_eq!(browser.value(outside, vec![]).await, json!([]), "{view}");
         browser.picture(picture).await;
+    }
+    // English has longer words.
+    browser.click("[data-language-switch]").await;
+    for (view, shown, picture) in [
+        ("", "해리 포터", "phone-english-list"),
+        ("#/books/1", "해리 포터", "phone-english-book"),
+        ("#/receive", "Receiving list", "phone-english-receive"),
+    ] {
+        browser.open(&system.gateway(), view).await;
+        browser.reload().await;
+        browser.sees("[data-status]", "Live").await;
+        browser.sees("main", shown).await;
+        browser.holds("document.documentElement.scrollWidth <= 360").await;
+        assert_eq!(browser.value(outside, vec![]).await, json!([]), "{view}");
+        browser.picture(picture).await;
+    }
+    browser.click("[data-language-switch]").await;
+    // The forms, too, with what they have to say.
+    browser.open(&system.gateway(), "#/books/1").await;
+    browser.reload().await;
+    for (form, field, typed) in
+        [("warehouse", "qty", "12"), ("renew", "version", "x"), ("correct", "qtyDelta", "-500")]
+    {
+        browser.click(&format!("[data-act={form}]")).await;
+        browser.fill(&format!("[name={field}]"), typed).await;
+        if form != "warehouse" {
+            browser.click("dialog [type=submit]").await;
+            browser.holds(&format!("document.querySelector('#field-{field}-wrong').innerText !== ''")).await;
+        }
+        let cut = "[...document.querySelectorAll('dialog, dialog *')].filter((each) => each.checkVisibility()).filter((each) => { const { left, right, bottom } = each.getBoundingClientRect(); return left < 0 || right > 360 || bottom > 740; }).map((each) => each.className)";
+        assert_eq!(browser.value(cut, vec![]).await, json!([]), "{form}");
+        browser.picture(&format!("phone-{form}")).await;
+        browser.click("dialog .decide .plain").await;
+        browser.misses("dialog").await;
     }
     browser.has_no_faults().await;
 }
@@ -141,19 +176,90 @@ async fn text_stands_out_from_what_is_behind_it_by_day_and_by_night() {
     browser.has_no_faults().await;
 }
 
+/// Wants that everything that can be used here has a name, and nothing has the name of another.
+async fn everything_has_a_name(browser: &Browser, view: &str) -> Vec<(String, String)> {
+    let heard = browser.hears().await;
+    let nameless: Vec<_> = heard.iter().filter(|(_, name)| name.trim().is_empty()).collect();
+    assert_eq!(nameless, Vec::<&(String, String)>::new(), "{view}");
+    let twice = "(() => { const ids = [...document.querySelectorAll('[id]')].map((each) => each.id); return ids.filter((id, at) => ids.indexOf(id) !== at); })()";
+    assert_eq!(browser.value(twice, vec![]).await, json!([]), "{view}");
+    heard
+}
+
 #[tokio::test]
 async fn everything_that_can_be_used_has_a_name_for_those_who_hear_it() {
     let system = library().await;
     let browser = Browser::start(&system.place, "en").await;
-    for (view, shown) in [("", "10 books"), ("#/books/1", "130"), ("#/receive", "Receiving list")] {
+    let is_heard = |heard: &[(String, String)], role: &str, name: &str| {
+        assert!(
+            heard.iter().any(|(its, named)| its == role && named.contains(name)),
+            "{role} {name}: {heard:?}"
+        );
+    };
+    for (view, shown, heard) in [
+        (
+            "",
+            "10 books",
+            [
+                ("link", "해리 포터와 마법사의 돌"),
+                ("searchbox", "Search titles"),
+                ("grid", "Books"),
+                ("button", "Status: Live"),
+            ],
+        ),
+        (
+            "#/books/1",
+            "130",
+            [
+                ("button", "Warehouse"),
+                ("link", "All books"),
+                ("button", "The whole event"),
+                ("button", "한국어로 보기"),
+            ],
+        ),
+        (
+            "#/receive",
+            "Receiving list",
+            [
+                ("button", "Choose a file"),
+                ("link", "Books"),
+                ("link", "bookstock"),
+                ("button", "Theme: as the system"),
+            ],
+        ),
+    ] {
         browser.open(&system.gateway(), view).await;
         browser.reload().await;
         browser.sees("main", shown).await;
-        let nameless = "[...document.querySelectorAll('a, button, input')].filter((each) => each.checkVisibility() && !(each.getAttribute('aria-label') ?? each.innerText.trim() ?? '') && !(each.labels?.length > 0)).map((each) => each.outerHTML)";
-        assert_eq!(browser.value(nameless, vec![]).await, json!([]), "{view}");
-        let twice = "(() => { const ids = [...document.querySelectorAll('[id]')].map((each) => each.id); return ids.filter((id, at) => ids.indexOf(id) !== at); })()";
-        assert_eq!(browser.value(twice, vec![]).await, json!([]), "{view}");
+        browser.sees("[data-status]", "Live").await;
+        let all = everything_has_a_name(&browser, view).await;
+        for (role, name) in heard {
+            is_heard(&all, role, name);
+        }
     }
+    // The forms: each field by its label, and who opens one stays in it.
+    browser.open(&system.gateway(), "#/books/1").await;
+    for (form, field) in
+        [("warehouse", "Copies that came in"), ("renew", "New edition"), ("correct", "Change in copies")]
+    {
+        browser.click(&format!("[data-act={form}]")).await;
+        let all = everything_has_a_name(&browser, form).await;
+        is_heard(&all, "textbox", field);
+        browser.press_key(Key::Escape).await;
+        browser.misses("dialog").await;
+        browser.holds(&format!("document.activeElement.dataset.act === '{form}'")).await;
+    }
+    browser.press("?").await;
+    browser.sees("dialog", "Keyboard").await;
+    everything_has_a_name(&browser, "keys").await;
+    browser.press_key(Key::Escape).await;
+    // The status, with keys alone.
+    browser.run("document.querySelector('[data-status]').focus();", vec![]).await;
+    browser.press_key(Key::Enter).await;
+    browser.sees(".status", "up to date").await;
+    everything_has_a_name(&browser, "status").await;
+    browser.press_key(Key::Escape).await;
+    browser.misses(".status").await;
     browser.holds("document.querySelector('.toasts').getAttribute('aria-live') === 'polite'").await;
     browser.has_no_faults().await;
 }
@@ -173,4 +279,13 @@ async fn the_page_is_at_the_gateway_alone_and_asks_nobody_else() {
     let others = "performance.getEntriesByType('resource').map((each) => new URL(each.name).origin).filter((origin) => origin !== location.origin)";
     assert_eq!(browser.value(others, vec![]).await, json!([]));
     browser.has_no_faults().await;
+    // The browser sees to it: what is not a file of the page does not run, and nobody else is asked.
+    let try_it = "const script = document.createElement('script');
+        try { script.textContent = 'window.ran = true'; } catch { script.append('window.ran = true'); }
+        try { document.body.append(script); } catch { }
+        fetch('http://127.0.0.1:9/').catch(() => {});";
+    browser.run(try_it, vec![]).await;
+    browser
+        .holds("faults.some((each) => each.startsWith('policy: connect-src')) && window.ran === undefined")
+        .await;
 }

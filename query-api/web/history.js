@@ -6,12 +6,13 @@ import { changeText } from "./why.js";
 /** The newest row is the first. `choose(index)` is called for the row that is looked at; `opened` keeps which are open. */
 export function historyTable(movements, { choose, opened, older }) {
   const rows = movements.map((movement, index) => row(movement, movements[index - 1], opened, () => choose(index)));
-  const head = ["when", "what", "change", "after"].map((key) => h(`th${key === "change" || key === "after" ? ".end" : ""}`, { scope: "col" }, t(key)));
-  const body = h("tbody", {}, rows.toReversed());
+  const head = ["when", "what", "change", "after"].map((key) => h(`th${key === "change" || key === "after" ? ".end" : ""}`, { scope: "col", role: "columnheader" }, t(key)));
+  const body = h("tbody", { role: "rowgroup" }, rows.toReversed());
   movements.forEach((movement, index) => { if (opened.has(movement.revision)) rows[index].after(wholeEvent(movement)); });
   const more = older ? h("button.button", { type: "button", "data-key": "older", onclick: () => { more.disabled = true; older(); } }, t("olderOnes")) : null;
   const element = h("section.card", { "aria-labelledby": "history-title" }, h("header", {}, h("h2", { id: "history-title" }, t("history")), h("span.quiet", {}, number(movements.at(-1).revision + 1))),
-    h("div.scrolls", {}, h("table.history", {}, h("thead", {}, h("tr", {}, head, h("th.wide", { scope: "col" }, t("reason")), h("th", {}, h("span.for-readers", {}, t("more"))))), body)), more);
+    // The roles hold, too, where a phone shows the rows as lines of their own.
+    h("div.scrolls", {}, h("table.history", { role: "table", "aria-labelledby": "history-title" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head, h("th.wide", { scope: "col", role: "columnheader" }, t("reason")), h("th", { role: "columnheader" }, h("span.for-readers", {}, t("more"))))), body)), more);
   return {
     element,
     choose(index, isNow) {
@@ -29,10 +30,11 @@ function row(movement, before, opened, onclick) {
   const what = movement.type === "Renewed" ? ` ${t("edition", { v: edition(movement.version) })}` : "";
   const note = movement.reason ?? (movement.name && movement.name !== before?.name && movement.type === "Warehoused" ? movement.name : "");
   const isSkipped = movement.type === "Skipped";
-  const more = h("button.more", { type: "button", "data-key": `more-${movement.revision}`, "aria-expanded": String(opened.has(movement.revision)), "aria-label": t("more"), onclick: (event) => { event.stopPropagation(); open(); } }, "⋯");
-  const element = h(`tr.${movement.type}`, { "data-revision": movement.revision, onclick },
-    h("td.number", {}, moment(movement.occurredAt)), h("td.kind", {}, t(movement.type) + what), h("td.end.number", {}, movement.type === "Renewed" ? `→ ${number(movement.stock)}` : isSkipped ? "–" : changeText(movement, before)),
-    h("td.end.number", {}, h("b", {}, number(movement.stock))), h("td.wide", {}, note), h("td.end", {}, more));
+  const more = h("button.more", { type: "button", "data-key": `more-${movement.revision}`, "aria-expanded": String(opened.has(movement.revision)), "aria-label": `${t("more")}, ${t("revision")} ${movement.revision}`, onclick: (event) => { event.stopPropagation(); open(); } }, "⋯");
+  const cell = { role: "cell" };
+  const element = h(`tr.${movement.type}`, { role: "row", "data-revision": movement.revision, onclick },
+    h("td.number.when", cell, moment(movement.occurredAt)), h("td.kind", cell, t(movement.type) + what), h("td.end.number.change", cell, movement.type === "Renewed" ? `→ ${number(movement.stock)}` : isSkipped ? "–" : changeText(movement, before)),
+    h("td.end.number.after", cell, h("b", {}, number(movement.stock))), h("td.wide", cell, note), h("td.end", cell, more));
   return element;
 
   function open() {
@@ -49,7 +51,7 @@ function row(movement, before, opened, onclick) {
 }
 
 function wholeEvent(movement) {
-  return h("tr.event", {}, h("td", { colspan: "6" }, h("dl", {}, facts(movement).flatMap(([term, text]) => [h("dt", {}, term), h("dd.number", {}, text)]))));
+  return h("tr.event", { role: "row" }, h("td", { colspan: "6", role: "cell" }, h("dl", {}, facts(movement).flatMap(([term, text]) => [h("dt", {}, term), h("dd.number", {}, text)]))));
 }
 
 function facts(movement) {

@@ -30,25 +30,25 @@ export function list(root, parameters) {
   const search = h("input", { type: "search", placeholder: t("searchHint"), "aria-label": t("search"), autocomplete: "off", spellcheck: "false", maxlength: "200", oninput: settled(searchFor, 150), onkeydown: leaveSearch });
   search.value = query.q;
   const lowOnly = h("button.button.toggle", { type: "button", "aria-pressed": String(query.maxStock !== null), onclick: toggleLow }, t("lowOnly", { n: lowAt() }));
-  const lookBack = h("a.button.toggle", { href: `#/?at=${encodeURIComponent(fullMinute())}`, title: t("asOfList"), "data-then": true, hidden: true }, icon16("clock"), t("asOf"));
+  const lookBack = h("a.button.toggle", { href: `#/?at=${encodeURIComponent(fullMinute())}`, title: t("asOfList"), "aria-label": t("asOfList"), "data-then": true, hidden: true }, icon16("clock"), h("span", {}, t("asOf")));
   canLookBack().then((can) => { lookBack.hidden = !can; });
-  const head = h("div.head", { role: "row" }, COLUMNS.map(([field, key, place]) => h(`div${place && `.${place}`}`, { role: "columnheader", "data-field": field }, h("button", { type: "button", onclick: () => sortBy(field) }, t(key)))), h("div.acts", { role: "columnheader" }, h("span.for-readers", {}, t("actions"))));
-  const grid = h("div", { role: "grid", "aria-label": t("books"), "aria-readonly": "true" });
-  grid.style.display = "contents";
+  const head = h("div.head", { role: "row", id: "list-head", "aria-rowindex": 1 }, COLUMNS.map(([field, key, place]) => h(`div${place && `.${place}`}`, { role: "columnheader", "data-field": field }, h("button", { type: "button", onclick: () => sortBy(field) }, t(key)))), h("div.acts", { role: "columnheader" }, h("span.for-readers", {}, t("actions"))));
   const count = h("span", { role: "status", "aria-live": "polite" });
   const reorder = h("button.button", { type: "button", hidden: true, onclick: sortAgain }, t("reorder"));
   const nothing = h("div.nothing", { hidden: true });
 
-  grid.append(head, rows.element);
+  // What has the focus is the grid, also for those who hear it; its head stands outside of what scrolls.
+  for (const [name, value] of [["role", "grid"], ["aria-owns", "list-head"], ["aria-readonly", "true"]]) rows.element.setAttribute(name, value);
   rows.element.append(nothing);
   rows.element.addEventListener("keydown", onKey);
   rows.element.addEventListener("click", onClick);
   root.classList.add("books");
   root.append(
+    h("h1.for-readers", {}, t("books")),
     h("div.tools", {}, h("div.search", {}, icon("search"), search, h("kbd", { "aria-hidden": "true" }, "/")), lowOnly,
       lookBack,
       h("button.button.main", { type: "button", "data-new": true, onclick: () => act("warehouse", null) }, t("newBook"))),
-    grid,
+    head, rows.element,
     h("div.foot", {}, count, reorder, h("span.keys", {}, t("keysHint"))),
   );
   const unwatch = watch(onNews);
@@ -81,7 +81,7 @@ export function list(root, parameters) {
     rows.count = total ?? 0;
     rows.all();
     followFrom(shownPages.position);
-    grid.setAttribute("aria-rowcount", (total ?? 0) + 1);
+    rows.element.setAttribute("aria-rowcount", (total ?? 0) + 1);
     reorder.hidden = moved === 0;
     count.textContent = total === null ? (problem ? "" : t("loading")) : `${t(shownPages.isPlain ? "count" : "countFound", { n: total })}${rows.reachable < total ? ` · ${t("tooMany", { n: rows.reachable })}` : ""}`;
     showNothing(total, problem);
@@ -122,7 +122,7 @@ export function list(root, parameters) {
     row.classList.toggle("pending", found?.state !== undefined);
     row.classList.toggle("booked", found?.state === "booked");
     row.setAttribute("aria-busy", String(found === undefined || found.state !== undefined));
-    no.textContent = found ? String(found.bookId) : "";
+    no.textContent = no.title = found ? String(found.bookId) : "";
     link.textContent = found ? titleOf(found) : "";
     link.classList.toggle("nameless", found !== undefined && found.name === null);
     if (found) link.href = `#/books/${found.bookId}`;

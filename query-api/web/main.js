@@ -58,7 +58,8 @@ function route() {
   const parameters = new URLSearchParams(search);
   const id = /^\/books\/([1-9]\d{0,15})$/.exec(path)?.[1];
   leave();
-  view = h("section.view", { tabindex: "-1" });
+  const name = id ? `${t("no")} ${id}` : t(path === "/receive" ? "receiving" : "books");
+  view = h("section.view", { tabindex: "-1", "aria-label": name });
   document.getElementById("main").replaceChildren(view);
   document.title = "bookstock";
   leave = id ? bookPage(view, parameters, Number(id)) : path === "/receive" ? receivePage(view) : list(view, parameters);

@@ -128,6 +128,7 @@ export function receivePage(root) {
     const { line, bookId, name, version, qty, state, note } = visible[index];
     row.className = `row ${state}`;
     const shown = [String(line), bookId, name, version && !Number.isNaN(Number(version)) ? t("edition", { v: edition(Number(version)) }) : version, /^\d+$/.test(qty) ? number(Number(qty)) : qty, isBad({ state }) ? note : t(`r_${state}`, { stock: note })];
+    row.children[2].dataset.no = `${t("no")} ${bookId}`;
     [...row.children].forEach((cell, at) => { cell.textContent = shown[at]; cell.title = at === 5 || at === 2 ? shown[at] : ""; });
   }
 

@@ -62,7 +62,7 @@ export function openThen(root, parameters) {
 
   function make() {
     const cell = { role: "cell" };
-    return h("div.row", { role: "row" }, h("div.no.number", cell), h("div.name", cell, h("a")), h("div.edition.number", cell), h("div.stock.number", cell, h("b")));
+    return h("div.row", { role: "row" }, h("div.no.number", { ...cell, "data-word": t("no") }), h("div.name", cell, h("a")), h("div.edition.number", cell), h("div.stock.number", cell, h("b")));
   }
 
   function draw(row, index) {
