@@ -13,8 +13,12 @@ use tonic::Status;
 /// The stream of answers that tonic sends.
 pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Where a call puts its answers. Holds one page; putting the next one waits until the client has taken it, so a
-/// client that does not read costs what two pages cost, and nothing more.
+/// So many pages wait for the client, beside the one that it is taking: while one is sent, the next one is there already, and
+/// another is being read.
+const AHEAD: usize = 2;
+
+/// Where a call puts its answers. When [`AHEAD`] pages wait, the next one waits to be read until the client has taken one, so a
+/// client that does not read costs what three pages cost, and nothing more.
 #[derive(Debug)]
 pub(super) struct Pages<T> {
     sender: mpsc::Sender<Page<T>>,
@@ -124,7 +128,7 @@ where
     T: Send + 'static,
     F: Future<Output = Result<(), End>> + Send + 'static,
 {
-    let (sender, pages) = mpsc::channel(1);
+    let (sender, pages) = mpsc::channel(AHEAD);
     let call = call(Pages { sender, unread });
     let ended = tokio::spawn(async move {
         tokio::select! {
