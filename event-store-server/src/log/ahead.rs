@@ -64,7 +64,7 @@ impl Ahead {
             none => none.insert(OpenOptions::new().write(true).open(&self.log)?),
         };
         let bytes = file.metadata()?.len();
-        self.bytes = bytes.max(end.next_multiple_of(STEP) + STEP);
+        self.bytes = bytes.max(end.next_multiple_of(STEP));
         let zeros = usize::try_from(self.bytes - bytes).unwrap_or(0);
         file.write_all_at(&vec![0; zeros], bytes)
     }
@@ -132,6 +132,7 @@ mod tests {
         let mut ahead = Ahead::of(&dir.path().join("of another.sqlite"));
         ahead.keep(&writer, 1);
         ahead.keep(&writer, 2);
+        assert!(writer.is_autocommit(), "no transaction is left open");
         writer.execute("INSERT INTO streams (name) VALUES ('a')", ()).unwrap();
     }
 }
