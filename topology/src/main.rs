@@ -1,7 +1,8 @@
 //! The production topology on one machine, from plain processes: `cargo xtask topology`. This file only lists.
 //!
 //! Two of each service, the real gateway, the real PostgreSQL and the real Prometheus; our event store server stands in
-//! KurrentDB's place. It watches them as Kubernetes would: what ends is started again, what hangs is killed first.
+//! KurrentDB's place. It watches them as Kubernetes would: what ends is started again, what hangs is killed first, and what
+//! never answers after its start, too.
 #![forbid(unsafe_code)]
 
 mod book;

@@ -5,13 +5,13 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// How one sees that a part is well.
-#[derive(Clone, Debug)]
-pub(crate) enum Signs {
-    /// It answers these two paths: the first as long as it lives, the second when it is ready.
-    Http { alive: &'static str, ready: &'static str },
-    /// It can be connected to.
-    Door,
+/// How one sees that a part is well: it answers these two paths by HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signs {
+    /// As long as it lives.
+    pub(crate) alive: &'static str,
+    /// When it does its work.
+    pub(crate) ready: &'static str,
 }
 
 /// One program, and what it is started with.
@@ -21,6 +21,8 @@ pub(crate) struct Part {
     pub(crate) name: String,
     /// Where it is asked how it is.
     pub(crate) addr: SocketAddr,
+    /// Where it is, for those who use it.
+    pub(crate) url: String,
     /// How one sees that it is well.
     pub(crate) signs: Signs,
     program: PathBuf,
@@ -29,9 +31,16 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// A part that runs `program`.
+    /// A part that runs `program`, and is used by HTTP.
     pub(crate) fn new(name: &str, program: PathBuf, addr: SocketAddr, signs: Signs) -> Self {
-        Self { name: name.to_owned(), addr, signs, program, arguments: Vec::new(), environment: Vec::new() }
+        let (name, url) = (name.to_owned(), format!("http://{addr}"));
+        Self { name, addr, url, signs, program, arguments: Vec::new(), environment: Vec::new() }
+    }
+
+    /// Used by this address instead.
+    pub(crate) fn used_at(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
     }
 
     /// With this argument as well.

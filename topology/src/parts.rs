@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// How long a service goes on after it was told to stop: the gateway takes a second to notice.
 const SHUTDOWN_DELAY_MS: u64 = 2_000;
 
-const SERVICE: Signs = Signs::Http { alive: "/livez", ready: "/readyz" };
+const SERVICE: Signs = Signs { alive: "/livez", ready: "/readyz" };
 
 /// The services that may be restarted one by one, in that order.
 pub(crate) const REPLICAS: [&str; 6] =
@@ -50,7 +50,8 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
         let part = part.env("LOG_FORMAT", "json").env("SHUTDOWN_DELAY_MS", SHUTDOWN_DELAY_MS);
         Ok(setting.tokens.iter().fold(part, |part, (name, value)| part.env(name, value)))
     };
-    let event_store = Part::new("event-store", ours("event-store-server")?, store, Signs::Door)
+    let event_store = Part::new("event-store", ours("event-store-server")?, store, SERVICE)
+        .used_at(&store_url)
         .env("LOG_FORMAT", "json")
         .arg("--data")
         .arg(events_in(setting.dir).display().to_string())
@@ -88,7 +89,7 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
     let config = setting.dir.join("prometheus/prometheus.yml");
     std::fs::write(&config, prometheus_config(setting, &services, store, gateway_metrics).to_string())
         .with_context(|| format!("writing {}", config.display()))?;
-    let signs = Signs::Http { alive: "/-/healthy", ready: "/-/ready" };
+    let signs = Signs { alive: "/-/healthy", ready: "/-/ready" };
     let data = setting.dir.join("prometheus/data");
     let part = Part::new("prometheus", installed("prometheus")?, prometheus, signs)
         .arg(format!("--config.file={}", config.display()))

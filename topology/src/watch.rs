@@ -1,11 +1,11 @@
 //! Keeps one part running: what ends is started again, and what hangs is killed, as an orchestrator does it.
 
 use crate::book::{Book, Entry, State};
-use crate::part::{Part, Signs};
+use crate::part::Part;
 use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::process::Child;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 const PERIOD: Duration = Duration::from_millis(500);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
-/// After so many failures in a row a part that has lived is taken for dead and killed.
+/// After so many failures in a row a part that has lived is taken for dead and killed; one that has not yet, after so long.
 const HANGS_AFTER: u32 = 5;
+const LIVES_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long to wait before a part is started again, and how long it may take to stop.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -47,6 +48,7 @@ async fn watch(part: &Part, mut child: Child, book: &Book, stop: &CancellationTo
     let Ok(client) = Client::builder().timeout(ANSWERS_WITHIN).no_proxy().build() else {
         return "it cannot be asked how it is".to_owned();
     };
+    let started = Instant::now();
     let (mut lived, mut failures) = (false, 0);
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -59,10 +61,10 @@ async fn watch(part: &Part, mut child: Child, book: &Book, stop: &CancellationTo
             }
             _ = ticks.tick() => {}
         }
-        if is_ready(part, &client).await {
+        if answers(part, &client, part.signs.ready).await {
             (lived, failures) = (true, 0);
             note(part, pid, State::Ready, book, "");
-        } else if is_alive(part, &client).await {
+        } else if answers(part, &client, part.signs.alive).await {
             if lived {
                 note(part, pid, State::NotReady, book, "");
             }
@@ -73,6 +75,9 @@ async fn watch(part: &Part, mut child: Child, book: &Book, stop: &CancellationTo
             if failures == HANGS_AFTER {
                 let _ = child.start_kill();
             }
+        } else if started.elapsed() > LIVES_WITHIN {
+            note(part, pid, State::NotReady, book, "it never answered");
+            let _ = child.start_kill();
         }
     }
 }
@@ -87,31 +92,11 @@ async fn end(mut child: Child) {
     }
 }
 
-async fn is_ready(part: &Part, client: &Client) -> bool {
-    match part.signs {
-        Signs::Http { ready, .. } => answers(part, client, ready).await,
-        Signs::Door => timeout(ANSWERS_WITHIN, tokio::net::TcpStream::connect(part.addr))
-            .await
-            .is_ok_and(|connected| connected.is_ok()),
-    }
-}
-
-async fn is_alive(part: &Part, client: &Client) -> bool {
-    match part.signs {
-        Signs::Http { alive, .. } => answers(part, client, alive).await,
-        Signs::Door => false,
-    }
-}
-
 async fn answers(part: &Part, client: &Client, path: &str) -> bool {
     let asked = client.get(format!("http://{}{path}", part.addr)).send().await;
     asked.is_ok_and(|answer| answer.status().is_success())
 }
 
 fn note(part: &Part, pid: Option<u32>, state: State, book: &Book, why: &str) {
-    let address = match part.signs {
-        Signs::Http { .. } => format!("http://{}", part.addr),
-        Signs::Door => format!("esdb://{}?tls=false", part.addr),
-    };
-    book.note(&part.name, Entry { address, pid, state }, why);
+    book.note(&part.name, Entry { address: part.url.clone(), pid, state }, why);
 }

@@ -172,7 +172,10 @@ impl Fault {
     /// Makes it. Whatever is handed out has to be let go of before it is healed.
     async fn begin(self, topology: &Arc<PlainTopology>) -> Box<dyn Any> {
         match self {
-            Self::EventStoreHangs => topology.signal("event-store", Signal::STOP),
+            Self::EventStoreHangs => {
+                topology.look_away().await;
+                topology.signal("event-store", Signal::STOP);
+            }
             Self::PostgresHangs => topology.freeze_postgres().await,
             Self::APoisonedEvent => append_what_nobody_can_read(topology).await,
             Self::BothProjectorsHang => {
@@ -207,7 +210,10 @@ impl Fault {
 
     async fn heal(self, topology: &PlainTopology) {
         match self {
-            Self::EventStoreHangs => topology.signal("event-store", Signal::CONT),
+            Self::EventStoreHangs => {
+                topology.signal("event-store", Signal::CONT);
+                topology.look_again();
+            }
             Self::PostgresHangs => topology.thaw_postgres(),
             Self::APoisonedEvent => skip_what_nobody_can_read(topology).await,
             Self::BothProjectorsHang => {

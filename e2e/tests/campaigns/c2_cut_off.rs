@@ -96,7 +96,7 @@ async fn outage(
         Store::Views => writers.book(50).await,
     }
     loop {
-        goes_on(store, &gateway, &command_api).await;
+        goes_on(topology, store, &gateway, &command_api).await;
         tokio::select! {
             () = &mut away => break,
             () = tokio::time::sleep(LOOK) => {}
@@ -112,8 +112,9 @@ async fn outage(
 }
 
 impl Store {
+    /// PostgreSQL that hangs is nobody's to kill; everything else would be started again.
     async fn leaves(self, topology: &PlainTopology, hangs: bool) {
-        if !hangs {
+        if (self, hangs) != (Self::Views, true) {
             topology.look_away().await;
         }
         match (self, hangs) {
@@ -126,20 +127,25 @@ impl Store {
 
     fn comes_back(self, topology: &PlainTopology, hangs: bool) {
         match (self, hangs) {
-            (_, false) => topology.look_again(),
-            (Self::Events, true) => topology.signal("event-store", Signal::CONT),
             (Self::Views, true) => topology.thaw_postgres(),
+            (_, false) => topology.look_again(),
+            (Self::Events, true) => {
+                topology.signal("event-store", Signal::CONT);
+                topology.look_again();
+            }
         }
     }
 }
 
 /// Queries are answered, whichever store is away; commands are when it is not theirs; and nobody is taken for dead.
-async fn goes_on(away: Store, gateway: &Site, command_api: &Site) {
+async fn goes_on(topology: &PlainTopology, away: Store, gateway: &Site, command_api: &Site) {
     let listed = gateway.get("/books?size=1").await;
     assert_eq!(listed.status, 200, "{listed:?}");
     let ready = command_api.get("/readyz").await;
     assert!(away == Store::Events || ready.status == 200, "{ready:?}");
-    assert_eq!(command_api.get("/livez").await.status, 200);
+    for service in SERVICES {
+        assert_eq!(topology.site(service).get("/livez").await.status, 200, "{service}");
+    }
 }
 
 /// A command that was sent now is booked, and seen in a view; and the command API that is looked at is ready, too, which may be
