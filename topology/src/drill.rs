@@ -8,6 +8,7 @@ use crate::tell::tell;
 use anyhow::Context as _;
 use bookstock::postgres::PrivateCluster;
 use service_kit::Lock;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -179,10 +180,13 @@ async fn said(mut command: Command) -> anyhow::Result<String> {
     Ok(said(&output.stdout))
 }
 
-/// When it returns, the copy is on disk.
+/// When it returns, the copy is on disk. Under its name there is a whole one or none.
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    std::fs::copy(from, to)
-        .and_then(|_| std::fs::File::open(to)?.sync_all())
+    let new = to.with_added_extension("new");
+    std::fs::copy(from, &new)
+        .and_then(|_| File::open(&new)?.sync_all())
+        .and_then(|()| std::fs::rename(&new, to))
+        .and_then(|()| to.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all()))
         .with_context(|| format!("keeping the backup as {}", to.display()))
 }
 
