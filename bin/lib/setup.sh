@@ -149,21 +149,17 @@ need_browser() {
     [[ -d /usr/share/fonts/opentype/inter ]] || missing_packages+=(fonts-inter)
 }
 
-need_cargo_deny() {
-    if cargo deny --version 2>/dev/null; then
-        return
-    fi
-    say "installing cargo-deny with cargo; that takes some minutes, once"
-    # This version builds with the toolchain of rust-toolchain.toml.
-    cargo install cargo-deny --locked --version 0.20.2
-}
+# These versions build with the toolchain of rust-toolchain.toml.
+need_cargo_deny() { need_cargo_tool deny 0.20.2; }
+need_cargo_cyclonedx() { need_cargo_tool cyclonedx 0.5.9; }
 
-need_cargo_cyclonedx() {
-    if cargo cyclonedx --version >/dev/null 2>&1; then
+need_cargo_tool() {
+    local name=$1 version=$2
+    if [[ $(cargo "$name" --version 2>/dev/null) == *" $version" ]]; then
         return
     fi
-    say "installing cargo-cyclonedx with cargo; that takes some minutes, once"
-    cargo install cargo-cyclonedx --locked --version 0.5.9
+    say "installing cargo-$name $version with cargo; that takes some minutes, once"
+    cargo install "cargo-$name" --locked --version "$version"
 }
 
 install_what_is_missing() {
