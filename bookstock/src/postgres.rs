@@ -27,6 +27,17 @@ use tokio_util::sync::CancellationToken;
 /// How long to wait before the server is started once more, when that has just failed.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
+/// What happens to a cluster that is [kept running](PrivateCluster::keep_running).
+#[derive(Debug)]
+pub enum Turn<'a> {
+    /// It ended in this way, and is started again.
+    Ended(&'a str),
+    /// That failed, and is tried again.
+    NotBack(&'a ClusterError),
+    /// It takes connections again.
+    Back,
+}
+
 /// A running private cluster. Dropping it asks the server to end; [`PrivateCluster::stop`] also waits for that.
 #[derive(Debug)]
 pub struct PrivateCluster {
@@ -75,18 +86,21 @@ impl PrivateCluster {
     }
 
     /// Starts the cluster again whenever it ends, until it is told to stop: commands go on without it, and the views
-    /// catch up.
-    pub async fn keep_running(mut self, stop: CancellationToken) {
+    /// catch up. Whatever happens is `told`.
+    pub async fn keep_running(mut self, stop: CancellationToken, told: impl Fn(Turn<'_>)) {
         loop {
             tokio::select! {
-                how = self.ended() => tracing::error!(how, "PostgreSQL ended and is started again; postgres.log says why"),
+                how = self.ended() => told(Turn::Ended(&how)),
                 () = stop.cancelled() => break,
             }
-            if let Err(error) = self.start_again().await {
-                tracing::error!(%error, "PostgreSQL cannot be started; trying again");
-                tokio::select! {
-                    () = tokio::time::sleep(RESTART_PAUSE) => {}
-                    () = stop.cancelled() => break,
+            match self.start_again().await {
+                Ok(()) => told(Turn::Back),
+                Err(error) => {
+                    told(Turn::NotBack(&error));
+                    tokio::select! {
+                        () = tokio::time::sleep(RESTART_PAUSE) => {}
+                        () = stop.cancelled() => break,
+                    }
                 }
             }
         }

@@ -11,7 +11,7 @@ mod readiness;
 mod settings;
 mod sockets;
 
-use crate::postgres::PrivateCluster;
+use crate::postgres::{PrivateCluster, Turn};
 pub use addresses::Addresses;
 use anyhow::Context as _;
 use axum::Router;
@@ -208,11 +208,21 @@ async fn start_database(up: &Up, data_dir: &DataDir, parts: &mut Parts) -> anyho
     let cluster = PrivateCluster::start(data_dir.path()).await?;
     let database = Database { url: cluster.url(), read_url: Some(cluster.read_url()) };
     parts.add("PostgreSQL", POSTGRES_STOPS_WITHIN, async |stop| {
-        cluster.keep_running(stop).await;
+        cluster.keep_running(stop, tell_of_postgres).await;
         Ok(())
     });
     read_model::migrate(&database.url).await?;
     Ok(database)
+}
+
+fn tell_of_postgres(turn: Turn<'_>) {
+    match turn {
+        Turn::Ended(how) => {
+            tracing::error!(how, "PostgreSQL ended and is started again; postgres.log says why");
+        }
+        Turn::NotBack(error) => tracing::error!(%error, "PostgreSQL cannot be started; trying again"),
+        Turn::Back => tracing::info!("PostgreSQL is back"),
+    }
 }
 
 /// Starts the embedded event store, if it is wanted, and gives the address of whichever is used.

@@ -60,7 +60,6 @@ impl PlainTopology {
 
     /// Starts it again on the same data.
     pub async fn start_again(&mut self) {
-        let _ = fs::remove_file(self.place.path().join(DATA).join("topology.json"));
         self.supervisor = spawn(&self.place, command("topology").arg("up"), &self.settings).await;
     }
 
@@ -189,6 +188,17 @@ impl PlainTopology {
     /// Backs up and restores beside it, as `topology drill` does it, and tells how that ended.
     pub async fn drill(&self, more: &[&str]) -> Ended {
         self.run("drill", more).await
+    }
+
+    /// Tries to start another one in the same directory, and tells how that ended.
+    pub async fn up_once_more(&self) -> Ended {
+        self.run("up", &["--free-ports"]).await
+    }
+
+    /// What it has told so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.supervisor.said()
     }
 
     async fn run(&self, name: &str, more: &[&str]) -> Ended {

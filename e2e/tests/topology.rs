@@ -24,14 +24,33 @@ const SERVICES: [&str; 7] = [
 async fn what_hangs_is_started_again_and_what_is_killed_too() {
     let topology = PlainTopology::start().await;
     let gateway = topology.site("gateway");
-    for (name, signal) in
-        [("command-api-1", Signal::STOP), ("query-api-2", Signal::KILL), ("event-store", Signal::KILL)]
-    {
-        let pid = topology.part(name)["pid"].clone();
-        topology.signal(name, signal);
-        topology.another(name, &pid).await;
+    for dying in [
+        &[("command-api-1", Signal::STOP), ("event-store", Signal::STOP)][..],
+        &[("query-api-2", Signal::KILL), ("event-store", Signal::KILL)],
+    ] {
+        let before: Vec<_> = dying.iter().map(|(name, _)| topology.part(name)["pid"].clone()).collect();
+        for (name, signal) in dying {
+            topology.signal(name, *signal);
+        }
+        for ((name, _), pid) in dying.iter().zip(&before) {
+            topology.another(name, pid).await;
+        }
     }
     eventually("commands go on", async || gateway.warehouse(1, 5).await.wanted(201)).await;
+
+    topology.kill_postgres();
+    eventually("PostgreSQL is back, and that was told", async || {
+        let (state, told) = (topology.part("postgresql")["state"].clone(), topology.said());
+        let back = told.lines().any(|line| line.starts_with("postgresql") && line.ends_with("again"));
+        if back && state == "ready" { Ok(()) } else { Err(format!("{state}: {told}")) }
+    })
+    .await;
+
+    let second = topology.up_once_more().await;
+    assert_eq!(second.code, Some(1), "{second:?}");
+    assert!(second.err.contains("another topology runs in") && second.out.is_empty(), "{second:?}");
+    let gone = |name: &str| topology.part(name)["pid"].is_null();
+    assert!(!SERVICES.into_iter().any(gone), "the first goes on, and can be asked");
 }
 
 #[tokio::test]
@@ -59,6 +78,9 @@ async fn after_a_kill_it_starts_again_with_its_data_and_stops_without_a_trace() 
     let mut topology = PlainTopology::start().await;
     let booked = topology.site("gateway").warehouse(1, 5).await.json(201);
     topology.kill();
+    let rolled = topology.roll(&[]).await;
+    assert_eq!(rolled.code, Some(1), "{rolled:?}");
+    assert!(rolled.err.contains("no topology runs in"), "{rolled:?}");
     // The parts die with what watched them.
     eventually("nothing is left", async || {
         let left = topology.place().inhabitants("topology");

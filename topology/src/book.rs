@@ -1,5 +1,6 @@
 //! `topology.json`: what runs where, and how it is, for programs; and a line for people whenever that changes.
 
+use crate::site::Site;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -89,13 +90,17 @@ fn write(file: &Path, entries: &Entries) -> std::io::Result<()> {
 
 /// What the book of a running topology says.
 fn read(file: &Path) -> anyhow::Result<Entries> {
-    let text = std::fs::read(file).with_context(|| {
-        format!("no topology runs here ({} is missing); start one: cargo xtask topology up", file.display())
-    })?;
+    let text = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
     serde_json::from_slice(&text).with_context(|| format!("{} is damaged", file.display()))
 }
 
-/// What it says of one part.
-pub(crate) fn entry(file: &Path, name: &str) -> anyhow::Result<Entry> {
-    read(file)?.remove(name).with_context(|| format!("{} does not tell of {name}", file.display()))
+/// What it says of one part. A topology that was killed leaves a book: its processes may be anybody's by now.
+pub(crate) fn entry(site: &Site, name: &str) -> anyhow::Result<Entry> {
+    let file = site.book();
+    anyhow::ensure!(
+        file.exists() && site.lock()?.is_none(),
+        "no topology runs in {}; start one: cargo xtask topology up",
+        site.shown()
+    );
+    read(&file)?.remove(name).with_context(|| format!("{} does not tell of {name}", file.display()))
 }

@@ -7,7 +7,6 @@ use crate::site::Site;
 use crate::tell::tell;
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a part may take from being told to stop until its successor is ready.
@@ -28,11 +27,10 @@ pub(crate) struct Roll {
 
 /// Restarts them; an error if one does not come back, or if siege saw a request fail.
 pub(crate) async fn run(roll: Roll) -> anyhow::Result<()> {
-    let file = roll.site.book();
     let siege = roll.load.begin(&roll.site).await?;
     for name in REPLICAS {
         let started = Instant::now();
-        restart(&file, name).await?;
+        restart(&roll.site, name).await?;
         tell(&format!("{name:<15} restarted in {:.1} s", started.elapsed().as_secs_f64()));
     }
     if let Some(siege) = siege {
@@ -41,13 +39,13 @@ pub(crate) async fn run(roll: Roll) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn restart(file: &Path, name: &str) -> anyhow::Result<()> {
-    let before = book::entry(file, name)?.pid.with_context(|| format!("{name} does not run"))?;
+async fn restart(site: &Site, name: &str) -> anyhow::Result<()> {
+    let before = book::entry(site, name)?.pid.with_context(|| format!("{name} does not run"))?;
     let pid = Pid::from_raw(before.cast_signed()).context("the process id is none")?;
     kill_process(pid, Signal::TERM).with_context(|| format!("{name} cannot be told to stop"))?;
     let started = Instant::now();
     loop {
-        let now = book::entry(file, name)?;
+        let now = book::entry(site, name)?;
         if now.state == State::Ready && now.pid.is_some_and(|pid| pid != before) {
             return Ok(());
         }

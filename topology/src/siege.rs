@@ -3,8 +3,10 @@
 use crate::book;
 use crate::site::Site;
 use crate::tell::tell;
+use crate::tokens::write_for_us_alone;
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -29,7 +31,7 @@ impl Load {
     /// Begins, if there is to be any.
     pub(crate) async fn begin(&self, site: &Site) -> anyhow::Result<Option<Siege>> {
         let Some(users) = self.siege else { return Ok(None) };
-        let gateway = book::entry(&site.book(), "gateway")?.address;
+        let gateway = book::entry(site, "gateway")?.address;
         Ok(Some(Siege::lay(&site.made()?, &gateway, users, self.siege_token.as_deref()).await?))
     }
 }
@@ -49,14 +51,16 @@ impl Siege {
         std::fs::write(&urls, lines).with_context(|| format!("writing {}", urls.display()))?;
         // Its own file, so that nobody's settings are read or written.
         let settings = dir.join("siege.conf");
-        let limit = format!(
+        let mut told = format!(
             "limit = {}\nverbose = false\ncolor = off\njson_output = true\nlogging = false\n",
             users.max(255)
         );
-        std::fs::write(&settings, limit).with_context(|| format!("writing {}", settings.display()))?;
+        if let Some(token) = token {
+            let _ = writeln!(told, "header = Authorization: Bearer {token}");
+        }
+        write_for_us_alone(&settings, &told).with_context(|| format!("writing {}", settings.display()))?;
         let mut siege = Command::new("siege");
         siege.args(["--internet", "--delay=0", "--content-type=application/json"]);
-        siege.args(token.map(|token| format!("--header=Authorization: Bearer {token}")));
         siege.arg(format!("--concurrent={users}")).arg("--rc").arg(&settings).arg("--file").arg(&urls);
         siege.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let child = siege.spawn().context("siege cannot be started; as root: apt-get install siege")?;

@@ -1,6 +1,7 @@
 //! Where a topology keeps everything.
 
 use anyhow::Context as _;
+use service_kit::Lock;
 use std::path::{Path, PathBuf};
 
 /// The directory of a topology.
@@ -21,6 +22,17 @@ impl Site {
             })?;
         }
         self.dir.canonicalize().with_context(|| format!("{shown} cannot be resolved"))
+    }
+
+    /// What it is called, for people.
+    pub(crate) fn shown(&self) -> std::path::Display<'_> {
+        self.dir.display()
+    }
+
+    /// The directory's lock, which a running topology has; none, if another has it.
+    pub(crate) fn lock(&self) -> anyhow::Result<Option<Lock>> {
+        let lock = self.dir.join("topology.lock");
+        Lock::acquire(&lock).with_context(|| format!("locking {}", lock.display()))
     }
 
     /// Where the event store keeps its data.

@@ -69,7 +69,9 @@ async fn token_endpoint(issuer: &Issuer) -> anyhow::Result<String> {
     Ok(endpoint.to_owned())
 }
 
-fn write_for_us_alone(file: &Path, secret: &str) -> std::io::Result<()> {
+/// Writes a file with a secret in it. One that was there may be open to others.
+pub(crate) fn write_for_us_alone(file: &Path, text: &str) -> std::io::Result<()> {
+    let _ = std::fs::remove_file(file);
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).open(file)?.write_all(secret.as_bytes())
+    options.write(true).create_new(true).mode(0o600).open(file)?.write_all(text.as_bytes())
 }

@@ -6,7 +6,7 @@ use crate::site::{Site, book_in};
 use crate::tokens::Tokens;
 use crate::watch;
 use anyhow::Context as _;
-use bookstock::postgres::PrivateCluster;
+use bookstock::postgres::{PrivateCluster, Turn};
 use std::io::Write as _;
 use std::rc::Rc;
 use std::time::Duration;
@@ -39,10 +39,12 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<()> {
     let shutdown =
         service_kit::shutdown::on_signal(Duration::ZERO).context("the signals to stop cannot be watched")?;
     let dir = up.site.made()?;
+    let _lock = up.site.lock()?.with_context(|| {
+        format!("another topology runs in {}; stop it, or choose another --data-dir", dir.display())
+    })?;
     let login = up.tokens.login(&dir).await?;
     let book = Rc::new(Book::new(book_in(&dir)));
     book.close();
-    // It is the lock of the directory, too: whoever else runs here has it.
     let cluster = PrivateCluster::start(&dir).await?;
     let setting = Setting {
         dir: &dir,
@@ -53,8 +55,8 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<()> {
         tokens: up.tokens.environment(),
         login,
     };
-    let entry = Entry { address: cluster.url(), pid: None, state: State::Ready };
-    book.note("postgresql", entry, "");
+    let postgres = Postgres { address: cluster.url(), book: Rc::clone(&book) };
+    postgres.is(State::Ready, "");
     let parts = match parts::of(&setting) {
         Ok(parts) => parts,
         Err(error) => {
@@ -68,7 +70,8 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<()> {
 
     let local = LocalSet::new();
     let stop_store = CancellationToken::new();
-    let postgres = local.spawn_local(cluster.keep_running(stop_store.clone()));
+    let postgres =
+        local.spawn_local(cluster.keep_running(stop_store.clone(), move |turn| postgres.took(&turn)));
     let mut event_store = JoinSet::new();
     let mut others = JoinSet::new();
     for part in parts {
@@ -99,6 +102,26 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<()> {
         .await;
     book.close();
     Ok(())
+}
+
+/// What the book says of PostgreSQL.
+struct Postgres {
+    address: String,
+    book: Rc<Book>,
+}
+
+impl Postgres {
+    fn took(&self, turn: &Turn<'_>) {
+        match turn {
+            Turn::Ended(how) => self.is(State::Ended, &format!("{how}; postgres.log says why")),
+            Turn::NotBack(error) => self.is(State::NotReady, &error.to_string()),
+            Turn::Back => self.is(State::Ready, "again"),
+        }
+    }
+
+    fn is(&self, state: State, why: &str) {
+        self.book.note("postgresql", Entry { address: self.address.clone(), pid: None, state }, why);
+    }
 }
 
 fn greet(gateway: Option<std::net::SocketAddr>) {
