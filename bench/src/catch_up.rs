@@ -127,7 +127,7 @@ impl Place<'_> {
 }
 
 /// Makes a database beside `database`, of the same owner, with the control tables and nothing else.
-async fn empty_database(database: &str, round: u32) -> anyhow::Result<String> {
+pub(crate) async fn empty_database(database: &str, round: u32) -> anyhow::Result<String> {
     let name = format!("catch_up_{round}");
     let mut config: tokio_postgres::Config = database.parse()?;
     let owner = config.get_user().context("the database's URL names no user")?.to_owned();

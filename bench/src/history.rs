@@ -30,6 +30,12 @@ pub(crate) async fn write(store: &impl EventStore, books: u64, events: u32) -> a
     .await
 }
 
+/// Begins the history of a book, with one event.
+pub(crate) async fn begin(store: &impl EventStore, book: u64) -> anyhow::Result<Position> {
+    let (stream, events) = warehousings(book, 1)?;
+    Ok(store.append(&stream, Expected::NoStream, events).await?.position)
+}
+
 /// Hears all events of the streams with this prefix, of all streams without one, and forgets them.
 pub(crate) async fn hear(
     store: &impl EventStore,

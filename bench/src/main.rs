@@ -11,6 +11,7 @@ mod catch_up;
 mod commands;
 mod cpu;
 mod event_to_view;
+mod hand_over;
 mod history;
 mod http;
 mod large_store;
@@ -77,6 +78,8 @@ enum Bench {
     CatchUp(catch_up::Size),
     /// The time from an event to its view at 5,000 commands a second, and what a rebuild does to 2,000.
     Busy(busy::Size),
+    /// The time from an event to its view when one projector stops and another takes over.
+    HandOver,
     /// Serves one of the limits; started by the others.
     #[command(hide = true)]
     Limit(limits::Served),
@@ -121,6 +124,7 @@ fn run(Args { bench, seconds, rounds, json, dir }: Args) -> anyhow::Result<()> {
             Bench::LargeStore(size) => large_store::run(plan, size, data.path()).await,
             Bench::CatchUp(size) => catch_up::run(plan, size, data.path()).await,
             Bench::Busy(size) => busy::run(plan, size, data.path()).await,
+            Bench::HandOver => hand_over::run(plan, data.path()).await,
             Bench::Limit(_) => anyhow::bail!("a limit is served before this"),
         }
     })?;
