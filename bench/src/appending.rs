@@ -4,7 +4,7 @@ use crate::load::Call;
 use crate::random::Random;
 use bytes::Bytes;
 use event_store::{ContentType, EventStore as _, Expected, Kurrent, NewEvent};
-use eventstore::{BatchAppendClient, EventData, ExpectedRevision};
+use eventstore::{AppendToStreamOptions, BatchAppendClient, Client, EventData, ExpectedRevision};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ impl<S> Appending<S> {
     }
 }
 
-/// One append in a call of its own, by the adapter that the services use.
+/// One append by the adapter that the services use, which sends what is appended at the same time in a session of its own.
 impl Call for Appending<Kurrent> {
     async fn call(&mut self) -> anyhow::Result<()> {
         let (store, (stream, length)) = self.any();
@@ -41,17 +41,34 @@ impl Call for Appending<Kurrent> {
     }
 }
 
+/// One append in a call of its own, `Append`.
+impl Call for Appending<Client> {
+    async fn call(&mut self) -> anyhow::Result<()> {
+        let (client, (stream, length)) = self.any();
+        let (expected, event) = as_the_client_says(stream, *length);
+        let options = AppendToStreamOptions::default().expected_revision(expected);
+        client.append_to_stream(stream.as_str(), &options, event).await?;
+        *length += 1;
+        Ok(())
+    }
+}
+
 /// One append of the many in a session that all callers share.
 impl Call for Appending<Arc<BatchAppendClient>> {
     async fn call(&mut self) -> anyhow::Result<()> {
         let (session, (stream, length)) = self.any();
-        let expected = length.checked_sub(1).map_or(ExpectedRevision::NoStream, ExpectedRevision::Exact);
-        let NewEvent { id, event_type, data, .. } = event(stream, *length);
-        let event = EventData::binary(event_type, data).id(id);
+        let (expected, event) = as_the_client_says(stream, *length);
         session.append_to_stream(&*stream, expected, vec![event]).await?;
         *length += 1;
         Ok(())
     }
+}
+
+/// The next event of a stream that has so many.
+fn as_the_client_says(stream: &str, length: u64) -> (ExpectedRevision, EventData) {
+    let expected = length.checked_sub(1).map_or(ExpectedRevision::NoStream, ExpectedRevision::Exact);
+    let NewEvent { id, event_type, data, .. } = event(stream, length);
+    (expected, EventData::binary(event_type, data).id(id))
 }
 
 /// The event of [`EVENT_BYTES`] bytes that has this place in this stream.

@@ -4,6 +4,7 @@
 use crate::commands::{BOOKS, librarians};
 use crate::http::{Asking, Question};
 use crate::load::{Span, paced};
+use crate::memory::peak_mib;
 use crate::process::{Process, built};
 use crate::random::Random;
 use crate::report::Report;
@@ -26,6 +27,9 @@ const QUERIES_BESIDE: &str = "queries, 2,000/s, beside a rebuild";
 
 /// The connections on which commands or queries are asked.
 const CALLERS: usize = 32;
+
+/// All services in one process.
+const BOOKSTOCK: &str = "bookstock, all services in it";
 
 /// The program that rebuilds.
 const REPLAY: &str = "replay";
@@ -63,6 +67,8 @@ pub(crate) async fn run(plan: Plan, size: Size, dir: &Path) -> anyhow::Result<Re
         }
         system.settle().await?;
     }
+    // The projector is a part of it.
+    report.memory(BOOKSTOCK, peak_mib(system.server().pid)?);
     system.stop().await?;
     Ok(report)
 }

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 const APPEND: &str = "append";
+const UNARY_APPEND: &str = "unary append";
 const BATCH_APPEND: &str = "batch append";
 const ECHO: &str = "unary echo (limit)";
 const FDATASYNC: &str = "fdatasync (limit)";
@@ -65,6 +66,10 @@ pub(crate) async fn run(plan: Plan, dir: &Path) -> anyhow::Result<Report> {
                 .map(|caller| Appending::new(store.clone(), streams("one", round, callers, caller), caller))
                 .collect();
             report.add(APPEND, callers, closed_loop(appending, plan.span, &servers).await?);
+            let in_calls = (0..callers)
+                .map(|caller| Appending::new(client.clone(), streams("call", round, callers, caller), caller))
+                .collect();
+            report.add(UNARY_APPEND, callers, closed_loop(in_calls, plan.span, &servers).await?);
             let in_session = (0..callers)
                 .map(|caller| {
                     Appending::new(session.clone(), streams("many", round, callers, caller), caller)
@@ -78,12 +83,14 @@ pub(crate) async fn run(plan: Plan, dir: &Path) -> anyhow::Result<Report> {
         report.add(LIVE, 1, live::measure(&store, &format!("live-{round}-"), plan.span, &servers).await?);
     }
     for callers in CALLERS {
-        for what in [APPEND, BATCH_APPEND] {
+        for what in [APPEND, UNARY_APPEND, BATCH_APPEND] {
             report.compare((what, callers), (ECHO, callers));
         }
     }
-    report.compare((APPEND, 1), (FDATASYNC, 1));
-    drop(store);
+    for what in [APPEND, UNARY_APPEND] {
+        report.compare((what, 1), (FDATASYNC, 1));
+    }
+    drop((store, client, session));
     process.stop().await?;
     Ok(report)
 }
