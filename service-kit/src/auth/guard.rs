@@ -97,6 +97,9 @@ impl Auth {
     ///
     /// # Errors
     /// When no HTTP client can be set up to ask the issuer with.
+    ///
+    /// # Panics
+    /// With an issuer, outside of a runtime: it is asked for its keys at once.
     pub fn new(settings: &AuthSettings) -> anyhow::Result<Self> {
         let Some(issuer) = settings.issuer.clone() else { return Ok(Self::open()) };
         let guard = Guard {

@@ -58,14 +58,25 @@ impl Pair {
 /// A running issuer.
 pub(crate) struct Issuer {
     pub(crate) url: String,
-    told: Arc<Mutex<Told>>,
+    told: Shared,
 }
 
 struct Told {
-    up: bool,
+    manner: Manner,
     description: Value,
     keys: Value,
     asked: u32,
+    questions: u32,
+    waiting: u32,
+}
+
+/// How it answers.
+#[derive(Clone, Copy)]
+enum Manner {
+    Tells,
+    Fails,
+    /// It takes what it is asked, and says nothing.
+    Hangs,
 }
 
 impl Issuer {
@@ -73,7 +84,15 @@ impl Issuer {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let description = json!({"issuer": url, "jwks_uri": format!("{url}/jwks")});
-        let told = Told { up: true, description, keys: json!({"keys": []}), asked: 0 };
+        let keys_of_nobody = json!({"keys": []});
+        let told = Told {
+            manner: Manner::Tells,
+            description,
+            keys: keys_of_nobody,
+            asked: 0,
+            questions: 0,
+            waiting: 0,
+        };
         let told = Arc::new(Mutex::new(told));
         let routes = Router::new()
             .route("/.well-known/openid-configuration", get(describe))
@@ -102,7 +121,18 @@ impl Issuer {
     }
 
     pub(crate) fn is_up(&self, up: bool) {
-        self.told.lock().unwrap().up = up;
+        self.told.lock().unwrap().manner = if up { Manner::Tells } else { Manner::Fails };
+    }
+
+    /// From now on it takes what it is asked, and says nothing.
+    pub(crate) fn hangs(&self) {
+        self.told.lock().unwrap().manner = Manner::Hangs;
+    }
+
+    /// How often it was asked anything at all, and how many wait for its answer just now.
+    pub(crate) fn questions(&self) -> (u32, u32) {
+        let told = self.told.lock().unwrap();
+        (told.questions, told.waiting)
     }
 
     /// How often it was asked for its keys.
@@ -111,17 +141,37 @@ impl Issuer {
     }
 }
 
-async fn describe(State(told): State<Arc<Mutex<Told>>>) -> Response {
-    let told = told.lock().unwrap();
-    if told.up {
-        Json(told.description.clone()).into_response()
-    } else {
-        StatusCode::BAD_GATEWAY.into_response()
+type Shared = Arc<Mutex<Told>>;
+
+/// Counts who waits for an answer.
+struct Waits(Shared);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().waiting -= 1;
     }
 }
 
-async fn tell_keys(State(told): State<Arc<Mutex<Told>>>) -> Response {
-    let mut told = told.lock().unwrap();
-    told.asked += 1;
-    if told.up { Json(told.keys.clone()).into_response() } else { StatusCode::BAD_GATEWAY.into_response() }
+async fn describe(State(told): State<Shared>) -> Response {
+    answer(told, |told| told.description.clone()).await
+}
+
+async fn tell_keys(State(told): State<Shared>) -> Response {
+    told.lock().unwrap().asked += 1;
+    answer(told, |told| told.keys.clone()).await
+}
+
+async fn answer(told: Shared, what: fn(&Told) -> Value) -> Response {
+    let (manner, document) = {
+        let mut told = told.lock().unwrap();
+        told.questions += 1;
+        told.waiting += 1;
+        (told.manner, what(&told))
+    };
+    let _waits = Waits(told);
+    match manner {
+        Manner::Tells => Json(document).into_response(),
+        Manner::Fails => StatusCode::BAD_GATEWAY.into_response(),
+        Manner::Hangs => std::future::pending().await,
+    }
 }

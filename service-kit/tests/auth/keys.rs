@@ -73,6 +73,52 @@ async fn a_flood_of_invented_keys_does_not_become_a_flood_of_questions() {
 }
 
 #[tokio::test]
+async fn while_the_issuer_hangs_whoever_has_a_known_key_does_not_wait_for_it() {
+    let pair = Pair::ec("1");
+    let issuer = Issuer::with(&[&pair]).await;
+    let service = Service::trusting(&issuer, &["--auth-keys-max-age", "1"]);
+    let token = token(&pair, &claims(&issuer));
+    assert_eq!(service.get_with(&token).await.status, 200);
+    issuer.hangs();
+    let answered_meanwhile = async {
+        loop {
+            let before = issuer.questions();
+            assert_eq!(service.get_with(&token).await.status, 200);
+            // It was being asked all the while.
+            if before.1 == 1 && issuer.questions() == before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), answered_meanwhile).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_hangs_up_does_not_have_the_issuer_asked_more_often() {
+    let pair = Pair::ec("1");
+    let issuer = Issuer::with(&[&pair]).await;
+    let service = Service::trusting(&issuer, &[]);
+    assert_eq!(service.get_with(&token(&pair, &claims(&issuer))).await.status, 200);
+    let ((before, _), started) = (issuer.questions(), Instant::now());
+    issuer.hangs();
+    let asked = || issuer.questions().0 - before;
+    let (mut sent, mut sent_since) = (0, 0);
+    // Some pass until it may be asked at all, and some after that.
+    while sent_since < 20 {
+        assert!(started.elapsed() < Duration::from_secs(60), "it was never asked");
+        let pair = Pair { kid: format!("invented-{sent}"), ..pair.clone() };
+        let token = token(&pair, &claims(&issuer));
+        let _ = tokio::time::timeout(Duration::from_millis(100), service.get_with(&token)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        sent += 1;
+        sent_since += u32::from(asked() > 0);
+    }
+    let asked_in_time = 1 + started.elapsed().as_secs() / 5;
+    assert!(u64::from(asked()) <= asked_in_time, "{} in {:?}", asked(), started.elapsed());
+}
+
+#[tokio::test]
 async fn an_issuer_that_describes_another_or_has_no_usable_key_lets_nobody_in() {
     let pair = Pair::ec("1");
     let shared = json!({"kty": "oct", "kid": "1", "alg": "HS256", "k": "c2VjcmV0"});
