@@ -1,10 +1,14 @@
 //! How authentication is configured.
 
+use super::keys::BELIEVED_FOR;
 use reqwest::Url;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
+
+/// The highest `AUTH_KEYS_MAX_AGE`.
+const MAX_KEYS_MAX_AGE_SECS: u64 = BELIEVED_FOR.as_secs() / 2;
 
 /// The settings of authentication; each is a flag or an environment variable, and the flag wins.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,9 +31,10 @@ pub struct AuthSettings {
     )]
     pub page_client: String,
 
-    /// After how many seconds the issuer is asked again for its keys, and so how long a key lives that it has withdrawn.
+    /// After how many seconds the issuer is asked again for its keys, and so how long a key lives that it has withdrawn: at most
+    /// half as long as known keys are believed, so that an outage just then locks nobody out.
     #[arg(long = "auth-keys-max-age", env = "AUTH_KEYS_MAX_AGE", value_name = "SECONDS", default_value_t = 300,
-          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+          value_parser = clap::value_parser!(u64).range(1..=MAX_KEYS_MAX_AGE_SECS))]
     pub keys_max_age_secs: u64,
 }
 
@@ -112,6 +117,22 @@ pub(super) fn is_protected(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        auth: AuthSettings,
+    }
+
+    #[test]
+    fn keys_are_asked_for_again_long_before_nobody_believes_them() {
+        let parsed = |secs: &str| Args::try_parse_from(["service", "--auth-keys-max-age", secs]);
+        assert_eq!(parsed("1800").ok().unwrap().auth.keys_max_age(), BELIEVED_FOR / 2);
+        for refused in ["0", "1801", "86400"] {
+            assert!(parsed(refused).is_err(), "{refused}");
+        }
+    }
 
     #[test]
     fn an_issuer_is_reached_by_https_or_on_this_machine() {
