@@ -4,6 +4,7 @@
 //! (`jku`, `jwk`, `x5u`, `x5c`) is not even looked at.
 
 use super::access::Scope;
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use serde::Deserialize;
@@ -149,8 +150,12 @@ pub(super) fn verify(token: &str, keys: &[Key], issuer: &str, audience: &str) ->
     validation.set_issuer(&[issuer]);
     validation.set_audience(&[audience]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    let claims: Claims =
-        decode(token, &key.decoding, &validation).map_err(|error| Invalid::Broken(error.to_string()))?.claims;
+    let decoded = decode::<Claims>(token, &key.decoding, &validation).map_err(|error| match error.kind() {
+        // A key without a name is known by its signatures alone.
+        ErrorKind::InvalidSignature if header.kid.is_none() => Invalid::UnknownKey,
+        _ => Invalid::Broken(error.to_string()),
+    });
+    let claims = decoded?.claims;
     let named = |scope: &Scope| {
         let lists = [&claims.scope, &claims.scp];
         lists.into_iter().flatten().any(|list| list.name(*scope))
@@ -185,7 +190,8 @@ fn find<'a>(keys: &'a [Key], header: &Header) -> Result<&'a Key, Invalid> {
     if header.kid.is_none() && keys.len() > 1 {
         return Err("it does not say which key it is signed with".into());
     }
-    named
-        .find(|key| key.algorithms.contains(&header.alg))
-        .ok_or_else(|| "its algorithm is not one of that key".into())
+    named.find(|key| key.algorithms.contains(&header.alg)).ok_or_else(|| match header.kid {
+        Some(_) => "its algorithm is not one of that key".into(),
+        None => Invalid::UnknownKey,
+    })
 }

@@ -1,7 +1,8 @@
 //! The issuer's keys as they come and go.
 
 use crate::issuer::{Issuer, Pair};
-use crate::support::{Service, claims, token};
+use crate::support::{Service, claims, header, token};
+use jsonwebtoken::{Header, encode};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -116,6 +117,29 @@ async fn who_hangs_up_does_not_have_the_issuer_asked_more_often() {
     }
     let asked_in_time = 1 + started.elapsed().as_secs() / 5;
     assert!(u64::from(asked()) <= asked_in_time, "{} in {:?}", asked(), started.elapsed());
+}
+
+#[tokio::test]
+async fn a_new_key_without_a_name_is_learnt_when_its_first_token_comes() {
+    let nameless = |pair: &Pair| {
+        let mut key = pair.public();
+        key.as_object_mut().unwrap().remove("kid");
+        json!({"keys": [key]})
+    };
+    // Of the same kind, and of another.
+    for (old, new) in [(Pair::ec(""), Pair::ec("")), (Pair::ec(""), Pair::ed(""))] {
+        let issuer = Issuer::with(&[]).await;
+        issuer.tells_set(nameless(&old));
+        let service = Service::trusting(&issuer, &[]);
+        let signed = |pair: &Pair| {
+            let header = Header { kid: None, ..header(pair) };
+            encode(&header, &claims(&issuer), &pair.private).unwrap()
+        };
+        assert_eq!(service.get_with(&signed(&old)).await.status, 200);
+        issuer.tells_set(nameless(&new));
+        eventually(&service, &signed(&new), 200).await;
+        assert_eq!(service.get_with(&signed(&old)).await.status, 401);
+    }
 }
 
 #[tokio::test]
