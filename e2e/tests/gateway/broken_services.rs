@@ -1,6 +1,7 @@
 //! What the gateway does when a service breaks off in the middle, and that it passes on what comes while it comes.
 //! The services here are bare sockets: ours do not break off when told to.
 
+use crate::bare::head;
 use e2e::{Gateway, Place};
 use reqwest::Method;
 use std::net::SocketAddr;
@@ -10,17 +11,6 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
-
-/// Reads the head of a request; nothing if the connection ends instead.
-async fn head(stream: &mut BufReader<TcpStream>) -> Option<String> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if stream.read_line(&mut head).await.ok()? == 0 {
-            return None;
-        }
-    }
-    Some(head)
-}
 
 /// A service that is healthy when asked, and hangs up on whatever else it is sent, after it has counted it.
 async fn hangs_up() -> (SocketAddr, Arc<AtomicUsize>) {

@@ -1,7 +1,10 @@
 //! The gateway that is shipped, in front of the real services: one address, whatever happens behind it.
 #![cfg(test)]
 
+mod bare;
+mod behind_a_proxy;
 mod broken_services;
+mod names;
 
 use e2e::{Gateway, Service, Site, Topology, eventually, the_examples};
 use reqwest::Method;
