@@ -85,7 +85,8 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
         .env("QUERY_API_2", queries[1]);
     parts.push(haproxy);
 
-    let services = [projectors, commands.map(|(at, _)| at), queries].concat();
+    let commands = commands.map(|(at, _)| at);
+    let services = [("projector", projectors), ("command-api", commands), ("query-api", queries)];
     let config = setting.dir.join("prometheus/prometheus.yml");
     std::fs::write(&config, prometheus_config(setting, &services, store, gateway_metrics).to_string())
         .with_context(|| format!("writing {}", config.display()))?;
@@ -102,20 +103,25 @@ pub(crate) fn of(setting: &Setting) -> anyhow::Result<Vec<Part>> {
 /// What Prometheus asks, and by which rules it judges. It reads YAML, which JSON is.
 fn prometheus_config(
     setting: &Setting,
-    services: &[SocketAddr],
+    services: &[(&str, [SocketAddr; 2])],
     store: SocketAddr,
     gateway: SocketAddr,
 ) -> Value {
     let job = |name: &str, targets: &[SocketAddr]| json!({"job_name": name, "static_configs": [{"targets": targets}]});
-    let mut ours = job("bookstock", services);
-    if let Some(login) = &setting.login {
-        ours["oauth2"] = login.clone();
-    }
+    let guarded = services.iter().map(|(name, targets)| {
+        let mut job = job(name, targets);
+        if let Some(login) = &setting.login {
+            job["oauth2"] = login.clone();
+        }
+        job
+    });
+    let jobs: Vec<Value> =
+        guarded.chain([job("event-store", &[store]), job("gateway", &[gateway])]).collect();
     let rules = setting.alert_rules.clone().unwrap_or_else(|| deploy("prometheus/rules/*.yml"));
     json!({
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [rules],
-        "scrape_configs": [ours, job("event-store", &[store]), job("gateway", &[gateway])],
+        "scrape_configs": jobs,
     })
 }
 

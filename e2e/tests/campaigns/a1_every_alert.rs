@@ -44,7 +44,7 @@ const FAULTS: [(Fault, &[&str]); 9] = [
     (Fault::PostgresHangs, &["ReadModelsUnreachable", "QueriesRefused"]),
     (Fault::APoisonedEvent, &["StreamParked"]),
     (Fault::BothProjectorsHang, &["NobodyProjects"]),
-    (Fault::OneReplicaOfEachIsGone, &["ServiceDown of command-api-1", "ReplicaLost"]),
+    (Fault::OneReplicaOfEachIsGone, &["InstanceDown of command-api-1", "ReplicaLost"]),
     (Fault::EventStoreIsGone, &["ServiceDown of event-store", "GatewayRefuses", "CommandsFail"]),
     (Fault::CommandApiDiesAgainAndAgain, &["AnswersLost", "RestartsOften of command-api-1"]),
     (Fault::AViewIsLocked, &["ViewsLag", "ViewsBehind", "QueriesSlow"]),
