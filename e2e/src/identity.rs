@@ -30,6 +30,16 @@ impl Identity {
         self.process.kill();
     }
 
+    /// Freezes it: it takes what it is asked, and says nothing.
+    pub async fn freeze(&self) {
+        self.process.freeze().await;
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.process.thaw();
+    }
+
     /// Starts it again at the same address, with new keys, of which the one that it signs with is called `kid`.
     ///
     /// # Panics

@@ -1,6 +1,6 @@
 //! Each alert fires under its real fault on the topology, by the rules as they are shipped, and ends when it is healed.
 
-use e2e::{PlainTopology, Process, Site, command, connect};
+use e2e::{Identity, Place, PlainTopology, Process, Site, command, connect};
 use event_store::{ContentType, EventStore as _, Expected, Kurrent, NewEvent, Options};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ const CLIENTS: u64 = 16;
 const REST: Duration = Duration::from_millis(200);
 
 /// What is done to the topology.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     EventStoreHangs,
     PostgresHangs,
@@ -36,10 +36,11 @@ enum Fault {
     CommandApiDiesAgainAndAgain,
     AViewIsLocked,
     TheDiskIsSlow,
+    TheIssuerHangs,
 }
 
 /// Every fault, and the alerts that have to tell of it; of which part, where they say so.
-const FAULTS: [(Fault, &[&str]); 9] = [
+const FAULTS: [(Fault, &[&str]); 10] = [
     (Fault::EventStoreHangs, &["EventStoreUnreachable", "CommandsRefused"]),
     (Fault::PostgresHangs, &["ReadModelsUnreachable", "QueriesRefused"]),
     (Fault::APoisonedEvent, &["StreamParked"]),
@@ -49,9 +50,10 @@ const FAULTS: [(Fault, &[&str]); 9] = [
     (Fault::CommandApiDiesAgainAndAgain, &["AnswersLost", "RestartsOften of command-api-1"]),
     (Fault::AViewIsLocked, &["ViewsLag", "ViewsBehind", "QueriesSlow"]),
     (Fault::TheDiskIsSlow, &["CommandsSlow"]),
+    (Fault::TheIssuerHangs, &["IssuerUnreachable"]),
 ];
 
-/// One fault a run: `--runs 9` tries each of them. Some take ten minutes until they are over, as the rules look back so far;
+/// One fault a run: `--runs 10` tries each of them. Some take ten minutes until they are over, as the rules look back so far;
 /// with `ALERTS_SOONER=10` in the environment all durations of the rules are a tenth.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alert_fires_under_its_fault_and_ends_with_it() {
@@ -60,10 +62,17 @@ async fn an_alert_fires_under_its_fault_and_ends_with_it() {
         let (fault, alerts) = FAULTS[usize::try_from((run.seed + faults - 1) % faults).unwrap()];
         let rules = tempfile::NamedTempFile::with_suffix(".yml").unwrap();
         fs::write(rules.path(), sooner(RULES, shortened())).unwrap();
-        let other = [("ALERT_RULES", rules.path().display().to_string())];
-        let settings = if shortened() == 1 { &[] } else { &other[..] };
-        let topology = Arc::new(PlainTopology::start_with(settings).await);
-        let gateway = topology.site("gateway");
+        let place = Arc::new(Place::new());
+        let issuer = if fault == Fault::TheIssuerHangs { Some(Identity::start(&place).await) } else { None };
+        let mut settings = issuer.as_ref().map_or_else(Vec::new, who_has_tokens);
+        if shortened() > 1 {
+            settings.push(("ALERT_RULES", rules.path().display().to_string()));
+        }
+        let topology = Arc::new(PlainTopology::start_in(place, &settings).await);
+        let mut gateway = topology.site("gateway");
+        if let Some(issuer) = &issuer {
+            gateway = gateway.bearing(&issuer.token("librarian", "books:read books:write").await);
+        }
         let mut clients = JoinSet::new();
         for book in 1..=CLIENTS {
             clients.spawn(look_and_book(gateway.clone(), book));
@@ -71,19 +80,29 @@ async fn an_alert_fires_under_its_fault_and_ends_with_it() {
         until(&topology, "before", |firing| firing.is_empty()).await;
 
         let begun = Instant::now();
-        let kept = fault.begin(&topology).await;
+        let kept = fault.begin(&topology, issuer.as_ref()).await;
         for alert in alerts {
             until(&topology, alert, |firing| fires(firing, alert, &topology)).await;
             eprintln!("{fault:?}: {alert} fires after {} s", begun.elapsed().as_secs());
         }
         drop(kept);
-        fault.heal(&topology).await;
+        fault.heal(&topology, issuer.as_ref()).await;
         let healed = Instant::now();
         for alert in alerts {
             until(&topology, alert, |firing| !fires(firing, alert, &topology)).await;
             eprintln!("{fault:?}: {alert} is over {} s after the fault", healed.elapsed().as_secs());
         }
     }
+}
+
+/// A topology that asks for tokens of this issuer, and often enough for its keys.
+fn who_has_tokens(issuer: &Identity) -> Vec<(&'static str, String)> {
+    vec![
+        ("AUTH_ISSUER", issuer.issuer().to_owned()),
+        ("AUTH_KEYS_MAX_AGE", "1".to_owned()),
+        ("PROMETHEUS_CLIENT", "operator".to_owned()),
+        ("PROMETHEUS_CLIENT_SECRET", "operator-secret".to_owned()),
+    ]
 }
 
 /// By how much every duration of the rules is shortened: not at all, unless `ALERTS_SOONER` says so.
@@ -170,12 +189,9 @@ fn whose(alert: &str) -> (&str, Option<&str>) {
 
 impl Fault {
     /// Makes it. Whatever is handed out has to be let go of before it is healed.
-    async fn begin(self, topology: &Arc<PlainTopology>) -> Box<dyn Any> {
+    async fn begin(self, topology: &Arc<PlainTopology>, issuer: Option<&Identity>) -> Box<dyn Any> {
         match self {
-            Self::EventStoreHangs => {
-                topology.look_away().await;
-                topology.signal("event-store", Signal::STOP);
-            }
+            Self::EventStoreHangs => topology.signal("event-store", Signal::STOP),
             Self::PostgresHangs => topology.freeze_postgres().await,
             Self::APoisonedEvent => append_what_nobody_can_read(topology).await,
             Self::BothProjectorsHang => {
@@ -204,16 +220,14 @@ impl Fault {
                 return Box::new(database);
             }
             Self::TheDiskIsSlow => return Box::new(topology.slow_disk(SYNC).await),
+            Self::TheIssuerHangs => issuer.unwrap().freeze().await,
         }
         Box::new(())
     }
 
-    async fn heal(self, topology: &PlainTopology) {
+    async fn heal(self, topology: &PlainTopology, issuer: Option<&Identity>) {
         match self {
-            Self::EventStoreHangs => {
-                topology.signal("event-store", Signal::CONT);
-                topology.look_again();
-            }
+            Self::EventStoreHangs => topology.signal("event-store", Signal::CONT),
             Self::PostgresHangs => topology.thaw_postgres(),
             Self::APoisonedEvent => skip_what_nobody_can_read(topology).await,
             Self::BothProjectorsHang => {
@@ -222,6 +236,7 @@ impl Fault {
                 topology.look_again();
             }
             Self::OneReplicaOfEachIsGone | Self::EventStoreIsGone => topology.look_again(),
+            Self::TheIssuerHangs => issuer.unwrap().thaw(),
             Self::CommandApiDiesAgainAndAgain | Self::AViewIsLocked | Self::TheDiskIsSlow => {}
         }
     }

@@ -16,6 +16,7 @@ pub(crate) async fn a_key_that_is_withdrawn_is_forgotten(guarded: &mut Guarded) 
     }
     // Who has learnt no key lets nobody in.
     let name = "query-api-1";
+    measured(guarded, "max(auth_issuer_answers) == 0").await;
     let pid = guarded.topology.part(name)["pid"].clone();
     guarded.topology.signal(name, Signal::KILL);
     guarded.topology.another(name, &pid).await;
@@ -36,4 +37,13 @@ pub(crate) async fn a_key_that_is_withdrawn_is_forgotten(guarded: &mut Guarded) 
         .await;
     }
     old
+}
+
+/// Waits until Prometheus finds something.
+async fn measured(guarded: &Guarded, query: &str) {
+    eventually(query, async || {
+        let found = guarded.topology.measured(query).await?;
+        if found[0].is_object() { Ok(()) } else { Err(found.to_string()) }
+    })
+    .await;
 }
