@@ -216,7 +216,7 @@ impl PlainTopology {
 
 async fn spawn(place: &Place, up: &mut Command, settings: &[(&'static str, String)]) -> Process {
     // On a machine with too much to do a store may be slow; that is not what most tests are about.
-    up.env("STORE_TIMEOUT_MS", "20000");
+    up.env("STORE_TIMEOUT_MS", "19000");
     up.envs(settings.iter().map(|(name, value)| (name, value)));
     // The socket of PostgreSQL goes away with the place, too.
     up.env("TMPDIR", place.path()).args(["--free-ports", "--data-dir"]).arg(place.path().join(DATA));

@@ -29,7 +29,7 @@ impl Program {
             .args(["--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"])
             .args(["--event-store-url", &store.url()])
             .args(arguments)
-            .env("STORE_TIMEOUT_MS", "20000")
+            .env("STORE_TIMEOUT_MS", "19000")
             .env("LOG_FORMAT", "json")
             .stdout(Stdio::piped())
             .stderr(log)

@@ -195,11 +195,11 @@ impl Replica {
     }
 
     pub(crate) async fn start_with(store: &Store, name: Option<&str>) -> Self {
-        Self::run(store, name, 20_000, &LimitSettings::default()).await
+        Self::run(store, name, 19_000, &LimitSettings::default()).await
     }
 
     pub(crate) async fn limited(store: &Store, limits: &LimitSettings) -> Self {
-        Self::run(store, None, 20_000, limits).await
+        Self::run(store, None, 19_000, limits).await
     }
 
     async fn run(store: &Store, name: Option<&str>, store_timeout_ms: u64, limits: &LimitSettings) -> Self {

@@ -21,7 +21,7 @@ impl Desk {
         let mut store = Process::start(&place, "store", &mut store);
         let url = format!("esdb://{}?tls=false", store.listening(1).await[0]);
         // The machine may be busy with more than this.
-        let arguments = ["--event-store-url", &url, "--store-timeout-ms", "20000"];
+        let arguments = ["--event-store-url", &url, "--store-timeout-ms", "19000"];
         let listeners = ["--listen", "--grpc-listen"];
         let api = Service::start(&place, "command-api", "command-api", &listeners, &arguments).await;
         api.ready().await;

@@ -26,7 +26,7 @@ const PARTS: [&str; 4] = ["gateway", "command-api-1", "command-api-2", "event-st
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_much_is_booked_as_at_best_and_the_rest_is_turned_away() {
     for mut run in campaign::runs("N4", 1) {
-        let settings = [("MAX_IN_FLIGHT", AT_ONCE.to_string()), ("STORE_TIMEOUT_MS", "20000".to_owned())];
+        let settings = [("MAX_IN_FLIGHT", AT_ONCE.to_string()), ("STORE_TIMEOUT_MS", "19000".to_owned())];
         let topology = PlainTopology::start_with(&settings).await;
         let _slow = topology.slow_disk(SYNC).await;
         let site = topology.site("gateway");
