@@ -22,7 +22,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{join, join_all, try_join, try_join_all};
 use parts::Parts;
 use projector::Status;
-use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen, traces};
+use service_kit::{Auth, AuthSettings, Health, LimitSettings, Limits, edge, listen, traces};
 use sockets::Sockets;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -160,6 +160,8 @@ async fn start_and_watch(
     of_queries.extend(database.read_url.as_deref().map(|url| ("read-database-url", url)));
     let queries = query_api::routes(&settings::of(&of_queries)?, &query, services.clone()).await?;
 
+    // A client has one allowance, whichever of the listeners it comes to.
+    let limits = Limits::new(&up.limits);
     // Not before each of them has registered its checks: a health without any passes for ready.
     let health = readiness::of_all([
         ("command-api", command.clone()),
@@ -168,15 +170,15 @@ async fn start_and_watch(
     ]);
     let all = commands.clone().merge(queries.clone()).merge(query_api::page(auth.issuer_origin()).into());
     let before = [
-        (sockets.gateway, edge::around("gateway", all, &health, &auth, &up.limits)),
-        (sockets.command_api, edge::around("command-api", commands, &command, &auth, &up.limits)),
+        (sockets.gateway, edge::around("gateway", all, &health, &auth, &limits)),
+        (sockets.command_api, edge::around("command-api", commands, &command, &auth, &limits)),
     ];
     let behind = [
-        (sockets.query_api, edge::around("query-api", queries.clone(), &query, &auth, &up.limits)),
-        (sockets.admin, edge::around("query-api", queries, &query, &auth, &up.limits)),
-        (sockets.projector, edge::around("projector", told.into(), &projection, &auth, &up.limits)),
+        (sockets.query_api, edge::around("query-api", queries.clone(), &query, &auth, &limits)),
+        (sockets.admin, edge::around("query-api", queries, &query, &auth, &limits)),
+        (sockets.projector, edge::around("projector", told.into(), &projection, &auth, &limits)),
     ];
-    let calls = (sockets.grpc, edge::around_calls("command-api", calls, &auth, &up.limits));
+    let calls = (sockets.grpc, edge::around_calls("command-api", calls, &auth, &limits));
     let threads = Behind::start()?;
     parts.add("listening", STOP_WITHIN, |stop| serve_all(before, calls, behind, threads, stop, services));
 

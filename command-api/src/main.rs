@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use command_api::Settings;
-use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen, program};
+use service_kit::{Auth, AuthSettings, Health, LimitSettings, Limits, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -53,8 +53,9 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
         let addr = listener.local_addr().context("the address listened on is not known")?;
         program::announce(name, format_args!("http://{addr}"))?;
     }
-    let routes = edge::around("command-api", ways_in.http, &health, &auth, &args.limits);
-    let calls = edge::around_calls("command-api", ways_in.grpc, &auth, &args.limits);
+    let limits = Limits::new(&args.limits);
+    let routes = edge::around("command-api", ways_in.http, &health, &auth, &limits);
+    let calls = edge::around_calls("command-api", ways_in.grpc, &auth, &limits);
     tokio::join!(listen::serve(http, routes, shutdown.clone()), listen::serve_calls(grpc, calls, shutdown),);
     Ok(())
 }

@@ -7,7 +7,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use service_kit::health::Check;
-use service_kit::{Auth, Health, LimitSettings, edge};
+use service_kit::{Auth, Health, Limits, edge};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,7 @@ pub(crate) fn routes(log: Log, health: &Health, authentication: &'static str) ->
         .route("/stats", get(stats))
         .with_state(facts);
     // They tell nothing that is secret: calls are what users are asked for.
-    edge::around(SERVICE, routes.into(), health, &Auth::of_its_own(), &LimitSettings::default())
+    edge::around(SERVICE, routes.into(), health, &Auth::of_its_own(), &Limits::default())
 }
 
 /// Keeps the check of the log up to date: ready, until the log stops or the server is told to.

@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use projector::{Settings, Status};
-use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen, program};
+use service_kit::{Auth, AuthSettings, Health, LimitSettings, Limits, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,8 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let projecting = projector::run_telling(args.settings, status.clone(), &health, shutdown.clone());
     let serving = async {
         program::announce("projector", format_args!("http://{addr}"))?;
-        let routes = edge::around("projector", status.routes().into(), &health, &auth, &args.limits);
+        let routes =
+            edge::around("projector", status.routes().into(), &health, &auth, &Limits::new(&args.limits));
         listen::serve(listener, routes, shutdown.clone()).await;
         Ok(())
     };

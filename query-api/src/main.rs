@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use query_api::Settings;
-use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge, listen, program};
+use service_kit::{Auth, AuthSettings, Health, LimitSettings, Limits, edge, listen, program};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -59,7 +59,7 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
         let page = query_api::page_behind_gateway(auth.issuer_origin());
         routes = routes.merge(page.into()).part_of(query_api::whole()?);
     }
-    let router = edge::around("query-api", routes, &health, &auth, &args.limits);
+    let router = edge::around("query-api", routes, &health, &auth, &Limits::new(&args.limits));
     for addr in addrs {
         let addr = addr.context("the address listened on is not known")?;
         program::announce("query-api", format_args!("http://{addr}"))?;

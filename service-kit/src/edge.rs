@@ -5,7 +5,7 @@ mod calls;
 mod measure;
 mod span;
 
-use crate::limits::{LimitSettings, Limits};
+use crate::limits::Limits;
 use crate::openapi::{self, Routes};
 use crate::problem::{Kind, in_language};
 use crate::{Auth, Health, Language, Problem, RequestId, Text, metrics, text};
@@ -45,7 +45,7 @@ pub fn around(
     routes: Routes,
     health: &Health,
     auth: &Auth,
-    limits: &LimitSettings,
+    limits: &Limits,
 ) -> Router {
     let document = match &routes.whole {
         Some(whole) => whole.shown(auth.asks()),
@@ -59,7 +59,7 @@ pub fn around(
         checks.measure(service);
         ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE), AS_IT_IS_NOW], metrics::text())
     });
-    let routes = Limits::new(limits)
+    let routes = limits
         .around(routes.router)
         .merge(health.routes())
         .route("/metrics", shown)
@@ -159,11 +159,10 @@ mod tests {
             Router::new().route("/fails", fails).route("/takes", post(|body: String| async move { body }));
         let request =
             Request::builder().method(method).uri(path).body(Body::from("x".repeat(1 << 17))).unwrap();
-        let response =
-            around("test", routes.into(), &Health::default(), &Auth::open(), &LimitSettings::default())
-                .oneshot(request)
-                .await
-                .unwrap();
+        let response = around("test", routes.into(), &Health::default(), &Auth::open(), &Limits::default())
+            .oneshot(request)
+            .await
+            .unwrap();
         assert!(response.headers().contains_key("x-request-id"));
         let content_type =
             response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
@@ -182,8 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_is_told_in_the_language_of_its_reader() {
-        let edge =
-            around("test", Routes::default(), &Health::default(), &Auth::open(), &LimitSettings::default());
+        let edge = around("test", Routes::default(), &Health::default(), &Auth::open(), &Limits::default());
         let request = Request::get("/nowhere").header("accept-language", "ko-KR,ko;q=0.9,en;q=0.1");
         let response = edge.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(
@@ -199,7 +197,7 @@ mod tests {
         let health = Health::default();
         health.check("store").ready();
         let routes = Router::new().route("/books/{bookId}", get(|| async {}));
-        let edge = around("measured", routes.into(), &health, &Auth::open(), &LimitSettings::default());
+        let edge = around("measured", routes.into(), &health, &Auth::open(), &Limits::default());
         let ask = async |method: &str, path: &str| {
             let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
             let body = edge.clone().oneshot(request).await.unwrap().into_body();

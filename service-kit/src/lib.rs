@@ -27,7 +27,7 @@ pub use auth::{Auth, AuthSettings};
 pub use body::JsonBody;
 pub use health::Health;
 pub use language::{Language, Text};
-pub use limits::LimitSettings;
+pub use limits::{LimitSettings, Limits};
 pub use lock::Lock;
 pub use openapi::{Api, Operation, Routes};
 pub use origin::Origin;

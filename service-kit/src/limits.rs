@@ -1,4 +1,4 @@
-//! How much one service takes on at once, and from one client: what is more is turned away at once, and told when to
+//! How much one process takes on at once, and from one client: what is more is turned away at once, and told when to
 //! come back.
 
 mod client;
@@ -39,7 +39,7 @@ pub(crate) static TOO_MANY_REQUESTS: Kind = Kind::new(
 /// What every operation may answer because of limits.
 pub(crate) static PROBLEMS: [&Kind; 2] = [&OVERLOADED, &TOO_MANY_REQUESTS];
 
-/// How much a service takes on; each is a flag or an environment variable, and the flag wins.
+/// How much a process takes on; each is a flag or an environment variable, and the flag wins.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LimitSettings {
     /// How many requests a second one client may send on average; no limit if it is not given.
@@ -62,9 +62,9 @@ impl Default for LimitSettings {
     }
 }
 
-/// The limits of one service. Clones share them.
+/// The limits of one process, whatever it listens for. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Limits(Arc<Shared>);
+pub struct Limits(Arc<Shared>);
 
 struct Shared {
     rate: Option<Rate>,
@@ -73,7 +73,9 @@ struct Shared {
 }
 
 impl Limits {
-    pub(crate) fn new(settings: &LimitSettings) -> Self {
+    /// As the `settings` say; nothing is under way yet.
+    #[must_use]
+    pub fn new(settings: &LimitSettings) -> Self {
         Self(Arc::new(Shared {
             rate: settings.rate_limit.map(Rate::new),
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -85,6 +87,12 @@ impl Limits {
     pub(crate) fn around(&self, routes: Router) -> Router {
         let limits = self.clone();
         routes.layer(middleware::from_fn(move |request, next| limited(limits.clone(), request, next)))
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new(&LimitSettings::default())
     }
 }
 

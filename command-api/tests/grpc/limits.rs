@@ -1,6 +1,8 @@
-//! More than a listener takes on is turned away at once.
+//! More than a process takes on is turned away at once.
 
+use crate::client::books::books_client::BooksClient;
 use crate::client::{GetBookRequest, client, copies, details, text};
+use crate::program::Program;
 use crate::support::{Replica, Store, eventually};
 use service_kit::LimitSettings;
 use std::num::NonZeroU32;
@@ -41,5 +43,22 @@ async fn more_calls_than_there_is_room_for_are_turned_away_unbooked() {
         answer = &mut second => answer.unwrap_err(),
     };
     details(&refused, Code::Unavailable, "OVERLOADED");
+    store.thaw().await;
+}
+
+#[tokio::test]
+async fn both_ways_in_share_what_there_is_room_for() {
+    let store = Store::start().await;
+    let program = Program::start(&store, &["--max-in-flight", "1"]).await;
+    let mut client = BooksClient::connect(program.grpc().to_owned()).await.unwrap();
+    client.warehouse(copies(1)).await.unwrap();
+    store.freeze().await;
+    let (over_http, over_grpc) = (program.warehouse(1, 10), client.warehouse(copies(100)));
+    tokio::pin!(over_http, over_grpc);
+    // Whichever is the later one is refused while the other one waits for the store.
+    tokio::select! {
+        answer = &mut over_http => drop(answer.problem(503, "overloaded")),
+        answer = &mut over_grpc => drop(details(&answer.unwrap_err(), Code::Unavailable, "OVERLOADED")),
+    }
     store.thaw().await;
 }

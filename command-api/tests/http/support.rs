@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use service_kit::listen::{self, Exposure};
-use service_kit::{Auth, Health, LimitSettings, edge};
+use service_kit::{Auth, Health, LimitSettings, Limits, edge};
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -211,11 +211,12 @@ impl Replica {
         };
         let (health, shutdown) = (Health::default(), CancellationToken::new());
         let ways_in = command_api::open(&settings, &health, shutdown.clone()).unwrap();
+        let limits = Limits::new(limits);
         let (http, addr) = bind().await;
-        let routes = edge::around("command-api", ways_in.http, &health, &Auth::open(), limits);
+        let routes = edge::around("command-api", ways_in.http, &health, &Auth::open(), &limits);
         tokio::spawn(listen::serve(http, routes, shutdown.clone()));
         let (calls, grpc) = bind().await;
-        let routes = edge::around_calls("command-api", ways_in.grpc, &Auth::open(), limits);
+        let routes = edge::around_calls("command-api", ways_in.grpc, &Auth::open(), &limits);
         tokio::spawn(listen::serve_calls(calls, routes, shutdown.clone()));
         Self { site: Site::at(addr), grpc, _running: shutdown.drop_guard() }
     }

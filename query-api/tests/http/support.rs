@@ -9,7 +9,7 @@ use read_model::view::AnyView;
 use read_model::{Database, generation, lease};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
-use service_kit::{Auth, Health, LimitSettings, edge, listen};
+use service_kit::{Auth, Health, Limits, edge, listen};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio_postgres::NoTls;
@@ -139,7 +139,7 @@ impl QueryApi {
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(listen::serve(
             listener,
-            edge::around(name, routes, &health, &Auth::open(), &LimitSettings::default()),
+            edge::around(name, routes, &health, &Auth::open(), &Limits::default()),
             stop.clone(),
         ));
         Self { base, client: client(), _stop: stop.drop_guard() }

@@ -1,7 +1,7 @@
 //! The same edge for gRPC: a call is a request, and what the edge refuses is told as a gRPC status.
 
 use super::{DEADLINE, Manner, Tell, frame};
-use crate::limits::{LimitSettings, Limits};
+use crate::limits::Limits;
 use crate::{Auth, Problem};
 use axum::Router;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
@@ -24,8 +24,8 @@ pub struct Calls {
 
 /// Puts the edge around the `calls` of `service`: the guard of `auth`, `limits`, deadline, request log and metrics, and a
 /// status for unknown methods and faults of our own. How the service stands is told by its other listener.
-pub fn around_calls(service: &'static str, calls: Calls, auth: &Auth, limits: &LimitSettings) -> Router {
-    let routes = Limits::new(limits)
+pub fn around_calls(service: &'static str, calls: Calls, auth: &Auth, limits: &Limits) -> Router {
+    let routes = limits
         .around(calls.router)
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::no_such_route() });
@@ -100,7 +100,7 @@ mod tests {
     async fn nobody_works_for_a_caller_who_has_stopped_waiting() {
         let router = Router::new().route("/a.B/C", post(std::future::pending::<()>));
         let calls = Calls { router, tell: |answer, _| answer };
-        let edge = around_calls("test", calls, &Auth::open(), &LimitSettings::default());
+        let edge = around_calls("test", calls, &Auth::open(), &Limits::default());
         let call = Request::post("/a.B/C").header(GRPC_TIMEOUT, "1m").body(Body::empty()).unwrap();
         let answer = edge.oneshot(call).await.unwrap();
         assert_eq!(answer.extensions().get::<Problem>().unwrap().name(), "deadline-exceeded");

@@ -11,7 +11,7 @@ use clap::Parser;
 use jsonwebtoken::{Header, encode};
 use serde_json::Value;
 use service_kit::auth::Caller;
-use service_kit::{Auth, AuthSettings, Health, LimitSettings, edge};
+use service_kit::{Auth, AuthSettings, Health, Limits, edge};
 use tower::ServiceExt as _;
 
 #[derive(Parser)]
@@ -29,7 +29,7 @@ impl Service {
         let auth = Auth::new(&Args::parse_from(args).auth).unwrap();
         let tell = async |Extension(caller): Extension<Caller>| caller.subject().to_string();
         let routes = Router::new().route("/books", get(tell).post(tell)).route("/status", get(tell));
-        Self(edge::around("books", routes.into(), &Health::default(), &auth, &LimitSettings::default()))
+        Self(edge::around("books", routes.into(), &Health::default(), &auth, &Limits::default()))
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
