@@ -18,7 +18,7 @@ pub use event::{BookEvent, Corrected, Renewed, Skipped, Warehoused};
 pub use id::{BookId, BookIdError, STREAM_PREFIX};
 pub use name::{BookName, BookNameError};
 pub use quantity::{MAX_STOCK, QtyDelta, QtyDeltaError, Quantity, QuantityError, Stock};
-pub use reason::{Reason, ReasonError};
+pub use reason::{MAX_REASON_CHARS, Reason, ReasonError};
 pub use renew::{FIRST_RUN, Renew, RenewError};
 pub use skip::Skip;
 pub use state::{After, Book, Holding};

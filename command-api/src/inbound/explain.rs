@@ -2,7 +2,8 @@
 
 use crate::identity::{MAX_KEY_LENGTH, NotAKey};
 use domain::book::{
-    BookIdError, BookNameError, EditionError, MAX_STOCK, QtyDeltaError, QuantityError, ReasonError,
+    BookIdError, BookNameError, EditionError, MAX_REASON_CHARS, MAX_STOCK, QtyDeltaError, QuantityError,
+    ReasonError,
 };
 use service_kit::{Text, text};
 
@@ -92,8 +93,8 @@ impl Explain for ReasonError {
                 ko: "정정 사유는 비울 수 없습니다. 사유를 짧게 적으십시오"
             ),
             Self::TooLong(chars) => text!(
-                en: "a reason is too long with {chars} characters",
-                ko: "정정 사유가 {chars}자로 너무 깁니다"
+                en: "a reason has at most {MAX_REASON_CHARS} characters, not {chars}",
+                ko: "정정 사유는 {MAX_REASON_CHARS}자까지입니다(받은 길이: {chars}자)"
             ),
             Self::ControlCharacter => text!(
                 en: "a reason has no control characters, such as line breaks",

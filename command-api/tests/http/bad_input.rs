@@ -66,7 +66,9 @@ async fn a_bad_field_is_named() {
     let long = "q".repeat(10_000);
     let reason = "책".repeat(501);
     let answer = post(&replica, corrections, JSON, format!(r#"{{"qtyDelta":1,"reason":"{reason}"}}"#)).await;
-    assert_eq!(answer.problem(422, "invalid-field")["field"], "reason");
+    let problem = answer.problem(422, "invalid-field");
+    assert_eq!(problem["field"], "reason");
+    assert!(problem["detail"].as_str().unwrap().contains("at most 500 characters, not 501"), "{problem}");
     let answer = post(&replica, libraries, JSON, format!(r#"{{"{long}":"{long}"}}"#)).await;
     assert!(answer.problem(422, "invalid-field").to_string().len() < 500);
     assert!(store.events(1).await.is_empty());

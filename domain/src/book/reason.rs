@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The longest reason, in characters.
-const MAX_CHARS: usize = 500;
+pub const MAX_REASON_CHARS: usize = 500;
 
 /// A reason in a person's words: 1 to 500 characters, none of them a control character, no space around it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub enum ReasonError {
     #[error("a reason is not empty; say in a few words why")]
     Empty,
     /// It is longer than a reason may be.
-    #[error("a reason has at most {MAX_CHARS} characters, not {0}")]
+    #[error("a reason has at most {MAX_REASON_CHARS} characters, not {0}")]
     TooLong(usize),
     /// It has a line break, a tab or the like in it.
     #[error("a reason has no control characters, such as line breaks")]
@@ -48,7 +48,7 @@ impl std::str::FromStr for Reason {
         let chars = reason.chars().count();
         if chars == 0 {
             Err(ReasonError::Empty)
-        } else if chars > MAX_CHARS {
+        } else if chars > MAX_REASON_CHARS {
             Err(ReasonError::TooLong(chars))
         } else if reason.chars().any(char::is_control) {
             Err(ReasonError::ControlCharacter)

@@ -10,7 +10,7 @@ use super::{Desk, now};
 use crate::intention::Intention;
 use axum::extract::State;
 use axum::response::Response;
-use domain::book::Correct;
+use domain::book::{Correct, MAX_REASON_CHARS};
 use serde_json::json;
 use service_kit::Problem;
 use service_kit::openapi::Operation;
@@ -21,9 +21,9 @@ pub(super) fn operation() -> Operation {
     let fields = json!({
         "qtyDelta": {"description": "How many copies more or fewer there are.", "oneOf": [
             {"type": "integer", "minimum": -1_000_000_000, "maximum": 1_000_000_000, "not": {"const": 0}},
-            {"type": "string", "pattern": "^-?[1-9][0-9]{0,8}$"},
+            {"type": "string", "pattern": "^-?([1-9][0-9]{0,8}|10{9})$"},
         ]},
-        "reason": {"type": "string", "minLength": 1, "pattern": "\\S", "description": "Why the stock was wrong."},
+        "reason": {"type": "string", "minLength": 1, "maxLength": MAX_REASON_CHARS, "pattern": "\\S", "description": "Why the stock was wrong."},
     });
     let command = describe::command(
         "correct",

@@ -101,7 +101,7 @@ pub(super) fn object(required: &[&str], properties: &Value) -> Value {
 pub(super) fn qty() -> Value {
     json!({"description": "How many copies.", "oneOf": [
         {"type": "integer", "minimum": 1, "maximum": 1_000_000},
-        {"type": "string", "pattern": "^[1-9][0-9]{0,5}$"},
+        {"type": "string", "pattern": "^([1-9][0-9]{0,5}|10{6})$"},
     ]})
 }
 
