@@ -233,6 +233,8 @@ async fn bodies_without_end_are_cut_off_and_leave_memory_where_it_was() {
     const AT_ONCE: usize = 32;
     const PIECE: usize = 64 << 10;
     const PIECES: usize = 1_200;
+    const LISTS_AT_ONCE: usize = 4;
+    const BAD_ROWS: usize = 50_000;
     let desk = Desk::open().await;
     let routes = desk.routes().await;
     let before = desk.api.peak_memory_bytes();
@@ -253,8 +255,26 @@ async fn bodies_without_end_are_cut_off_and_leave_memory_where_it_was() {
         });
     }
     floods.join_all().await;
-    let grown = desk.api.peak_memory_bytes().saturating_sub(before);
-    assert!(grown < 64 << 20, "{AT_ONCE} bodies of {} MiB took {} MiB", (PIECE * PIECES) >> 20, grown >> 20);
+    let grown = || desk.api.peak_memory_bytes().saturating_sub(before) >> 20;
+    assert!(grown() < 64, "{AT_ONCE} bodies of {} MiB took {} MiB", (PIECE * PIECES) >> 20, grown());
+
+    // As many lists as are taken at once, each of bad rows only, of which there is most to tell.
+    let row = format!("{{\"{}\":1}}\n", "\u{10ffff}".repeat(64));
+    let list = row.repeat(BAD_ROWS);
+    let mut lists = JoinSet::new();
+    for _ in 0..LISTS_AT_ONCE {
+        let (site, list) = (desk.site(), list.clone());
+        lists.spawn(async move {
+            let headers = [("content-type", "application/x-ndjson")];
+            site.send(Method::POST, "/warehousings?atomic=check", &headers, list).await
+        });
+    }
+    for answer in lists.join_all().await {
+        let refused = answer.problem(422, "rows-refused");
+        let told = refused["rows"].as_array().unwrap().len();
+        assert_eq!((refused["badRows"].as_u64(), told), (Some(BAD_ROWS as u64), 100));
+    }
+    assert!(grown() < 64, "{LISTS_AT_ONCE} lists of {BAD_ROWS} bad rows took {} MiB", grown());
     desk.site().warehouse(1, 5).await.json(201);
 }
 

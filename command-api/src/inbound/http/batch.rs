@@ -193,15 +193,24 @@ impl Rows {
         desk: &Desk,
         language: Language,
     ) -> Result<HashMap<domain::book::BookId, u64>, Problem> {
-        let (mut checked, mut bad, mut rows_of) = (Vec::new(), Vec::new(), HashMap::new());
+        let (mut checked, mut rows_of) = (Vec::new(), HashMap::new());
+        let (mut bad, mut bad_rows) = (Vec::new(), 0);
         loop {
             while let Some(Row { number, read }) = self.ready(desk) {
                 match read {
+                    Ok(_) if bad_rows > 0 => {}
                     Ok(ready) => {
                         *rows_of.entry(ready.book_id).or_default() += 1;
                         checked.push(Row { number, read: Ok(ready) });
                     }
-                    Err(problem) => bad.push((number, problem)),
+                    Err(problem) => {
+                        // None will be booked: what is told is all that is kept, however long the list is.
+                        (checked, rows_of) = Default::default();
+                        bad_rows += 1;
+                        if bad.len() < TOLD_AT_MOST {
+                            bad.push((number, problem));
+                        }
+                    }
                 }
             }
             if self.is_over() {
@@ -213,20 +222,21 @@ impl Rows {
             self.drain().await;
             return Err(problem);
         }
-        if !bad.is_empty() {
-            return Err(refused(&bad, language));
+        if bad_rows > 0 {
+            return Err(refused(bad_rows, &bad, language));
         }
         self.restart(checked);
         Ok(rows_of)
     }
 }
 
-/// 422: rows of a list are bad, and so none was booked.
-fn refused(bad: &[(u64, Problem)], language: Language) -> Problem {
-    let told = bad.iter().take(TOLD_AT_MOST);
-    let rows: Vec<Value> =
-        told.map(|(row, problem)| json!({"row": row, "problem": problem.document(language)})).collect();
-    problem::rows_refused().with("badRows", bad.len()).with("rows", rows)
+/// 422: so many rows of a list are bad, and so none was booked. `told` are the first of them.
+fn refused(bad_rows: u64, told: &[(u64, Problem)], language: Language) -> Problem {
+    let rows: Vec<Value> = told
+        .iter()
+        .map(|(row, problem)| json!({"row": row, "problem": problem.document(language)}))
+        .collect();
+    problem::rows_refused().with("badRows", bad_rows).with("rows", rows)
 }
 
 #[cfg(test)]
