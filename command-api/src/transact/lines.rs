@@ -29,7 +29,14 @@ struct Streams<A: Persist> {
     idle_bytes: usize,
 }
 
-type Line<A> = VecDeque<Box<dyn Ask<A>>>;
+type Line<A> = VecDeque<InLine<A>>;
+
+/// A command in a line.
+struct InLine<A: Persist> {
+    ask: Box<dyn Ask<A>>,
+    /// Whether it goes together with the one before it.
+    is_tied: bool,
+}
 
 /// The right and the duty to work on a stream: to take its commands from its line until there are none. If it is
 /// dropped before, those in line are dropped too, so that nobody waits for ever.
@@ -47,15 +54,17 @@ impl<A: Persist> Lines<A> {
         Self { streams: Mutex::new(streams), budget_bytes, heap_bytes }
     }
 
-    /// Puts `ask` in line before `stream`. If nobody works on the stream, the caller has to: with what is known of it.
+    /// Puts `asks` in line before `stream`, tied together. If nobody works on the stream, the caller has to: with what is
+    /// known of it.
     pub(super) fn stand(
         self: &Arc<Self>,
         stream: &str,
-        ask: Box<dyn Ask<A>>,
+        asks: impl IntoIterator<Item = Box<dyn Ask<A>>>,
     ) -> Option<(Turn<A>, Option<Loaded<A>>)> {
+        let tied = asks.into_iter().enumerate().map(|(index, ask)| InLine { ask, is_tied: index > 0 });
         let mut streams = self.lock();
         if let Some(line) = streams.busy.get_mut(stream) {
-            line.push_back(ask);
+            line.extend(tied);
             return None;
         }
         let (stream, known) = match streams.idle.pop_entry(stream) {
@@ -65,7 +74,7 @@ impl<A: Persist> Lines<A> {
             }
             None => (stream.into(), None),
         };
-        streams.busy.insert(Arc::clone(&stream), VecDeque::from([ask]));
+        streams.busy.insert(Arc::clone(&stream), tied.collect());
         Some((Turn { lines: Arc::clone(self), stream, over: false }, known))
     }
 
@@ -94,19 +103,26 @@ impl<A: Persist> Lines<A> {
     }
 }
 
+/// Where a line can be cut without cutting a tie.
+fn cuts<A: Persist>(line: &Line<A>) -> impl Iterator<Item = usize> {
+    (1..=line.len()).filter(|cut| line.get(*cut).is_none_or(|next| !next.is_tied))
+}
+
 impl<A: Persist> Turn<A> {
     /// The stream.
     pub(super) fn stream(&self) -> &Arc<str> {
         &self.stream
     }
 
-    /// The next in line, `most` at most. If there are none the turn is over, and what is `known` of the stream is kept.
+    /// The next in line, `most` at most unless more are tied together. If there are none the turn is over, and what is
+    /// `known` of the stream is kept.
     pub(super) fn next(&mut self, most: usize, known: &mut Option<Loaded<A>>) -> Vec<Box<dyn Ask<A>>> {
         let mut streams = self.lines.lock();
         match streams.busy.get_mut(&self.stream) {
             Some(line) if !line.is_empty() => {
-                let most = most.min(line.len());
-                line.drain(..most).collect()
+                let cut = cuts(line).take_while(|cut| *cut <= most).last();
+                let cut = cut.or_else(|| cuts(line).next()).unwrap_or(line.len());
+                line.drain(..cut).map(|next| next.ask).collect()
             }
             _ => {
                 self.lines.leave(&mut streams, &self.stream, known.take());
@@ -151,7 +167,7 @@ mod tests {
     /// Works once on each of these streams, and leaves something known of it.
     fn visit(lines: &Arc<Lines<Book>>, streams: impl Iterator<Item = u64>, keys: u64) {
         for stream in streams {
-            let (mut turn, _) = lines.stand(&format!("book-{stream}"), ask()).unwrap();
+            let (mut turn, _) = lines.stand(&format!("book-{stream}"), [ask()]).unwrap();
             let mut known = Some(known(keys));
             assert_eq!(turn.next(10, &mut known).len(), 1);
             assert!(turn.next(10, &mut known).is_empty());
@@ -182,26 +198,37 @@ mod tests {
     #[test]
     fn one_works_and_the_others_stand_in_line() {
         let lines = Arc::new(Lines::<Book>::new(100_000, |_| 0));
-        let (mut turn, _) = lines.stand("book-1", ask()).unwrap();
+        let (mut turn, _) = lines.stand("book-1", [ask()]).unwrap();
         for _ in 0..4 {
-            assert!(lines.stand("book-1", ask()).is_none());
+            assert!(lines.stand("book-1", [ask()]).is_none());
         }
-        assert!(lines.stand("book-2", ask()).is_some());
+        assert!(lines.stand("book-2", [ask()]).is_some());
         let mut known = Some(known(0));
         assert_eq!([(); 3].map(|()| turn.next(3, &mut known).len()), [3, 2, 0]);
-        assert!(lines.stand("book-1", ask()).unwrap().1.is_some());
+        assert!(lines.stand("book-1", [ask()]).unwrap().1.is_some());
+    }
+
+    #[test]
+    fn what_is_tied_together_is_taken_together() {
+        let lines = Arc::new(Lines::<Book>::new(100_000, |_| 0));
+        let (mut turn, _) = lines.stand("book-1", [ask()]).unwrap();
+        for tied in [3, 1, 2, 7, 1] {
+            assert!(lines.stand("book-1", (0..tied).map(|_| ask())).is_none());
+        }
+        let mut known = Some(known(0));
+        assert_eq!([(); 5].map(|()| turn.next(4, &mut known).len()), [4, 3, 7, 1, 0]);
     }
 
     #[tokio::test]
     async fn whoever_stands_in_line_learns_that_nobody_works_any_more() {
         let lines = Arc::new(Lines::<Book>::new(100_000, |_| 0));
-        let (turn, _) = lines.stand("book-1", ask()).unwrap();
+        let (turn, _) = lines.stand("book-1", [ask()]).unwrap();
         let (sender, answer) = oneshot::channel();
         let intention = ask().intention().clone();
         let waiting = Asked::new(renew(), intention, Arc::new(Stage::default()), sender);
-        assert!(lines.stand("book-1", Box::new(waiting)).is_none());
+        assert!(lines.stand("book-1", [Box::new(waiting) as Box<dyn Ask<Book>>]).is_none());
         drop(turn);
         assert!(answer.await.is_err());
-        assert!(lines.stand("book-1", ask()).is_some());
+        assert!(lines.stand("book-1", [ask()]).is_some());
     }
 }

@@ -73,6 +73,8 @@ enum Attempted<A: Persist> {
     Settled,
     /// Nothing was booked: decide again.
     Again(Asks<A>),
+    /// Nobody knows what is booked of the draft, or nothing is; its commands are answered.
+    Failed(Failure<()>),
 }
 
 impl<S: EventStore> Work<'_, S> {
@@ -116,6 +118,11 @@ impl<S: EventStore> Work<'_, S> {
             match self.attempt(draft, asks, loaded, &mut known).await {
                 Attempted::Settled => asks = rest,
                 Attempted::Again(again) => asks = again.into_iter().chain(rest).collect(),
+                Attempted::Failed(failure) => {
+                    // They came later than what may come again, and must not overtake it.
+                    fail_all(rest, &failure);
+                    return known;
+                }
             }
         }
     }
@@ -192,8 +199,9 @@ impl<S: EventStore> Work<'_, S> {
                     // If nothing came after what we know, the stream is not the one we know: it is loaded anew.
                     Ok(found_any) => *known = found_any.then(|| contended(loaded)),
                     Err(error) => {
-                        fail_all(asks, &Failure::from(&error));
-                        return Attempted::Settled;
+                        let failure = Failure::from(&error);
+                        fail_all(asks, &failure);
+                        return Attempted::Failed(failure);
                     }
                 }
                 return Attempted::Again(asks);
@@ -205,7 +213,7 @@ impl<S: EventStore> Work<'_, S> {
             }
         };
         tell(asks, draft.failed(before, self.fresh, &failure, &reason));
-        Attempted::Settled
+        Attempted::Failed(Failure::Unavailable(reason))
     }
 }
 

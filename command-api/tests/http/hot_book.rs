@@ -1,9 +1,11 @@
 //! Many commands for one book: they go out together, and each is answered for itself.
 
-use crate::support::{Answer, Replica, Store, eventually};
+use crate::program::Program;
+use crate::support::{Answer, Replica, Site, Store, eventually};
 use domain::book::{Book, BookEvent};
 use domain::{Evolve as _, fold};
 use event_store::StoredEvent;
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -224,5 +226,91 @@ async fn whatever_is_commanded_at_once_every_answer_is_what_the_log_says() {
         book = book.evolve(event);
         let metadata: Value = serde_json::from_slice(&stored.metadata).unwrap();
         assert_eq!(metadata["after"]["stock"], book.holding().unwrap().stock);
+    }
+}
+
+/// So many rows for one book, in each of the lists; beside them commands of so many others, so many each. The last 2,000
+/// events of a book are looked through for a row's key.
+const LISTS: usize = 4;
+const ROWS: usize = 200;
+const OTHERS: usize = 16;
+const EACH: usize = 20;
+
+/// Sends a list, and answers of each row whether it is booked.
+async fn send_list(site: &Site, book: u64, list: usize) -> Vec<bool> {
+    let rows = format!("{{\"bookId\":{book},\"qty\":1}}\n").repeat(ROWS).into_bytes();
+    let key = format!("{list}");
+    let headers = [("idempotency-key", key.as_str())];
+    let answer = site.send(Method::POST, "/warehousings", "application/x-ndjson", rows, &headers).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.text.lines().map(|line| line.contains("\"status\":201")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_row_is_booked_after_one_that_is_open_whoever_else_commands_their_book() {
+    const HITS: usize = 3;
+    let store = Store::start().await;
+    let program = Arc::new(Program::start(&store, &["--store-timeout-ms", "1000"]).await);
+    let failed = async || program.metric("event_store_calls_total{outcome=\"failed\"}").await;
+    let mut hits = 0;
+    for book in 1.. {
+        if hits == HITS {
+            break;
+        }
+        eventually("commands are booked", async || program.warehouse(book, 1).await.status == 201).await;
+        let (booked, ended) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let mut others = JoinSet::new();
+        for _ in 0..OTHERS {
+            let (program, booked, ended) = (Arc::clone(&program), Arc::clone(&booked), Arc::clone(&ended));
+            others.spawn(async move {
+                for _ in 0..EACH {
+                    program.warehouse(book, 1).await;
+                    booked.fetch_add(1, Ordering::Relaxed);
+                }
+                ended.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        let mut lists = JoinSet::new();
+        for list in 0..LISTS {
+            let (program, ended) = (Arc::clone(&program), Arc::clone(&ended));
+            lists.spawn(async move {
+                let booked = send_list(&program, book, list).await;
+                ended.fetch_add(1, Ordering::Relaxed);
+                booked
+            });
+        }
+        let failed_before = failed().await;
+        while booked.load(Ordering::Relaxed) < OTHERS {
+            tokio::task::yield_now().await;
+        }
+        store.freeze().await;
+        // What was on its way fails. What stands in line behind it has a moment left to be booked in.
+        eventually("the store is missed, or nobody asks for it", async || {
+            failed().await > failed_before || ended.load(Ordering::Relaxed) == OTHERS + LISTS
+        })
+        .await;
+        store.thaw().await;
+        others.join_all().await;
+        let lists = lists.join_all().await;
+        hits += usize::from(lists.concat().contains(&false));
+        for booked in lists {
+            // What was on its way may be in the log all the same; but nobody knew when the rows behind it were booked.
+            assert!(booked.is_sorted_by(|before, after| before >= after), "{booked:?}");
+        }
+        for list in 0..LISTS {
+            eventually("the list is booked", async || send_list(&program, book, list).await == [true; ROWS])
+                .await;
+        }
+        let mut rows_of = vec![Vec::new(); LISTS];
+        for event in store.events(book).await {
+            let metadata: Value = serde_json::from_slice(&event.metadata).unwrap();
+            if let Some((list, row)) = metadata["idempotencyKey"].as_str().and_then(|key| key.split_once(':'))
+            {
+                rows_of[list.parse::<usize>().unwrap()].push(row.parse::<usize>().unwrap());
+            }
+        }
+        for rows in rows_of {
+            assert_eq!(rows, (1..=ROWS).collect::<Vec<_>>());
+        }
     }
 }

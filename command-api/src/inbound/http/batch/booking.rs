@@ -9,7 +9,7 @@ use crate::intention::{Intention, Provenance};
 use crate::recent::WINDOW;
 use axum::http::StatusCode;
 use bytes::Bytes;
-use domain::book::BookId;
+use domain::book::{BookId, Warehouse};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
@@ -29,7 +29,7 @@ const MOST_BOOKS_AT_ONCE: usize = 32;
 const BOOKS_AT_FIRST: usize = 16;
 const FEWEST_BOOKS_AT_ONCE: usize = 2;
 
-/// So many rows of one book are begun together: what one append takes.
+/// So many rows of one book go together: what one append takes.
 const ROWS_TOGETHER: usize = 128;
 
 /// So many rows with keys may one book have in a list whose rows are booked as they come. When it is sent again, the
@@ -121,9 +121,9 @@ impl Booking {
             while under_way.len() < self.books_at_once
                 && let Some(book) = self.turn.pop_front()
             {
-                let together = self.next_rows(book);
+                let rows = self.next_rows(book);
                 self.busy.insert(book);
-                under_way.push(book_together(Arc::clone(&self.desk), self.language, book, together));
+                under_way.push(book_together(Arc::clone(&self.desk), self.language, book, rows));
             }
             if !self.tell_what_is_ready(&under_way).await {
                 return;
@@ -185,24 +185,24 @@ impl Booking {
             }
     }
 
-    /// The next rows of the book, each with its circumstances; or with none if it must not be sent.
-    fn next_rows(&mut self, book: BookId) -> Vec<(u64, Option<(Ready, Intention)>)> {
+    /// The next rows of the book.
+    fn next_rows(&mut self, book: BookId) -> Together {
         let (reach, held_back) = (self.reach(book), self.open.contains(&book));
-        let Some(line) = self.waiting.get_mut(&book) else { return Vec::new() };
-        let together = line.drain(..line.len().min(ROWS_TOGETHER)).map(|(number, ready)| {
+        let Some(line) = self.waiting.get_mut(&book) else { return Together::default() };
+        let rows = line.drain(..line.len().min(ROWS_TOGETHER)).map(|(number, ready)| {
             let intention = Intention {
-                key: ready.key.clone().unwrap_or_else(Key::made_here),
+                key: ready.key.unwrap_or_else(Key::made_here),
                 reach,
                 preconditions: Vec::new(),
                 provenance: Arc::clone(&self.provenance),
             };
-            (number, (!held_back).then_some((ready, intention)))
+            (number, (ready.command, intention))
         });
-        let together = together.collect();
+        let (numbers, commands) = rows.unzip();
         if line.is_empty() {
             self.waiting.remove(&book);
         }
-        together
+        Together { numbers, commands, held_back }
     }
 
     fn note(&mut self, book: BookId, results: Vec<(u64, Settled)>) {
@@ -265,40 +265,39 @@ impl Booking {
     }
 }
 
+/// Rows of one book that go together, each with its circumstances.
+#[derive(Default)]
+struct Together {
+    numbers: Vec<u64>,
+    commands: Vec<(Warehouse, Intention)>,
+    /// Whether they must not be sent.
+    held_back: bool,
+}
+
 /// The result of a row, and whether it may still be booked.
 struct Settled {
     line: Vec<u8>,
     is_open: bool,
 }
 
-/// Begins all of them at once, so that they go out together, and waits for each.
 async fn book_together(
     desk: Arc<Desk>,
     language: Language,
     book: BookId,
-    rows: Vec<(u64, Option<(Ready, Intention)>)>,
+    Together { numbers, commands, held_back }: Together,
 ) -> (BookId, Vec<(u64, Settled)>) {
-    let begun = rows.into_iter().map(|(number, row)| {
-        let row = row.map(|(ready, intention)| {
-            let key = intention.key.clone();
-            (key, desk.transact.begin(ready.command, intention))
-        });
-        (number, row)
-    });
-    // Each is begun before any is waited for.
-    let begun: Vec<_> = begun.collect();
-    let mut settled = Vec::with_capacity(begun.len());
-    for (number, row) in begun {
-        let result = match row {
-            Some((key, waiting)) => match waiting.answer().await {
-                Ok(outcome) => BookNow::after(book, outcome),
-                Err(failure) => Err(problem::of(failure, &key)),
-            },
-            None => Err(list_problem::held_back()),
-        };
-        settled.push((number, settle(number, result, language)));
+    let settled = |number, result| (number, settle(number, result, language));
+    if held_back {
+        let held_back = |number| settled(number, Err(list_problem::held_back()));
+        return (book, numbers.into_iter().map(held_back).collect());
     }
-    (book, settled)
+    let keys: Vec<Key> = commands.iter().map(|(_, intention)| intention.key.clone()).collect();
+    let answers = desk.transact.run_together(&book.stream(), commands).await;
+    let results = answers.into_iter().zip(&keys).map(|(answer, key)| {
+        let outcome = answer.map_err(|failure| problem::of(failure, key))?;
+        BookNow::after(book, outcome)
+    });
+    (book, numbers.into_iter().zip(results).map(|(number, result)| settled(number, result)).collect())
 }
 
 fn settle(number: u64, result: Result<BookNow, Problem>, language: Language) -> Settled {
