@@ -5,6 +5,7 @@
 //! others in between: so far back is a key recognised, beyond the rows of the list itself.
 
 mod delivery;
+mod exchange;
 mod list;
 mod progress;
 mod rejected;

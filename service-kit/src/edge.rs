@@ -19,13 +19,14 @@ use axum::routing::get;
 pub use calls::{Calls, around_calls};
 use measure::Measures;
 use std::any::Any;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// The largest request body, unless a route takes more.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// The longest that a request may take, unless a route sets its own bound below it.
+/// The longest that a request may take, unless its route sets its own pace.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What the next release or the next moment changes is asked for each time.
@@ -47,6 +48,7 @@ pub fn around(
     auth: &Auth,
     limits: &Limits,
 ) -> Router {
+    let at_own_pace = routes.at_own_pace.clone();
     let document = match &routes.whole {
         Some(whole) => whole.shown(auth.asks()),
         None => openapi::document(service, &routes, auth.asks()),
@@ -67,7 +69,7 @@ pub fn around(
         .route("/docs", get(|| async { ([AS_IT_IS_NOW], Html(openapi::PAGE)) }))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::no_such_route() });
-    frame(service, routes, auth, Manner { tell: in_language, within: |_| DEADLINE })
+    frame(service, routes, auth, Manner { tell: in_language, within: |_| DEADLINE }, at_own_pace)
 }
 
 /// How an answer is told in a language, if it is a problem.
@@ -81,14 +83,21 @@ struct Manner {
     within: fn(&HeaderMap) -> Duration,
 }
 
-/// What is around all routes, in whichever protocol.
-fn frame(service: &'static str, routes: Router, auth: &Auth, manner: Manner) -> Router {
+/// What is around all routes, in whichever protocol. Those `at_own_pace` end by themselves.
+fn frame(
+    service: &'static str,
+    routes: Router,
+    auth: &Auth,
+    manner: Manner,
+    at_own_pace: Vec<&'static str>,
+) -> Router {
     let measures = Measures::of(service);
+    let at_own_pace: Arc<[_]> = at_own_pace.into();
     auth.around(service, routes)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(fault))
         .layer(middleware::from_fn(move |request, next| {
-            bounded_and_told(service, measures.clone(), manner, request, next)
+            bounded_and_told(service, measures.clone(), manner, Arc::clone(&at_own_pace), request, next)
         }))
 }
 
@@ -106,6 +115,7 @@ async fn bounded_and_told(
     service: &'static str,
     measures: Measures,
     manner: Manner,
+    at_own_pace: Arc<[&'static str]>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -114,9 +124,10 @@ async fn bounded_and_told(
     let language = Language::of(request.headers());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let span = span::begin(service, &mut request, route.as_ref(), &id);
+    let sets_its_pace = route.as_ref().is_some_and(|route| at_own_pace.contains(&route.as_str()));
     let measured = measures.begin(request.method(), route);
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let within = (manner.within)(request.headers());
+    let within = if sets_its_pace { Duration::MAX } else { (manner.within)(request.headers()) };
     let response = tokio::time::timeout(within, next.run(request)).await.unwrap_or_else(|_| {
         let detail = text!(
             en: "Try again later; if it was a command, with the same Idempotency-Key.",
@@ -145,6 +156,7 @@ async fn bounded_and_told(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Api, Operation};
     use axum::body::Body;
     use axum::routing::{get, post};
     use tower::ServiceExt as _;
@@ -177,6 +189,19 @@ mod tests {
         assert_eq!(answer("GET", "/fails").await, (500, problem));
         assert_eq!(answer("POST", "/takes").await.0, 413);
         assert_eq!(answer("GET", "/livez").await.0, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_route_that_sets_its_own_pace_may_take_longer_than_others() {
+        let slow = || tokio::time::sleep(DEADLINE * 10);
+        let operation = |id| Operation::new(id, "", "");
+        let api = Api::default().get("/own", slow, operation("own").at_its_own_pace());
+        let routes = Routes::default().merge(api.get("/any", slow, operation("any")).with_state(()));
+        let edge = around("test", routes, &Health::default(), &Auth::open(), &Limits::default());
+        for (path, status) in [("/own", 200), ("/any", 503)] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            assert_eq!(edge.clone().oneshot(request).await.unwrap().status(), status, "{path}");
+        }
     }
 
     #[tokio::test]

@@ -26,6 +26,7 @@ pub(crate) const PAGE: &str = include_str!("openapi/page.html");
 pub struct Api<S> {
     router: Router<S>,
     description: Description,
+    at_own_pace: Vec<&'static str>,
 }
 
 /// Routes, and what they are.
@@ -34,6 +35,8 @@ pub struct Routes {
     pub(crate) router: Router,
     pub(crate) description: Description,
     pub(crate) whole: Option<Whole>,
+    /// The paths that bound by themselves how long they take.
+    pub(crate) at_own_pace: Vec<&'static str>,
 }
 
 /// What routes are, as an OpenAPI document has it.
@@ -47,7 +50,7 @@ pub(crate) struct Description {
 
 impl<S: Clone + Send + Sync + 'static> Default for Api<S> {
     fn default() -> Self {
-        Self { router: Router::new(), description: Description::default() }
+        Self { router: Router::new(), description: Description::default(), at_own_pace: Vec::new() }
     }
 }
 
@@ -84,19 +87,20 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     /// The routes, which work with `state`.
     #[must_use]
     pub fn with_state(self, state: S) -> Routes {
-        Routes { router: self.router.with_state(state), description: self.description, whole: None }
+        let Self { router, description, at_own_pace } = self;
+        Routes { router: router.with_state(state), description, whole: None, at_own_pace }
     }
 
     fn route(
-        self,
+        mut self,
         method: &Method,
         path: &'static str,
         route: MethodRouter<S>,
         operation: Operation,
     ) -> Self {
-        let Self { router, mut description } = self;
-        description.add(method, path, &operation);
-        Self { router: router.route(path, route), description }
+        self.description.add(method, path, &operation);
+        self.at_own_pace.extend(operation.sets_its_pace.then_some(path));
+        Self { router: self.router.route(path, route), ..self }
     }
 }
 
@@ -120,6 +124,7 @@ impl Routes {
             }
         }
         self.description.schemas.extend(others.description.schemas);
+        self.at_own_pace.extend(others.at_own_pace);
         Self { router: self.router.merge(others.router), ..self }
     }
 

@@ -1,19 +1,18 @@
 //! Sends rows, many in a request, until each has an answer.
 
 use super::delivery::Delivery;
+use super::exchange::{self, Broken, Told};
 use super::list::Row;
 use anyhow::Context as _;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
-use serde::{Deserialize, Serialize};
+use reqwest::{Client, Url, redirect};
+use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The problem of a book whose history cannot be read: an operator has to look at it, so it does not help to wait.
 const UNREADABLE: &str = "urn:bookstock:problem:stream-unreadable";
 
-/// How long connecting may take, and how long nothing may come; each row is answered within a second or so.
+/// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The first pause before rows are sent again; each next is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -73,14 +72,6 @@ pub(super) fn base_url(text: &str) -> Result<String, String> {
     }
 }
 
-/// What ended a request before every row had its answer.
-enum Broken {
-    /// It can be sent again.
-    Again { reason: String, after: Option<Duration> },
-    /// Every other request would fare the same.
-    Never(String),
-}
-
 /// A row as it is sent.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -88,31 +79,6 @@ struct Sent<'a> {
     #[serde(flatten)]
     row: &'a Row,
     idempotency_key: String,
-}
-
-/// A row's result, as far as it matters here.
-#[derive(Deserialize)]
-struct Told {
-    row: usize,
-    status: u16,
-    #[serde(default)]
-    replayed: bool,
-    #[serde(default)]
-    problem: Problem,
-}
-
-#[derive(Default, Deserialize)]
-struct Problem {
-    #[serde(rename = "type", default)]
-    kind: String,
-    title: Option<String>,
-    detail: Option<String>,
-}
-
-impl Problem {
-    fn reason(self, status: impl ToString) -> String {
-        self.detail.or(self.title).unwrap_or_else(|| status.to_string())
-    }
 }
 
 impl Sender {
@@ -123,7 +89,6 @@ impl Sender {
     pub fn new(url: String, delivery: Delivery, patience: Duration) -> anyhow::Result<Self> {
         let http = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
@@ -174,15 +139,9 @@ impl Sender {
         open: &mut Vec<usize>,
         answered: &mut impl FnMut(usize, Answer),
     ) -> Result<String, Broken> {
-        let again = |error: reqwest::Error| Broken::Again { reason: with_causes(&error), after: None };
-        let sent = self.http.post(format!("{}/warehousings?atomic=check", self.url));
-        let sent = sent.header(CONTENT_TYPE, "application/x-ndjson").body(self.body(rows, open)?);
-        let response = sent.send().await.map_err(again)?;
-        if response.status() != StatusCode::OK || !has_results(response.headers()) {
-            return Err(judge(response).await);
-        }
+        let request = self.http.post(format!("{}/warehousings?atomic=check", self.url));
+        let mut results = exchange::send(request, self.body(rows, open)?).await?;
         let sent_rows = std::mem::take(open);
-        let mut results = Results { response, buffer: Vec::new() };
         let (mut reason, mut next) = ("not all rows were answered".to_owned(), 0);
         let ended = loop {
             let Told { row, status, replayed, problem } = match results.next().await {
@@ -226,61 +185,6 @@ impl Sender {
     }
 }
 
-/// The results as they come.
-struct Results {
-    response: Response,
-    buffer: Vec<u8>,
-}
-
-impl Results {
-    async fn next(&mut self) -> Result<Option<Told>, Broken> {
-        loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                return serde_json::from_slice(&line)
-                    .map(Some)
-                    .map_err(|error| Broken::Never(format!("its result cannot be read: {error}")));
-            }
-            match self.response.chunk().await {
-                Ok(Some(piece)) => self.buffer.extend_from_slice(&piece),
-                Ok(None) => return Ok(None),
-                Err(error) => return Err(Broken::Again { reason: with_causes(&error), after: None }),
-            }
-        }
-    }
-}
-
-fn has_results(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/x-ndjson"))
-}
-
-/// What an answer means that has no results.
-async fn judge(response: Response) -> Broken {
-    let (status, after) = (response.status(), retry_after(response.headers()));
-    let problem: Problem = response.json().await.unwrap_or_default();
-    let reason = problem.reason(status);
-    match status {
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Broken::Again { reason, after },
-        _ if status.is_server_error() => Broken::Again { reason, after },
-        _ => Broken::Never(reason),
-    }
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
-}
-
-/// The client's own text leaves out what happened underneath.
-fn with_causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +192,7 @@ mod tests {
     use axum::Router;
     use axum::response::IntoResponse;
     use axum::routing::post;
+    use reqwest::StatusCode;
     use std::sync::{Arc, Mutex};
 
     const RESULTS: [(&str, &str); 1] = [("content-type", "application/x-ndjson")];

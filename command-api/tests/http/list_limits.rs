@@ -1,11 +1,21 @@
 //! How a list is answered while it comes in, and what is too much of it.
 
 use crate::support::{PATIENCE, Replica, Store, eventually};
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use command_api::Settings;
+use futures_util::stream;
 use reqwest::Method;
 use serde_json::Value;
+use service_kit::{Auth, Health, Limits, edge};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 const NDJSON: &str = "application/x-ndjson";
 
@@ -109,4 +119,52 @@ async fn what_a_list_has_beyond_its_most_rows_is_not_booked() {
         send("/warehousings?atomic=check").await.problem(413, "too-many-rows");
         assert_eq!(replica.stock(1).await, book);
     }
+}
+
+/// Sends a list that is looked at first, in pieces of which each takes its time, and tells the answer, and how many pieces
+/// were waited for. Its rows are bad, so it needs no store, and where time passes by itself it takes none.
+async fn sent_slowly(media_type: &str, pieces: Vec<String>) -> (u16, Value, usize) {
+    let settings = Settings {
+        event_store_url: "esdb://127.0.0.1:1?tls=false".to_owned(),
+        name: None,
+        store_timeout_ms: 777,
+        book_cache_mib: 1,
+    };
+    let (health, shutdown) = (Health::default(), CancellationToken::new());
+    let ways_in = command_api::open(&settings, &health, shutdown.clone()).unwrap();
+    let edge = edge::around("command-api", ways_in.http, &health, &Auth::open(), &Limits::default());
+    let waited_for = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&waited_for);
+    let body = stream::unfold(pieces.into_iter(), move |mut pieces| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            Some((Ok::<_, std::io::Error>(pieces.next()?), pieces))
+        }
+    });
+    let request = Request::post("/warehousings?atomic=check").header("content-type", media_type);
+    let answer = edge.oneshot(request.body(Body::from_stream(body)).unwrap()).await.unwrap();
+    let status = answer.status().as_u16();
+    let document = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    shutdown.cancel();
+    (status, serde_json::from_slice(&document).unwrap(), waited_for.load(Ordering::Relaxed))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_looked_at_first_has_the_time_that_it_needs_to_come_and_no_more() {
+    // 800 bytes a second, for more than three minutes.
+    let slow = vec!["{\"bookId\":1}\n".repeat(1_150); 10];
+    let (status, problem, _) = sent_slowly(NDJSON, slow).await;
+    assert_eq!((status, &problem["badRows"]), (422, &11_500.into()), "{problem}");
+
+    let dripping = || vec![" ".to_owned(); 1_000];
+    let (status, problem, waited_for) = sent_slowly(NDJSON, dripping()).await;
+    assert_eq!((status, &problem["type"]), (408, &"urn:bookstock:problem:body-too-slow".into()));
+    assert!(waited_for < 10, "{waited_for}");
+
+    // One that is refused before its end is read over, but not for longer.
+    let no_list = [vec!["{".to_owned()], dripping()].concat();
+    let (status, problem, waited_for) = sent_slowly("application/json", no_list).await;
+    assert_eq!((status, &problem["type"]), (400, &"urn:bookstock:problem:malformed-request".into()));
+    assert!(waited_for < 10, "{waited_for}");
 }

@@ -29,7 +29,7 @@ pub fn around_calls(service: &'static str, calls: Calls, auth: &Auth, limits: &L
         .around(calls.router)
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::no_such_route() });
-    frame(service, routes, auth, Manner { tell: calls.tell, within: caller_waits })
+    frame(service, routes, auth, Manner { tell: calls.tell, within: caller_waits }, Vec::new())
 }
 
 /// How long a call with these headers may take: as long as any, or as its caller waits if that is shorter.

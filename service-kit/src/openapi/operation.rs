@@ -19,6 +19,7 @@ pub struct Operation {
     answers: BTreeMap<u16, Value>,
     problems: Vec<&'static Kind>,
     also: Vec<(u16, &'static str, Value)>,
+    pub(super) sets_its_pace: bool,
 }
 
 impl Operation {
@@ -34,6 +35,7 @@ impl Operation {
             answers: BTreeMap::new(),
             problems: Vec::new(),
             also: Vec::new(),
+            sets_its_pace: false,
         }
     }
 
@@ -99,6 +101,13 @@ impl Operation {
         self
     }
 
+    /// It bounds by itself how long it takes: the edge's deadline, which is the same for all, is not for it.
+    #[must_use]
+    pub fn at_its_own_pace(mut self) -> Self {
+        self.sets_its_pace = true;
+        self
+    }
+
     /// It may answer with these problems, besides those of every operation.
     #[must_use]
     pub fn fails(mut self, problems: impl IntoIterator<Item = &'static Kind>) -> Self {
@@ -110,7 +119,8 @@ impl Operation {
     pub(super) fn document(&self, path: &str, scope: Option<Scope>) -> Value {
         let mut responses = self.answers.clone();
         let mut problems: BTreeMap<u16, Vec<&Kind>> = BTreeMap::new();
-        let everywhere = [&MALFORMED, &INTERNAL, &DEADLINE_EXCEEDED];
+        let late = (!self.sets_its_pace).then_some(&DEADLINE_EXCEEDED);
+        let everywhere = [&MALFORMED, &INTERNAL].into_iter().chain(late);
         let guarded = scope.is_some().then_some(crate::auth::PROBLEMS).into_iter().flatten();
         let limits = crate::limits::PROBLEMS;
         for kind in self.problems.iter().copied().chain(everywhere).chain(guarded).chain(limits) {

@@ -101,6 +101,7 @@ pub(super) fn operation() -> Operation {
         "입고 목록: a list of warehousings in one request",
         "A result for each row, in the order of the rows, as NDJSON and while it goes. With atomic=check all rows are looked at before any is booked.",
     )
+    .at_its_own_pace()
     .takes([
         parameter("atomic", "check: refuse the whole list if one row is bad.", &json!({"type": "string", "enum": ["check"]})),
         taken("Idempotency-Key", "Names this list: sent again, each row is booked once.", &key),

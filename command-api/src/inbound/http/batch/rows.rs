@@ -13,7 +13,9 @@ use domain::book::{BookId, Warehouse};
 use futures_util::StreamExt as _;
 use service_kit::Problem;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 /// The most rows of one list.
 pub(super) const MAX_ROWS: u64 = 100_000;
@@ -124,11 +126,7 @@ impl Rows {
     /// Cuts more of the body, and waits for it if need be. It may be dropped at any time without losing anything.
     pub(super) async fn more(&mut self) {
         if self.uncut.is_empty() {
-            let patience = patience(self.bytes, self.waited);
-            let waiting = Waiting { since: Instant::now(), total: &mut self.waited };
-            let piece = tokio::time::timeout(patience, self.body.next()).await;
-            drop(waiting);
-            match piece {
+            match self.piece().await {
                 Err(_) => return self.end(Err(problem::too_slow(SILENCE.as_secs(), SLOWEST_BYTES_PER_SEC))),
                 // Whatever has come of the last row may be half of it.
                 Ok(Some(Err(_))) => return self.end(Err(problem::ended_early())),
@@ -150,6 +148,13 @@ impl Rows {
         self.take(found, over);
     }
 
+    /// The next piece of the body, if it comes in time.
+    async fn piece(&mut self) -> Result<Option<Result<Bytes, axum::Error>>, Elapsed> {
+        let patience = patience(self.bytes, self.waited);
+        let _waiting = Waiting { since: Instant::now(), total: &mut self.waited };
+        tokio::time::timeout(patience, self.body.next()).await
+    }
+
     /// Takes what was found, as far as there is room for it; and whether nothing comes after it, and why.
     fn take(&mut self, mut found: Vec<Found>, mut over: Option<Result<(), Problem>>) {
         let room = MAX_ROWS.saturating_sub(self.number + self.found.len() as u64);
@@ -167,7 +172,7 @@ impl Rows {
     /// Reads over what is left, within the limits: a connection that is closed on unread bytes takes the answer with it.
     pub(super) async fn drain(&mut self) {
         while self.bytes <= MAX_BYTES
-            && let Ok(Some(Ok(bytes))) = tokio::time::timeout(SILENCE, self.body.next()).await
+            && let Ok(Some(Ok(bytes))) = self.piece().await
         {
             self.bytes += bytes.len() as u64;
         }
