@@ -96,15 +96,21 @@ pub(crate) async fn load<A: Persist>(
 ) -> Result<Loaded<A>, HistoryError> {
     let limit = usize::try_from(reach).unwrap_or(usize::MAX).max(1);
     let events = read(store, stream, Start::End, Direction::Backwards, limit).await?;
-    let (Some(last), Some(oldest)) = (events.first(), events.last()) else {
-        return Ok(Loaded::nothing(reach));
-    };
-    let mut recent = Recent::since(oldest.revision, reach);
-    if reach > 0 {
-        events.iter().rev().filter_map(booked).for_each(|booked| recent.push(booked));
-    }
+    let Some(last) = events.first() else { return Ok(Loaded::nothing(reach)) };
     let Moment { state, at, .. } = resume(store, stream, last).await?;
-    Ok(Loaded { state, last: Some(at), recent, contention: None })
+    Ok(Loaded { state, last: Some(at), recent: behind(&events, reach), contention: None })
+}
+
+/// The commands behind `events`, the newest of which comes first. If nobody asks for keys, the one event that was read for
+/// its state is not looked at for its own, so that a repeat of its command makes the stream be read again.
+fn behind(events: &[StoredEvent], reach: u64) -> Recent {
+    let oldest = events.last().map_or(0, |oldest| oldest.revision);
+    if reach == 0 {
+        return Recent::since(oldest + 1, reach);
+    }
+    let mut recent = Recent::since(oldest, reach);
+    events.iter().rev().filter_map(booked).for_each(|booked| recent.push(booked));
+    recent
 }
 
 /// Folds on what came after `loaded`. Answers whether anything did.
@@ -352,6 +358,21 @@ mod tests {
         let expected =
             Booked { key: fingerprint("a-b"), command: CommandHash::fingerprint_of_hex(hash), revision: 4 };
         assert_eq!(booked(&event), Some(expected));
+    }
+
+    #[test]
+    fn a_key_that_nobody_asked_for_when_its_event_was_read_counts_as_not_known() {
+        let at = |revision| StoredEvent { revision, ..stored(r#"{"idempotencyKey":"k"}"#) };
+        for first in [0, 4, 5_000] {
+            let read = behind(&[at(first)], 0);
+            // The window reaches back to that event, and then to the one after it.
+            assert!(!read.covers(first, WINDOW) && !read.covers(first + WINDOW - 1, WINDOW), "{first}");
+            assert!(read.covers(first + WINDOW, WINDOW), "{first}");
+        }
+        let read = behind(&[at(5_000)], WINDOW);
+        assert_eq!(read.find(fingerprint("k")).map(|booked| booked.revision), Some(5_000));
+        assert!(read.covers(5_000 + WINDOW - 1, WINDOW) && !read.covers(5_000, WINDOW));
+        assert!(behind(&[at(0)], WINDOW).covers(0, WINDOW));
     }
 
     #[test]

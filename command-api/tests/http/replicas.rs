@@ -58,8 +58,11 @@ async fn a_replica_that_knows_an_old_state_neither_refuses_nor_answers_by_it() {
 async fn a_repeat_is_recognised_by_a_replica_that_knows_an_old_state() {
     let store = Store::start().await;
     let (here, there) = (Replica::start(&store).await, Replica::start(&store).await);
-    here.warehouse_keyed(1, 5, "before").await.ok(201);
+    let before = here.warehouse_keyed(1, 5, "before").await;
+    before.ok(201);
+    // To decide this, `there` reads the state that "before" led to, and does not ask for its key.
     there.warehouse(1, 1).await.ok(201);
+    assert_eq!(there.warehouse_keyed(1, 5, "before").await.lasting(), before.lasting());
     let first = there.warehouse_keyed(1, 7, "k").await;
     first.ok(201);
     assert_eq!(here.warehouse_keyed(1, 7, "k").await.lasting(), first.lasting());
