@@ -126,7 +126,8 @@ impl<A, Refusal> Waiting<A, Refusal> {
     /// Gives it up, and answers what is known of it.
     fn too_late(mut self) -> Answer<A, Refusal> {
         let given_up = self.stage.give_up();
-        // It may have come just now.
+        // It may have come just now. From here on none can come: so whoever has one knows that nobody heard it.
+        self.answer.close();
         if let Ok(answer) = self.answer.try_recv() {
             return answer;
         }

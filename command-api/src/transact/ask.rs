@@ -29,8 +29,10 @@ pub(super) trait Ask<A: Persist>: Send {
     /// Decides on `state`, and remembers the refusal if it is one.
     fn decide(&mut self, state: &A) -> Result<Vec<A::Event>, ()>;
 
-    /// Tells the verdict to whoever waits for it.
-    fn answer(self: Box<Self>, verdict: Verdict<A>);
+    /// Tells the verdict to whoever waits for it. Returns what its repeats will be found by, if there can be any: a key that
+    /// was made here is known to nobody, unless nobody heard the verdict; who stopped waiting may have been told the key
+    /// instead.
+    fn answer(self: Box<Self>, verdict: Verdict<A>) -> Option<Fingerprint>;
 }
 
 /// A command of type `C`, asked for.
@@ -79,11 +81,13 @@ impl<C: Command> Ask<C::State> for Asked<C> {
         self.command.decide(state).map_err(|refusal| self.refusal = Some(refusal))
     }
 
-    fn answer(self: Box<Self>, verdict: Verdict<C::State>) {
-        let refusal = self.refusal;
+    fn answer(self: Box<Self>, verdict: Verdict<C::State>) -> Option<Fingerprint> {
+        let Self { refusal, answer, repeats, intention, .. } = *self;
         let verdict = verdict.map_err(|failure| failure.with_refusal(refusal));
-        // Whoever asked may be gone.
-        let _ = self.answer.send(verdict);
+        match answer.send(verdict) {
+            Ok(()) => repeats,
+            Err(_) => repeats.or_else(|| Some(fingerprint(intention.key.as_str()))),
+        }
     }
 }
 
@@ -141,7 +145,31 @@ impl Stage {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::Outcome;
+    use super::super::testing::{asked, correct};
     use super::*;
+    use domain::book::Book;
+
+    fn booked() -> Verdict<Book> {
+        Ok(Outcome { state: Book::Unknown, last: None, repeated: false })
+    }
+
+    #[test]
+    fn a_key_made_here_is_remembered_if_nobody_heard_the_verdict_and_only_then() {
+        let ask = |key: Option<&str>| {
+            let (sender, answer) = oneshot::channel();
+            let intention = asked(correct(1), key, &[]).intention().clone();
+            let made = fingerprint(intention.key.as_str());
+            (Box::new(Asked::new(correct(1), intention, Arc::default(), sender)), answer, made)
+        };
+        let (heard, _answer, _) = ask(None);
+        assert_eq!(heard.answer(booked()), None);
+        let (unheard, mut answer, made) = ask(None);
+        answer.close();
+        assert_eq!(unheard.answer(booked()), Some(made));
+        let (keyed, _answer, given) = ask(Some("k"));
+        assert_eq!(keyed.answer(booked()), Some(given));
+    }
 
     #[test]
     fn what_was_given_up_before_it_was_sent_is_never_sent() {

@@ -32,7 +32,10 @@ struct Decision<A> {
 
 enum What {
     /// It has events.
-    Books,
+    Books {
+        /// The fingerprint of the command.
+        command: Fingerprint,
+    },
     /// It has none: it is so already.
     Nothing,
     /// It is a repeat of another one in the group.
@@ -66,7 +69,7 @@ impl<A: Persist> Draft<A> {
                 break;
             }
             state = events.iter().fold(state, A::evolve);
-            if let (What::Books, Some(key)) = (&what, ask.repeats()) {
+            if let (What::Books { .. }, Some(key)) = (&what, ask.repeats()) {
                 keys.insert(key, index);
             }
             draft.events.extend(events);
@@ -116,17 +119,17 @@ impl<A: Persist> Draft<A> {
         encoded
     }
 
-    /// What is known of the stream after the append.
+    /// What is known of the stream after the append, `keys` being those that may be sent again.
     pub(super) fn onto(
         &self,
         mut loaded: Loaded<A>,
-        asks: &[Box<dyn Ask<A>>],
+        keys: &[Option<Fingerprint>],
         appended: Appended,
     ) -> Loaded<A> {
-        for (decision, ask) in self.decisions.iter().zip(asks) {
-            if let (What::Books, Some(key)) = (&decision.what, ask.repeats()) {
+        for (decision, key) in self.decisions.iter().zip(keys) {
+            if let (What::Books { command }, Some(key)) = (&decision.what, key) {
                 let revision = self.place(decision, None, Some(appended)).map_or(0, |place| place.revision);
-                loaded.recent.push(Booked { key, command: Some(ask.hash().fingerprint()), revision });
+                loaded.recent.push(Booked { key: *key, command: Some(*command), revision });
             }
         }
         if let Some(decision) = self.decisions.last() {
@@ -138,14 +141,14 @@ impl<A: Persist> Draft<A> {
 
     /// The verdicts, now that the events are booked; without events, now that the state they were decided on is known
     /// to be the last one.
-    pub(super) fn settled(self, before: Option<Appended>, appended: Option<Appended>) -> Vec<Verdict<A>> {
+    pub(super) fn settled(&self, before: Option<Appended>, appended: Option<Appended>) -> Vec<Verdict<A>> {
         let outcome = |decision: &Decision<A>, repeated| Outcome {
             state: decision.state.clone(),
             last: self.place(decision, before, appended),
             repeated,
         };
         let verdict = |decision: &Decision<A>| match &decision.what {
-            What::Books | What::Nothing => Ok(outcome(decision, false)),
+            What::Books { .. } | What::Nothing => Ok(outcome(decision, false)),
             What::Repeats { first } => Ok(outcome(self.decisions.get(*first).unwrap_or(decision), true)),
             What::Fails(failure) => Err(failure.clone()),
         };
@@ -163,7 +166,7 @@ impl<A: Persist> Draft<A> {
         reason: &str,
     ) -> Vec<Verdict<A>> {
         let verdict = |decision: Decision<A>| match decision.what {
-            What::Books | What::Repeats { .. } => Err(failure.clone()),
+            What::Books { .. } | What::Repeats { .. } => Err(failure.clone()),
             What::Fails(failure) if fresh && decision.events == 0 => Err(failure),
             What::Nothing if fresh && decision.events == 0 => {
                 Ok(Outcome { state: decision.state, last: before, repeated: false })
@@ -192,7 +195,7 @@ impl<A: Persist> Draft<A> {
 
 impl<A> Decision<A> {
     fn depends_on_the_append(&self) -> bool {
-        matches!(self.what, What::Books | What::Repeats { .. })
+        matches!(self.what, What::Books { .. } | What::Repeats { .. })
     }
 }
 
@@ -202,7 +205,7 @@ fn decide<A: Persist>(ask: &mut dyn Ask<A>, state: &A, current: Option<u64>) -> 
     }
     match ask.decide(state) {
         Ok(events) if events.is_empty() => (What::Nothing, events),
-        Ok(events) => (What::Books, events),
+        Ok(events) => (What::Books { command: ask.hash().fingerprint() }, events),
         Err(()) => (What::Fails(Failure::Refused(())), Vec::new()),
     }
 }
@@ -243,6 +246,7 @@ fn encode<A: Persist>(
 mod tests {
     use super::super::testing::{asked, correct, renew, warehouse};
     use super::*;
+    use crate::identity::fingerprint;
     use crate::intention::Precondition;
     use crate::recent::Recent;
     use domain::book::{Book, Stock};
@@ -303,10 +307,15 @@ mod tests {
             .collect();
         assert_eq!(seen, [(Some(6), Some(2)), (Some(16), Some(1)), (Some(9), None)]);
 
-        let after = draft.onto(loaded, &asks, at(6, 99));
+        let mut keys: Vec<_> = asks.iter().map(|ask| ask.repeats()).collect();
+        // The last one was given a key here, and its client did not hear the answer.
+        keys[8] = Some(fingerprint("made here"));
+        let after = draft.onto(loaded, &keys, at(6, 99));
         assert_eq!((after.state.holding().unwrap().stock, after.last), (9, Some(at(6, 99))));
-        let key = asks[5].repeats().unwrap();
-        assert_eq!(after.recent.find(key).map(|booked| booked.revision), Some(5));
+        let known = |key| after.recent.find(key).map(|booked| (booked.revision, booked.command));
+        let hash = |index: usize| Some(asks[index].hash().fingerprint());
+        assert_eq!(known(keys[5].unwrap()), Some((5, hash(5))));
+        assert_eq!(known(keys[8].unwrap()), Some((6, hash(8))));
         assert_eq!(
             told(draft.settled(Some(at(3, 40)), Some(at(6, 99)))),
             [

@@ -22,7 +22,9 @@ pub(super) fn take_out<A: Persist>(asks: &mut Vec<Box<dyn Ask<A>>>, loaded: &Loa
     for ask in asks.extract_if(.., |ask| found(ask.as_ref()).is_some()).collect::<Vec<_>>() {
         match found(ask.as_ref()) {
             Some(first) if first.command == Some(ask.hash().fingerprint()) => repeats.push((first, ask)),
-            _ => ask.answer(Err(Failure::KeyReused)),
+            _ => {
+                ask.answer(Err(Failure::KeyReused));
+            }
         }
     }
     // From here on nothing else can be said of them than that they may be booked.

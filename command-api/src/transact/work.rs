@@ -10,6 +10,7 @@ use super::lines::Turn;
 use super::outcome::Failure;
 use super::repeat;
 use crate::history::{self, Contention, HistoryError, Loaded};
+use crate::identity::Fingerprint;
 use domain::Persist;
 use event_store::{AppendError, EventStore, Expected};
 use service_kit::metrics::Counter;
@@ -181,10 +182,11 @@ impl<S: EventStore> Work<'_, S> {
                 // Everything that was decided on the state before is proved by the append.
                 self.fresh = true;
                 drop(span);
-                loaded = draft.onto(loaded, &asks, appended);
+                // What nobody heard may be asked for again, so they are told before it is known what to remember.
+                let keys = tell(asks, draft.settled(before, Some(appended)));
+                loaded = draft.onto(loaded, &keys, appended);
                 loaded.contention = take_turns(loaded.contention.take(), began);
                 *known = Some(loaded);
-                tell(asks, draft.settled(before, Some(appended)));
                 return Attempted::Settled;
             }
             Err(error) => error,
@@ -251,10 +253,13 @@ fn take_turns(contention: Option<Box<Contention>>, began: Instant) -> Option<Box
     Some(Box::new(Contention { theirs: now + turn, ..*contention }))
 }
 
-fn tell<A: Persist>(asks: Asks<A>, verdicts: Vec<Verdict<A>>) {
-    asks.into_iter().zip(verdicts).for_each(|(ask, verdict)| ask.answer(verdict));
+/// Tells each its verdict; returns the keys that may be sent again.
+fn tell<A: Persist>(asks: Asks<A>, verdicts: Vec<Verdict<A>>) -> Vec<Option<Fingerprint>> {
+    asks.into_iter().zip(verdicts).map(|(ask, verdict)| ask.answer(verdict)).collect()
 }
 
 fn fail_all<A: Persist>(asks: Asks<A>, failure: &Failure<()>) {
-    asks.into_iter().for_each(|ask| ask.answer(Err(failure.clone())));
+    for ask in asks {
+        ask.answer(Err(failure.clone()));
+    }
 }

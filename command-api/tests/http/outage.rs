@@ -2,6 +2,7 @@
 
 use crate::program::Program;
 use crate::support::{Answer, Replica, Site, Store, eventually};
+use event_store::{Direction, EventStore as _, Start};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,39 @@ async fn an_outcome_that_nobody_knows_comes_with_the_key_to_ask_again() {
     Replica::hurried(&store).await.warehouse_keyed(1, 100, &key).await.ok(201);
     assert_eq!(replica.stock(1).await, 112);
     assert_eq!(store.events(1).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_key_that_was_told_is_known_when_its_command_is_booked_after_all() {
+    let store = Store::start().await;
+    let program = Program::start(&store, &["--store-timeout-ms", "777"]).await;
+    let (mut book, mut booked, mut told) = (0, 0, Vec::new());
+    let slow = store.slow_disk(Duration::from_millis(500)).await;
+    eventually("of two commands at once the later one is told its key", async || {
+        // It knows the book from its beginning, so it will not read it again to find a key.
+        book += 1;
+        let first = program.warehouse(book, 5).await;
+        // One waits for the other before it is sent, so its own time is over before that of its append.
+        let (one, other) = tokio::join!(program.warehouse(book, 5), program.warehouse(book, 5));
+        let is_first_booked = first.status == 201;
+        let (in_time, late): (Vec<_>, Vec<_>) =
+            [first, one, other].into_iter().partition(|answer| answer.status == 201);
+        booked += in_time.len();
+        let unknown = late.iter().filter(|answer| answer.text.contains("outcome-unknown"));
+        let keys: Vec<_> =
+            unknown.map(|answer| (book, answer.header("idempotency-key").to_owned())).collect();
+        let is_told = is_first_booked && late.len() == 1 && keys.len() == 1;
+        told.extend(keys);
+        is_told
+    })
+    .await;
+    drop(slow);
+    for (book, key) in &told {
+        eventually("it is booked", async || program.warehouse_keyed(*book, 5, key).await.status == 201).await;
+        booked += 1;
+    }
+    let all = store.client().read_all(Start::Beginning, Direction::Forwards, 1_000).await.unwrap();
+    assert_eq!(all.len(), booked);
 }
 
 #[tokio::test]

@@ -56,6 +56,22 @@ impl Store {
         self.signal("-CONT").await;
     }
 
+    /// Every sync of its disk takes so much longer, until what this gives is dropped: what it writes waits, and reads go on.
+    pub(crate) async fn slow_disk(&self, delay: Duration) -> Child {
+        let mut strace = Command::new("strace")
+            .args(["--follow-forks", "--output=/dev/null", "--trace=fsync,fdatasync"])
+            .arg(format!("--inject=fsync,fdatasync:delay_enter={}ms", delay.as_millis()))
+            .args(["--attach", &self.server.id().unwrap().to_string()])
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("strace is installed");
+        let mut lines = BufReader::new(strace.stderr.take().unwrap()).lines();
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it attaches").unwrap();
+        assert!(line.as_ref().is_some_and(|line| line.contains("attached")), "{line:?}");
+        strace
+    }
+
     async fn signal(&self, signal: &str) {
         let pid = self.server.id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
