@@ -65,9 +65,23 @@ impl Site {
     /// # Errors
     /// What kept the answer from coming.
     pub async fn post_keyed(&self, path: &str, body: &Value, key: Option<&str>) -> Result<Answer, String> {
+        let key = key.map(|key| ("idempotency-key", key));
+        self.post_with(path, body, key.as_slice()).await
+    }
+
+    /// `POST` of JSON with these headers besides.
+    ///
+    /// # Errors
+    /// What kept the answer from coming.
+    pub async fn post_with(
+        &self,
+        path: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, String> {
         let mut request = self.client.post(self.url(path)).header("content-type", "application/json");
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         answer(request.body(body.to_string())).await
     }

@@ -25,7 +25,7 @@ async fn no_acknowledged_command_is_lost_or_doubled_whatever_is_killed() {
 
 /// One thing or several die at once, and come back.
 async fn fault(topology: &mut Topology, rng: &mut Rng) {
-    match rng.u8(0..5) {
+    match rng.u8(0..6) {
         0 => {
             topology.event_store.kill();
             topology.event_store.start_again().await;
@@ -54,6 +54,16 @@ async fn fault(topology: &mut Topology, rng: &mut Rng) {
                 topology.event_store.start_again().await;
             } else {
                 topology.event_store.thaw();
+            }
+        }
+        4 => {
+            // It goes on for a moment: who waited for the first of a book's commands hears it, and the next one is sent, to be
+            // answered when its client has been told to ask again, and before it is given up.
+            for _ in 0..2 {
+                topology.event_store.freeze().await;
+                tokio::time::sleep(Duration::from_millis(rng.u64(350..650))).await;
+                topology.event_store.thaw();
+                tokio::time::sleep(Duration::from_micros(rng.u64(0..5_000))).await;
             }
         }
         _ => {

@@ -7,10 +7,13 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// One command, as a client means it: it keeps its key however often it is sent.
+/// One command, as a client means it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Meant {
-    pub(super) key: String,
+    /// The id of its request, however often it is sent.
+    pub(super) name: String,
+    /// The key that it is repeated with: its client's, or one that it was told; without one it is not repeated.
+    pub(super) key: Option<String>,
     pub(super) book: u64,
     pub(super) deed: Deed,
 }
@@ -46,8 +49,9 @@ impl Meant {
     }
 
     /// Whether `event` is what this command leads to.
-    fn is_told_by(&self, event: &StoredEvent, data: &Value) -> bool {
+    fn is_told_by(&self, event: &StoredEvent, data: &Value, key: &Value) -> bool {
         event.stream == format!("book-{}", self.book)
+            && self.key.as_ref().is_none_or(|meant| key == meant)
             && match self.deed {
                 Deed::Warehouse(qty) => event.event_type == "Warehoused" && data["qty"] == qty,
                 Deed::Renew => event.event_type == "Renewed",
@@ -61,19 +65,26 @@ pub(super) struct Journal {
     file: File,
     path: PathBuf,
     meant: Vec<(Meant, Value)>,
+    /// What nobody was told about: booked once, or never.
+    perhaps: Vec<Meant>,
 }
 
 impl Journal {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { file: File::create_new(&path).unwrap(), path, meant: Vec::new() }
+        Self { file: File::create_new(&path).unwrap(), path, meant: Vec::new(), perhaps: Vec::new() }
     }
 
     /// Keeps the answer to a command. When this returns, no crash of the client's machine could make it forget.
     pub(super) fn keep(&mut self, meant: Meant, answer: Value) {
-        let line = json!({"key": meant.key, "answer": answer});
+        let line = json!({"name": meant.name, "answer": answer});
         self.file.write_all(format!("{line}\n").as_bytes()).unwrap();
         self.file.sync_data().unwrap();
         self.meant.push((meant, answer));
+    }
+
+    /// Remembers a command that went without a key and whose answer was lost.
+    pub(super) fn lose(&mut self, meant: Meant) {
+        self.perhaps.push(meant);
     }
 
     /// What was acknowledged so far.
@@ -81,18 +92,15 @@ impl Journal {
         &self.meant
     }
 
-    /// The journal as it is on disk: what counts at the end.
-    fn read(self) -> Vec<(Meant, Value)> {
+    /// The journal as it is on disk, which counts at the end: each command with its answer, if it had one.
+    fn read(self) -> Vec<(Meant, Option<Value>)> {
         let answers = answers_in(&self.path);
         assert_eq!(answers.len(), self.meant.len(), "the journal lost a line");
-        self.meant
-            .into_iter()
-            .zip(answers)
-            .map(|((meant, _), line)| {
-                assert_eq!(line["key"], meant.key);
-                (meant, line["answer"].clone())
-            })
-            .collect()
+        let acknowledged = self.meant.into_iter().zip(answers).map(|((meant, _), line)| {
+            assert_eq!(line["name"], meant.name);
+            (meant, Some(line["answer"].clone()))
+        });
+        acknowledged.chain(self.perhaps.into_iter().map(|meant| (meant, None))).collect()
     }
 }
 
@@ -100,31 +108,34 @@ fn answers_in(path: &Path) -> Vec<Value> {
     fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Whether the event store at `url` holds each command of the journals once, where and as its answer said, and nothing
-/// else; returns the stocks that this makes.
+/// Whether the event store at `url` holds each command of the journals once, where and as its answer said, those without an
+/// answer once at most, and nothing else; returns the stocks that this makes.
 pub(super) async fn assert_kept(url: &str, journals: Vec<Journal>) -> BTreeMap<u64, u64> {
-    let mut promised: BTreeMap<String, (Meant, Value)> = BTreeMap::new();
+    let mut promised: BTreeMap<String, (Meant, Option<Value>)> = BTreeMap::new();
     for (meant, answer) in journals.into_iter().flat_map(Journal::read) {
-        assert!(promised.insert(meant.key.clone(), (meant, answer)).is_none(), "a key was used twice");
+        assert!(promised.insert(meant.name.clone(), (meant, answer)).is_none(), "a name was used twice");
     }
     let (mut found, mut books) = (BTreeSet::new(), BTreeMap::<u64, (u64, i64)>::new());
     for event in whole_log(url).await {
         let (data, metadata): (Value, Value) =
             (serde_json::from_slice(&event.data).unwrap(), serde_json::from_slice(&event.metadata).unwrap());
-        let key = metadata["idempotencyKey"].as_str().unwrap().to_owned();
-        let Some((meant, answer)) = promised.get(&key) else { panic!("booked for nobody: {event:?}") };
-        assert!(found.insert(key), "booked twice: {meant:?}");
-        assert!(meant.is_told_by(&event, &data), "{meant:?} became {event:?}");
+        let name = metadata["$correlationId"].as_str().unwrap().to_owned();
+        let Some((meant, answer)) = promised.get(&name) else { panic!("booked for nobody: {event:?}") };
+        assert!(found.insert(name), "booked twice: {meant:?}");
+        assert!(meant.is_told_by(&event, &data, &metadata["idempotencyKey"]), "{meant:?} became {event:?}");
         let (next_revision, stock) = books.entry(meant.book).or_default();
         assert_eq!(event.revision, *next_revision, "a gap in {}", event.stream);
         *next_revision += 1;
         *stock = meant.applied(*stock);
+        let Some(answer) = answer else { continue };
         let told = (answer["revision"].as_u64(), answer["stock"].as_i64());
         assert_eq!(told, (Some(event.revision), Some(*stock)), "{meant:?} was told {answer}");
         let position: u64 = answer["position"].as_str().unwrap().parse().unwrap();
         assert!(position >= event.position.0, "{answer} lies before its event at {:?}", event.position);
     }
-    let lost: Vec<_> = promised.values().filter(|(meant, _)| !found.contains(&meant.key)).collect();
+    let is_lost =
+        |(meant, answer): &&(Meant, Option<Value>)| answer.is_some() && !found.contains(&meant.name);
+    let lost: Vec<_> = promised.values().filter(is_lost).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     books.into_iter().map(|(book, (_, stock))| (book, u64::try_from(stock).unwrap())).collect()
 }

@@ -9,10 +9,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-const WRITERS: u64 = 8;
+/// How many give each command a key, and how many leave that to the server.
+const KEYED: u64 = 8;
+const KEYLESS: u64 = 4;
 
 /// Few, so that writers meet on them.
 pub(super) const BOOKS: u64 = 6;
+
+/// After so many commands there is a new book, which nobody knows from before.
+const NEW_BOOK_AFTER: usize = 8;
 
 /// So many copies are there at first: more than corrections can take away.
 const FIRST: u64 = 1_000_000;
@@ -96,10 +101,11 @@ impl Writers {
         };
         let mut first = writer(0);
         for book in 1..=BOOKS {
-            let made = Meant { key: format!("first-{book}"), book, deed: Deed::Warehouse(FIRST) };
-            first.insist(made).await;
+            let name = format!("first-{book}");
+            let made = Meant { key: Some(name.clone()), name, book, deed: Deed::Warehouse(FIRST) };
+            assert!(first.see_through(made).await);
         }
-        for number in 1..=WRITERS {
+        for number in 1..=KEYED + KEYLESS {
             at_work.spawn(writer(number).work(Arc::clone(&acknowledged), Arc::clone(&go_home)));
         }
         Self { ground, at_work, acknowledged, refused, latest, go_home, first: first.journal }
@@ -160,19 +166,27 @@ struct Writer {
 
 impl Writer {
     async fn work(mut self, acknowledged: Arc<AtomicUsize>, go_home: Arc<AtomicBool>) -> Journal {
+        let mut is_seen_through = true;
         for round in 0_u64.. {
-            if go_home.load(Ordering::Relaxed) {
+            // After a command whose answer was lost comes another one, so that the lost one is not on its way at the end.
+            if is_seen_through && go_home.load(Ordering::Relaxed) {
                 break;
             }
-            let deed = match self.rng.u8(0..10) {
-                0 => Deed::Renew,
-                1..4 => Deed::Correct(self.rng.i64(1..=50)),
-                _ => Deed::Warehouse(self.rng.u64(1..=50)),
+            let name = format!("{}-{round}", self.number);
+            let key = (self.number <= KEYED).then(|| name.clone());
+            let (book, deed) = match self.rng.u8(0..12) {
+                0..3 => {
+                    let newest = BOOKS + 1 + (acknowledged.load(Ordering::Relaxed) / NEW_BOOK_AFTER) as u64;
+                    (newest, Deed::Warehouse(self.rng.u64(1..=50)))
+                }
+                3 => (self.rng.u64(1..=BOOKS), Deed::Renew),
+                4..7 => (self.rng.u64(1..=BOOKS), Deed::Correct(self.rng.i64(1..=50))),
+                _ => (self.rng.u64(1..=BOOKS), Deed::Warehouse(self.rng.u64(1..=50))),
             };
-            let key = format!("{}-{round}", self.number);
-            let book = self.rng.u64(1..=BOOKS);
-            self.insist(Meant { key, book, deed }).await;
-            acknowledged.fetch_add(1, Ordering::Relaxed);
+            is_seen_through = self.see_through(Meant { name, key, book, deed }).await;
+            if is_seen_through {
+                acknowledged.fetch_add(1, Ordering::Relaxed);
+            }
             if self.rng.u8(0..4) == 0 {
                 self.repeat().await;
             }
@@ -180,43 +194,63 @@ impl Writer {
         self.journal
     }
 
-    /// Sends a command until it is acknowledged, and writes that down.
-    async fn insist(&mut self, meant: Meant) {
-        let answer = self.answered(&meant).await.json(201);
+    /// Sends a command until it is acknowledged, or nobody can know what became of it, and writes that down. Answers
+    /// whether it was acknowledged.
+    async fn see_through(&mut self, mut meant: Meant) -> bool {
+        let Some(answer) = self.answered(&mut meant).await else {
+            self.journal.lose(meant);
+            return false;
+        };
+        let answer = answer.json(201);
         let position = answer["position"].as_str().unwrap().parse().unwrap();
         self.latest.fetch_max(position, Ordering::Relaxed);
         self.journal.keep(meant, answer);
+        true
     }
 
-    /// Sends one of the last commands again, though it was acknowledged: the answer is the first one.
+    /// Sends one of the last commands that have a key again, though it was acknowledged: the answer is the first one.
     async fn repeat(&mut self) {
-        let all = self.journal.acknowledged();
-        let back = self.rng.usize(0..all.len().min(20));
-        let (meant, first) = all[all.len() - 1 - back].clone();
-        let answer = self.answered(&meant).await;
+        let last = self.journal.acknowledged().iter().rev().take(20);
+        let last: Vec<_> = last.filter(|(meant, _)| meant.key.is_some()).collect();
+        let Some((meant, first)) = self.rng.choice(last).cloned() else { return };
+        let answer = self.answered(&mut meant.clone()).await.unwrap();
         assert_eq!(unplaced(answer.json(201)), unplaced(first), "{meant:?} was answered otherwise again");
     }
 
-    async fn answered(&mut self, meant: &Meant) -> Answer {
+    /// The answer to a command that is sent again and again, with the key that it is told if it has none. None if its answer
+    /// was lost before that.
+    async fn answered(&mut self, meant: &mut Meant) -> Option<Answer> {
         let started = Instant::now();
         let (path, body) = meant.request();
         loop {
             let sent = Instant::now();
             let desk = self.desks[self.rng.usize(0..self.desks.len())].clone();
-            let sending = desk.post_keyed(&path, &body, Some(&meant.key));
+            let key = meant.key.as_deref().map(|key| ("idempotency-key", key));
+            let headers: Vec<_> = [("x-request-id", meant.name.as_str())].into_iter().chain(key).collect();
+            let sending = desk.post_with(&path, &body, &headers);
             // Some clients hang up before they can know anything.
-            let patience = if self.rng.u8(0..8) == 0 { self.rng.u64(0..5_000) } else { 20_000_000 };
+            let hangs_up = meant.key.is_some() && self.rng.u8(0..8) == 0;
+            let patience = if hangs_up { self.rng.u64(0..5_000) } else { 20_000_000 };
             match tokio::time::timeout(Duration::from_micros(patience), sending).await {
-                Ok(Ok(answer)) if answer.status == 201 => return answer,
-                // 502 and 504 are the gateway's: it lost the answer.
+                Ok(Ok(answer)) if answer.status == 201 => return Some(answer),
                 Ok(Ok(answer)) if [502, 503, 504].contains(&answer.status) => {
                     assert_eq!(answer.header("content-type"), "application/problem+json");
                     assert!(answer.header("retry-after").parse::<u32>().is_ok(), "{answer:?}");
                     self.refused.lock().unwrap().push(sent.elapsed());
                     assert!(started.elapsed() < PERSISTENCE, "still refused: {answer:?}");
+                    let is_unknown = answer.text.contains("urn:bookstock:problem:outcome-unknown");
+                    match &meant.key {
+                        Some(key) if is_unknown => assert_eq!(answer.header("idempotency-key"), key),
+                        Some(_) => {}
+                        None if is_unknown => meant.key = Some(answer.header("idempotency-key").to_owned()),
+                        // Only a 503 says that nothing was booked; 502 and 504 are the gateway's, which lost the answer.
+                        None if answer.status != 503 => return None,
+                        None => {}
+                    }
                 }
                 Ok(Ok(answer)) => panic!("{meant:?}: {answer:?}"),
-                refused => assert!(started.elapsed() < PERSISTENCE, "still refused: {refused:?}"),
+                _ if meant.key.is_none() => return None,
+                lost => assert!(started.elapsed() < PERSISTENCE, "still refused: {lost:?}"),
             }
             tokio::time::sleep(PAUSE).await;
         }
