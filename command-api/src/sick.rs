@@ -6,19 +6,26 @@
 
 mod breaker;
 
-use breaker::{Breaker, Position as Standing};
+use breaker::{Breaker, Call, Position as Standing};
+use bytes::Bytes;
 use event_store::{
-    AppendError, Appended, Direction, EventStore, Expected, Filter, Follow, Heard, NewEvent, Position,
-    ReadError, Start, StoredEvent,
+    AppendError, Appended, ContentType, Direction, EventStore, Expected, Filter, Follow, Heard, NewEvent,
+    Position, ReadError, Start, StoredEvent,
 };
 use futures_util::Stream;
 use service_kit::metrics::{Counter, Gauge};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 /// How long an open circuit waits before each probe.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// The stream to which the append of a probe would go, and where that expects it to be: at a revision that no stream ever
+/// has, so nothing is stored.
+const PROBE: &str = "bookstock-probe";
+const NEVER: Expected = Expected::Revision(i64::MAX.cast_unsigned() - 1);
 
 /// How many calls of commands are under way or wait for their turn; the adapter lets 80 go at once.
 const CALLS: usize = 1_024;
@@ -95,7 +102,7 @@ impl<S: EventStore> Guarded<S> {
         }
     }
 
-    async fn call<R: Answered>(&self, call: impl Future<Output = R>) -> R {
+    async fn call<R: Answered>(&self, kind: Call, call: impl Future<Output = R>) -> R {
         if self.breaker.position() != Standing::Closed {
             self.counts.shed_open.increment(1);
             return R::unavailable("the circuit is open: it did not answer, and is asked again in a moment");
@@ -107,28 +114,41 @@ impl<S: EventStore> Guarded<S> {
         let result = call.await;
         if result.is_answer() {
             self.counts.answered.increment(1);
-            self.breaker.answered();
+            self.breaker.answered(kind);
         } else {
             self.counts.failed.increment(1);
-            if self.breaker.failed() {
+            if self.breaker.failed(kind) {
                 tokio::spawn(self.clone().probe());
             }
         }
         result
     }
 
-    /// Asks the store what costs it least, again and again until it answers.
+    /// Asks the store for what costs it least, a read and an append of nothing, again and again until it answers both.
     async fn probe(self) {
         loop {
             tokio::time::sleep(PAUSE).await;
             if !self.breaker.half_open() {
                 return;
             }
-            if self.store.ping().await.is_answer() {
-                return self.breaker.answered();
+            let (read, appended) = tokio::join!(self.store.ping(), self.append_nothing());
+            if read.is_answer() && appended.is_answer() {
+                return self.breaker.probed();
             }
             self.breaker.probed_in_vain();
         }
+    }
+
+    /// An append that goes all the way to where the store writes, and is turned away there.
+    async fn append_nothing(&self) -> Result<Appended, AppendError> {
+        let event = NewEvent {
+            id: Uuid::from_u128(1),
+            event_type: "Probe".to_owned(),
+            content_type: ContentType::Binary,
+            data: Bytes::new(),
+            metadata: Bytes::new(),
+        };
+        self.store.append(PROBE, NEVER, vec![event]).await
     }
 }
 
@@ -150,7 +170,7 @@ impl<S: EventStore> EventStore for Guarded<S> {
         expected: Expected,
         events: Vec<NewEvent>,
     ) -> Result<Appended, AppendError> {
-        self.call(self.store.append(stream, expected, events)).await
+        self.call(Call::Append, self.store.append(stream, expected, events)).await
     }
 
     async fn read_stream(
@@ -160,7 +180,7 @@ impl<S: EventStore> EventStore for Guarded<S> {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        self.call(self.store.read_stream(stream, from, direction, limit)).await
+        self.call(Call::Read, self.store.read_stream(stream, from, direction, limit)).await
     }
 
     async fn read_all(
@@ -169,27 +189,31 @@ impl<S: EventStore> EventStore for Guarded<S> {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        self.call(self.store.read_all(from, direction, limit)).await
+        self.call(Call::Read, self.store.read_all(from, direction, limit)).await
     }
 
     async fn read_at(&self, position: Position) -> Result<Option<StoredEvent>, ReadError> {
-        self.call(self.store.read_at(position)).await
+        self.call(Call::Read, self.store.read_at(position)).await
     }
 
     fn follow(&self, from: Follow, filter: Filter) -> impl Stream<Item = Heard> + Send + Unpin + 'static {
         self.store.follow(from, filter)
     }
 
-    /// Past the breaker: it tells how the store is, and not how commands are.
+    /// Past the breaker, and no word for it: a store that answers this may be unable to write. While the circuit is not
+    /// closed no command is carried out, whatever the store answers.
     async fn ping(&self) -> Result<(), ReadError> {
         let result = self.store.ping().await;
-        if result.is_ok() {
-            self.breaker.answered();
+        match (self.breaker.position(), result) {
+            (Standing::Closed, result) => result,
+            (open, Ok(())) => Err(ReadError::Unavailable(format!(
+                "it answers this, but did not answer commands; the circuit is {}",
+                open.as_str()
+            ))),
+            (open, Err(error)) => {
+                Err(ReadError::Unavailable(format!("{error}; the circuit is {}", open.as_str())))
+            }
         }
-        result.map_err(|error| match self.breaker.position() {
-            Standing::Closed => error,
-            open => ReadError::Unavailable(format!("{error}; the circuit is {}", open.as_str())),
-        })
     }
 }
 

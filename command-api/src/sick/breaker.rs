@@ -1,5 +1,6 @@
 //! A circuit breaker: after some failures in a row nothing is sent any more, until a probe was answered. The probe is nobody's
-//! command, so nobody waits for it.
+//! command, so nobody waits for it. Appends are counted by themselves, too: a store may answer every read and be unable to
+//! write.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -28,6 +29,15 @@ impl Position {
     }
 }
 
+/// What is asked of the dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// To tell something.
+    Read,
+    /// To store something.
+    Append,
+}
+
 /// The breaker in front of one dependency.
 #[derive(Debug)]
 pub(crate) struct Breaker {
@@ -37,16 +47,42 @@ pub(crate) struct Breaker {
 
 #[derive(Debug)]
 enum State {
-    Closed { failures: u32 },
+    Closed(Failures),
     Open,
     HalfOpen,
+}
+
+/// How many calls failed in a row.
+#[derive(Clone, Copy, Debug, Default)]
+struct Failures {
+    /// Of all calls.
+    calls: u32,
+    /// Of all appends, whatever became of the reads between them.
+    appends: u32,
+}
+
+impl Failures {
+    fn and(self, call: Call) -> Self {
+        Self { calls: self.calls + 1, appends: self.appends + u32::from(call == Call::Append) }
+    }
+
+    fn but_for(self, answered: Call) -> Self {
+        match answered {
+            Call::Read => Self { calls: 0, ..self },
+            Call::Append => Self::default(),
+        }
+    }
+
+    fn are_too_many(self) -> bool {
+        self.calls.max(self.appends) >= FAILURES
+    }
 }
 
 impl Breaker {
     /// A closed one; `moved` is told whenever its position changes.
     pub(crate) fn new(moved: fn(Position)) -> Self {
         moved(Position::Closed);
-        Self { state: Mutex::new(State::Closed { failures: 0 }), moved }
+        Self { state: Mutex::new(State::Closed(Failures::default())), moved }
     }
 
     /// Where it stands.
@@ -54,20 +90,21 @@ impl Breaker {
         position(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A call, or a probe, got an answer of the dependency, whatever it was.
-    pub(crate) fn answered(&self) {
-        self.change(|_| ((), Some(State::Closed { failures: 0 })));
+    /// A call got an answer of the dependency, whatever it was.
+    pub(crate) fn answered(&self, call: Call) {
+        self.change(|state| match *state {
+            State::Closed(failures) => ((), Some(State::Closed(failures.but_for(call)))),
+            // What began before it opened says nothing new.
+            State::Open | State::HalfOpen => ((), None),
+        });
     }
 
     /// A call got none. Answers whether that has opened it: then somebody has to probe, until there is an answer.
     #[must_use]
-    pub(crate) fn failed(&self) -> bool {
+    pub(crate) fn failed(&self, call: Call) -> bool {
         self.change(|state| match *state {
-            State::Closed { failures } if failures + 1 < FAILURES => {
-                (false, Some(State::Closed { failures: failures + 1 }))
-            }
-            State::Closed { .. } => (true, Some(State::Open)),
-            // What began before it opened says nothing new.
+            State::Closed(failures) if failures.and(call).are_too_many() => (true, Some(State::Open)),
+            State::Closed(failures) => (false, Some(State::Closed(failures.and(call)))),
             State::Open | State::HalfOpen => (false, None),
         })
     }
@@ -77,8 +114,13 @@ impl Breaker {
     pub(crate) fn half_open(&self) -> bool {
         self.change(|state| match state {
             State::Open => (true, Some(State::HalfOpen)),
-            State::Closed { .. } | State::HalfOpen => (false, None),
+            State::Closed(_) | State::HalfOpen => (false, None),
         })
+    }
+
+    /// The probe got an answer.
+    pub(crate) fn probed(&self) {
+        self.change(|_| ((), Some(State::Closed(Failures::default()))));
     }
 
     /// The probe got no answer.
@@ -102,7 +144,7 @@ impl Breaker {
 
 fn position(state: &State) -> Position {
     match state {
-        State::Closed { .. } => Position::Closed,
+        State::Closed(_) => Position::Closed,
         State::Open => Position::Open,
         State::HalfOpen => Position::HalfOpen,
     }
@@ -114,7 +156,7 @@ mod tests {
 
     fn opened() -> Breaker {
         let breaker = Breaker::new(|_| {});
-        assert_eq!((0..FAILURES).filter(|_| breaker.failed()).count(), 1);
+        assert_eq!((0..FAILURES).filter(|_| breaker.failed(Call::Read)).count(), 1);
         breaker
     }
 
@@ -122,11 +164,27 @@ mod tests {
     fn only_failures_in_a_row_open_it() {
         let breaker = Breaker::new(|_| {});
         for _ in 0..FAILURES {
-            assert!((1..FAILURES).all(|_| !breaker.failed()));
-            breaker.answered();
+            assert!((1..FAILURES).all(|_| !breaker.failed(Call::Read)));
+            breaker.answered(Call::Read);
+            assert!((1..FAILURES).all(|_| !breaker.failed(Call::Append)));
+            breaker.answered(Call::Append);
         }
         assert_eq!(breaker.position(), Position::Closed);
         assert_eq!(opened().position(), Position::Open);
+    }
+
+    #[test]
+    fn reads_that_are_answered_do_not_hide_that_appends_are_not() {
+        let breaker = Breaker::new(|_| {});
+        for _ in 1..FAILURES {
+            assert!(!breaker.failed(Call::Append));
+            breaker.answered(Call::Read);
+        }
+        assert!(breaker.failed(Call::Append));
+        // Neither do those that come late.
+        breaker.answered(Call::Read);
+        breaker.answered(Call::Append);
+        assert_eq!(breaker.position(), Position::Open);
     }
 
     #[test]
@@ -137,7 +195,7 @@ mod tests {
         breaker.probed_in_vain();
         assert_eq!(breaker.position(), Position::Open);
         assert!(breaker.half_open());
-        breaker.answered();
+        breaker.probed();
         assert_eq!(breaker.position(), Position::Closed);
         assert!(!breaker.half_open());
         breaker.probed_in_vain();
@@ -147,9 +205,9 @@ mod tests {
     #[test]
     fn what_fails_while_it_is_open_asks_for_no_second_prober() {
         let breaker = opened();
-        assert!((0..FAILURES).all(|_| !breaker.failed()));
+        assert!((0..FAILURES).all(|_| !breaker.failed(Call::Append)));
         assert!(breaker.half_open());
-        assert!((0..FAILURES).all(|_| !breaker.failed()));
+        assert!((0..FAILURES).all(|_| !breaker.failed(Call::Append)));
         assert_eq!(breaker.position(), Position::HalfOpen);
     }
 }

@@ -216,3 +216,37 @@ async fn while_the_circuit_is_open_no_command_reaches_the_store_nor_waits_and_a_
     let log = program.log();
     assert!(log.contains("the circuit is closed"), "{log}");
 }
+
+#[tokio::test]
+async fn a_store_that_is_read_and_cannot_write_is_cut_off_until_it_can() {
+    let store = Store::start().await;
+    let program = Program::start(&store, &["--store-timeout-ms", "777"]).await;
+    program.warehouse(1, 5).await.ok(201);
+    ready(&program, 200).await;
+
+    let hung = store.slow_disk(Duration::from_secs(600)).await;
+    eventually("the circuit is open", async || {
+        program.warehouse(1, 5).await;
+        // This one is read and answered, and says nothing of what is written.
+        program.get("/libraries/1").await;
+        circuit(&program, "open").await
+    })
+    .await;
+    ready(&program, 503).await;
+    eventually("the store is probed", async || {
+        let readiness = program.get("/readyz").await;
+        assert_eq!(readiness.status, 503, "{readiness:?}");
+        within_a_second(program.warehouse(1, 5)).await.problem(503, "event-store-unavailable");
+        program.log().matches("the circuit is half open").count() > 2
+    })
+    .await;
+    let log = program.log();
+    assert_eq!(log.matches("the circuit is closed").count(), 1, "at the start, and never since: {log}");
+
+    drop(hung);
+    ready(&program, 200).await;
+    program.warehouse(2, 5).await.ok(201);
+    // The probes left nothing.
+    let all = store.client().read_all(Start::Beginning, Direction::Forwards, 1_000).await.unwrap();
+    assert!(all.iter().all(|event| event.stream.starts_with("book-")), "{all:?}");
+}
