@@ -6,6 +6,10 @@ use std::collections::BTreeSet;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
+/// What any route may answer instead; and one that takes a command, besides.
+const PROBLEMS: [&str; 4] = ["400", "429", "500", "503"];
+const PROBLEMS_OF_COMMANDS: [&str; 6] = ["401", "403", "408", "413", "415", "422"];
+
 #[tokio::test]
 async fn every_route_is_in_the_document_with_its_problems_and_an_id_of_its_own() {
     let store = Store::start().await;
@@ -22,6 +26,17 @@ async fn every_route_is_in_the_document_with_its_problems_and_an_id_of_its_own()
             assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{id}");
             let answers = operation["responses"].as_object().unwrap();
             assert!(answers.keys().any(|status| status.starts_with('2')), "{id}");
+            let besides = if method == "post" { &PROBLEMS_OF_COMMANDS[..] } else { &[] };
+            for status in PROBLEMS.iter().chain(besides) {
+                assert!(answers.contains_key(*status), "{id} says nothing of {status}");
+            }
+            for (status, answer) in answers.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
+                let problem = &answer["content"]["application/problem+json"];
+                assert!(problem["schema"].is_object(), "{id} {status}: {answer}");
+                for example in problem["examples"].as_object().unwrap().values() {
+                    assert_eq!(example["value"]["status"].to_string(), *status, "{id}: {example}");
+                }
+            }
         }
     }
     for route in [
