@@ -24,6 +24,11 @@ static BEHIND_SECONDS: Gauge<0> = Gauge::new(
     "Age of the oldest event that is not applied; 0 when there is none.",
     [],
 );
+static ETA_SECONDS: Gauge<0> = Gauge::new(
+    "projection_eta_seconds",
+    "Time until all events there are are applied, at the rate of the last second; NaN while nobody can say.",
+    [],
+);
 static ACTIVE: Gauge<0> = Gauge::new(
     "projection_active",
     "1 while this projector holds the lease of the generation that serves, else 0.",
@@ -101,7 +106,7 @@ impl Status {
     /// Another projector is active: what is late is its to tell.
     pub(crate) fn stands_by(&self) {
         *self.known() = Known::default();
-        for gauge in [&ACTIVE, &BEHIND, &BEHIND_SECONDS, &PARKED] {
+        for gauge in [&ACTIVE, &BEHIND, &BEHIND_SECONDS, &ETA_SECONDS, &PARKED] {
             gauge.of([]).set(0.0);
         }
     }
@@ -166,6 +171,7 @@ impl Status {
         known.measured = Some((now, known.applied));
         BEHIND.of([]).set(f64::from(u32::try_from(known.events_behind()).unwrap_or(u32::MAX)));
         BEHIND_SECONDS.of([]).set(known.seconds_behind());
+        ETA_SECONDS.of([]).set(known.eta_seconds().unwrap_or(f64::NAN));
         PARKED.of([]).set(f64::from(u32::try_from(parked).unwrap_or(u32::MAX)));
     }
 
@@ -178,22 +184,16 @@ impl Status {
 
     fn told(&self) -> Told {
         let known = self.known();
-        let behind = known.events_behind();
-        let eta_seconds = match behind {
-            0 => known.caught_up.then_some(0.0),
-            behind => (known.events_per_second > 0.0)
-                .then(|| f64::from(u32::try_from(behind).unwrap_or(u32::MAX)) / known.events_per_second),
-        };
         Told {
             owner: known.owner.clone(),
             active: known.generation.is_some(),
             generation: known.generation,
             position: known.position.to_string(),
             caught_up: known.caught_up,
-            events_behind: behind,
+            events_behind: known.events_behind(),
             seconds_behind: known.seconds_behind(),
             events_per_second: known.events_per_second,
-            eta_seconds,
+            eta_seconds: known.eta_seconds(),
             parked_streams: known.parked,
             batch_events: known.batch_events,
         }
@@ -207,6 +207,15 @@ impl Status {
 impl Known {
     fn events_behind(&self) -> u64 {
         self.heard.saturating_sub(self.applied).saturating_add(self.not_heard())
+    }
+
+    /// How long the events there are will take; nothing is known while nothing moves.
+    fn eta_seconds(&self) -> Option<f64> {
+        match self.events_behind() {
+            0 => self.caught_up.then_some(0.0),
+            behind => (self.events_per_second > 0.0)
+                .then(|| f64::from(u32::try_from(behind).unwrap_or(u32::MAX)) / self.events_per_second),
+        }
     }
 
     /// The events of the log that were not heard: none once all that there were had been, but for a crowd that came since.

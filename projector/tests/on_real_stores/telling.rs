@@ -43,6 +43,7 @@ async fn a_projector_that_comes_late_tells_by_how_much_and_is_ready_while_the_la
     assert!((left - late["eventsBehind"].as_f64().unwrap()).abs() < 1.0, "{late}");
     assert!(slow.metric("projection_behind_events").await > Some(3.0));
     assert!(slow.metric("projection_behind_seconds").await > Some(0.0));
+    assert!(slow.metric("projection_eta_seconds").await > Some(0.0));
     assert!(slow.metric("projection_active").await > Some(0.0));
     let (status, readiness) = slow.get("/readyz").await;
     assert_eq!(status, 200, "{readiness}");
@@ -60,7 +61,10 @@ async fn a_projector_that_comes_late_tells_by_how_much_and_is_ready_while_the_la
         (Some(0.0), Some(0.0), &0.into()),
         "{done} {idle}"
     );
-    until("the metrics say so, too", async || is(&fast, "projection_behind_events", 0).await).await;
+    until("the metrics say so, too", async || {
+        is(&fast, "projection_behind_events", 0).await && is(&fast, "projection_eta_seconds", 0).await
+    })
+    .await;
     assert_eq!(stocks(&reader).await.len() as u64, MISSED / 500 + 1);
 }
 
