@@ -6,7 +6,7 @@ use crate::origin::{Batch, Origin, Reading};
 use crate::progress::Progress;
 use crate::table::count;
 use crate::tell::{Outcome, note};
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use event_store::Kurrent;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashSet};
@@ -54,71 +54,95 @@ struct NotCarried {
     stream_metadata: BTreeSet<String>,
 }
 
+/// How far it has come.
+#[derive(Default)]
+struct Carried {
+    /// All that was read.
+    contents: Contents,
+    /// The events of it that are in the target.
+    events: u64,
+    /// The place in the source up to which they are.
+    reached: u64,
+}
+
+/// The Ctrl-C after the one that `first` tells of.
+fn next_signal(first: &CancellationToken) -> CancellationToken {
+    let (first, next) = (first.clone(), CancellationToken::new());
+    let cancelled = next.clone();
+    tokio::spawn(async move {
+        first.cancelled().await;
+        let second = service_kit::shutdown::on_signal(Duration::ZERO);
+        note("what is there by now is still carried, and all verified; Ctrl-C again stops at once");
+        // Without it, this ends as it was asked to: in good order.
+        if let Ok(second) = second {
+            second.cancelled().await;
+            cancelled.cancel();
+        }
+    });
+    next
+}
+
 impl Transfer {
     /// Carries, and verifies.
     pub(crate) async fn run(self, what: &'static str) -> anyhow::Result<Transferred> {
         let started = Instant::now();
         let stop = service_kit::shutdown::on_signal(Duration::ZERO)?;
-        let end = self.origin.end().await?;
-        let (source, reached) = self.carry(what, end, &stop).await?;
-        let transferred = self.verify(&source, reached);
-        let mut transferred = match self.follow {
-            // What stopped the following does not stop this; a second Ctrl-C does.
-            true => {
-                let stop = service_kit::shutdown::on_signal(Duration::ZERO)?;
-                stop.run_until_cancelled(transferred).await
-            }
-            false => stop.run_until_cancelled(transferred).await,
-        }
-        .context(
+        let at_once = if self.follow { next_signal(&stop) } else { stop.clone() };
+        let mut carried = Carried::default();
+        // An append that is left in the middle of it is recognised by who carries the same again.
+        let carrying = at_once.run_until_cancelled(self.carry(what, &stop, &mut carried)).await;
+        carrying.with_context(|| {
+            format!("stopped after {} events; run the same again to go on", count(carried.events))
+        })??;
+        let verifying = self.verify(&carried.contents, carried.reached);
+        let mut transferred = at_once.run_until_cancelled(verifying).await.context(
             "stopped before it was verified; everything was carried, run the same again to verify it",
         )??;
         transferred.seconds = started.elapsed().as_secs_f64();
         Ok(transferred)
     }
 
-    /// Answers what was carried, and how far that is.
+    /// Carries to the end; a following is asked to `stop`, and then ends where its source does.
     async fn carry(
         &self,
         what: &'static str,
-        end: u64,
         stop: &CancellationToken,
-    ) -> anyhow::Result<(Contents, u64)> {
+        carried: &mut Carried,
+    ) -> anyhow::Result<()> {
+        let end = self.origin.end().await?;
         let patience = if self.follow { None } else { Some(PATIENCE) };
         let carrier = Carrier { target: self.target.clone(), order: self.order, patience };
         let mut reading = self.origin.read((!self.follow).then_some(end));
         let mut progress = Some(Progress::start(what, end));
-        let (mut contents, mut reached) = (Contents::default(), 0);
         // Where a following ends that was stopped.
         let mut until = None;
         loop {
-            if until.is_some_and(|until| reached >= until) {
-                return Ok((contents, reached));
+            if until.is_some_and(|until| carried.reached >= until) {
+                return Ok(());
             }
-            if reached >= end && self.follow && progress.take().is_some() {
+            if carried.reached >= end && self.follow && progress.take().is_some() {
                 note(format_args!(
-                    "{} events carried, up to position {reached}; following, until Ctrl-C",
-                    count(contents.events)
+                    "{} events carried, up to position {}; following, until Ctrl-C",
+                    count(carried.events),
+                    carried.reached
                 ));
             }
             let next = tokio::select! {
                 biased;
-                () = stop.cancelled(), if until.is_none() => {
-                    if !self.follow {
-                        bail!("stopped after {} events; run the same again to go on", count(contents.events));
-                    }
+                () = stop.cancelled(), if self.follow && until.is_none() => {
                     // What is there by now still belongs to it.
                     until = Some(self.origin.end().await?);
                     continue;
                 }
                 next = reading.recv() => next,
             };
-            let Some(batch) = next else { return Ok((contents, reached)) };
+            let Some(batch) = next else { return Ok(()) };
             let Batch { records, at, .. } = gather(batch?, &mut reading)?;
-            records.iter().for_each(|record| contents.take(record));
+            records.iter().for_each(|record| carried.contents.take(record));
             let events = records.len();
             carrier.carry(records).await?;
-            reached = at;
+            carried.events += events as u64;
+            carried.reached = at;
             if let Some(progress) = &mut progress {
                 progress.done(events, at);
             }

@@ -21,7 +21,8 @@ pub(crate) struct Copy {
     #[arg(long, env = "COPY_TO_URL", value_name = "URL", hide_env_values = true)]
     to: String,
 
-    /// Go on with what comes, until Ctrl-C; then what is there by then is copied, and all of it verified.
+    /// Go on with what comes, until Ctrl-C; then what is there by then is copied, and all of it verified. Another Ctrl-C
+    /// stops at once.
     #[arg(long)]
     follow: bool,
 

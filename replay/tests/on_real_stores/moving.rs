@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 
 /// All that is carried of an event: stream, revision, and the event itself.
 type Carried = (String, u64, NewEvent);
@@ -301,14 +301,49 @@ async fn a_copy_that_follows_carries_what_comes_over_outages_of_either_store_and
     assert_same(all(&library.store).await, all(&target).await);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_follows_and_whose_target_is_gone_for_good_is_ended_by_another_ctrl_c() {
+    let (mut library, target) = (library().await, Store::start());
+    let urls = (library.store.url(), target.url());
+    let mut command = command(&["copy", "--follow", "--from", &urls.0, "--to", &urls.1]);
+    let copying = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (copying, err) = says_of(copying, "following, until Ctrl-C").await;
+    target.kill();
+    library.warehouse(1, 5).await;
+    signal(&copying, Signal::INT);
+    let asked_twice = async {
+        let err = heard(err, "Ctrl-C again stops at once").await;
+        signal(&copying, Signal::INT);
+        heard(err, "stopped after 105 events; run the same again to go on").await;
+    };
+    if tokio::time::timeout(PATIENCE, asked_twice).await.is_err() {
+        signal(&copying, Signal::KILL);
+        panic!("it goes on and on");
+    }
+    assert_eq!(ended(copying).await.code, Some(1));
+}
+
 /// Waits until it says something on its standard error.
-async fn says(mut child: Child, what: &'static str) -> Child {
+async fn says(child: Child, what: &'static str) -> Child {
+    let (child, mut err) = says_of(child, what).await;
+    // It must not find its standard error closed.
+    std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
+    child
+}
+
+/// The same, and what it says after that.
+async fn says_of(mut child: Child, what: &'static str) -> (Child, BufReader<ChildStderr>) {
+    let err = BufReader::new(child.stderr.take().unwrap());
+    (child, heard(err, what).await)
+}
+
+async fn heard(mut err: BufReader<ChildStderr>, what: &'static str) -> BufReader<ChildStderr> {
     tokio::task::spawn_blocking(move || {
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        assert!(lines.by_ref().any(|line| line.unwrap().contains(what)), "it never said {what}");
-        // It must not find its standard error closed.
-        std::thread::spawn(move || lines.for_each(drop));
-        child
+        let mut said = String::new();
+        while !said.contains(what) {
+            assert!(err.read_line(&mut said).unwrap() > 0, "it never said {what}: {said}");
+        }
+        err
     })
     .await
     .unwrap()
