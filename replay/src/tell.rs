@@ -35,13 +35,29 @@ impl fmt::Display for WrongUse {
 
 impl std::error::Error for WrongUse {}
 
+/// Nobody reads standard output any more: `replay tail | head` is no failure.
+#[derive(Clone, Copy, Debug)]
+struct NobodyReads;
+
+impl fmt::Display for NobodyReads {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("standard output is closed")
+    }
+}
+
+impl std::error::Error for NobodyReads {}
+
+/// What came of writing to standard output.
+pub(crate) fn written<T>(result: io::Result<T>) -> anyhow::Result<T> {
+    result.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => NobodyReads.into(),
+        _ => error.into(),
+    })
+}
+
 /// Tells a failure in one line, and answers its exit code.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
-    let is_broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    };
-    // `replay tail | head` is no failure.
-    if error.chain().any(is_broken_pipe) {
+    if error.chain().any(|cause| cause.is::<NobodyReads>()) {
         return ExitCode::SUCCESS;
     }
     let mut words: Vec<String> = error.chain().map(ToString::to_string).collect();
@@ -80,11 +96,25 @@ impl Tell {
 /// A line on standard output.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    Ok(out.flush()?)
+    written(writeln!(out, "{text}").and_then(|()| out.flush()))
 }
 
 /// A line on standard error, for people who watch.
 pub(crate) fn note(text: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ones_own_output_may_be_closed_without_that_being_a_failure() {
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let code = |error: anyhow::Error| format!("{:?}", failure(&error));
+        let (success, failed) = (format!("{:?}", ExitCode::SUCCESS), format!("{:?}", ExitCode::FAILURE));
+        assert_ne!(success, failed);
+        assert_eq!(code(written::<()>(Err(broken())).unwrap_err().context("telling")), success);
+        assert_eq!(code(anyhow::Error::new(broken()).context("PostgreSQL")), failed);
+    }
 }

@@ -5,7 +5,7 @@ use crate::origin::{FORMAT, Head, Origin, Tail};
 use crate::places::Places;
 use crate::progress::Progress;
 use crate::table::count;
-use crate::tell::{Outcome, Tell, WrongUse, note};
+use crate::tell::{Outcome, Tell, WrongUse, note, written};
 use crate::unfit;
 use anyhow::bail;
 use flate2::Compression;
@@ -49,12 +49,12 @@ impl Export {
         let exported = if self.gzip {
             let mut out = GzEncoder::new(out, Compression::default());
             let exported = write(&origin, end, &mut out)?.await;
-            out.finish()?.flush()?;
+            written(out.finish().and_then(|mut out| out.flush()))?;
             exported
         } else {
             let mut out = out;
             let exported = write(&origin, end, &mut out)?.await;
-            out.flush()?;
+            written(out.flush())?;
             exported
         }?;
         // Standard output is the file.
@@ -76,7 +76,7 @@ fn write<'a>(
     Ok(async move {
         let mut contents = Contents::default();
         let mut progress = Progress::start("exporting", end);
-        writeln!(out, "{}", serde_json::to_string(&Head { format: FORMAT.to_owned() })?)?;
+        written(writeln!(out, "{}", serde_json::to_string(&Head { format: FORMAT.to_owned() })?))?;
         let mut reading = origin.read(Some(end));
         loop {
             let Some(next) = stop.run_until_cancelled(reading.recv()).await else {
@@ -88,13 +88,13 @@ fn write<'a>(
             let Some(batch) = next else { break };
             let batch = batch?;
             for (record, (position, created)) in batch.records.iter().zip(&batch.stored) {
-                writeln!(out, "{}", record.line(*position, *created)?)?;
+                written(writeln!(out, "{}", record.line(*position, *created)?))?;
                 contents.take(record);
             }
             progress.done(batch.records.len(), batch.at);
         }
         let (events, sha256) = (contents.events, contents.in_order());
-        writeln!(out, "{}", serde_json::to_string(&Tail { events, sha256: sha256.clone() })?)?;
+        written(writeln!(out, "{}", serde_json::to_string(&Tail { events, sha256: sha256.clone() })?))?;
         Ok(Exported { events, sha256 })
     })
 }
