@@ -108,8 +108,12 @@ impl Books {
     /// Takes in a whole stream, without what was taken out of it by then; answers what could not be read.
     fn hear_stream(&mut self, book: BookId, events: &[StoredEvent], moment: Moment) -> Vec<String> {
         self.books.remove(&book);
-        let is_after = |event: &StoredEvent| {
-            fold::decode(event).ok().flatten().is_some_and(|happening| moment.is_before(&happening))
+        // One that cannot be read has no time, but a place.
+        let is_after = |event: &StoredEvent| match (moment, fold::decode(event)) {
+            (Moment::Position(position), _) => position < event.position,
+            (Moment::Time(_), happening) => {
+                happening.ok().flatten().is_some_and(|happening| moment.is_before(&happening))
+            }
         };
         let events = &events[..events.iter().position(is_after).unwrap_or(events.len())];
         let skipped = fold::skipped(events);
@@ -214,6 +218,29 @@ impl Past {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_behind_the_position_is_not_looked_at_though_nobody_can_read_it() {
+        let unreadable = |position| StoredEvent {
+            stream: "book-1".to_owned(),
+            revision: position,
+            position: Position(position),
+            id: uuid::Uuid::from_u128(position.into()),
+            event_type: "Shredded".to_owned(),
+            content_type: event_store::ContentType::Json,
+            data: bytes::Bytes::new(),
+            metadata: bytes::Bytes::new(),
+            created_micros: 0,
+        };
+        let left_out = |moment| {
+            let book = BookId::try_from(1).unwrap();
+            Books::default().hear_stream(book, &[unreadable(4), unreadable(7)], moment)
+        };
+        assert_eq!(left_out(Moment::Position(Position(3))).len(), 0);
+        assert_eq!(left_out(Moment::Position(Position(4))).len(), 1);
+        assert_eq!(left_out(Moment::Position(Position(6))).len(), 1);
+        assert_eq!(left_out(Moment::Position(Position(7))).len(), 2);
+    }
 
     #[test]
     fn a_moment_is_a_position_or_a_time() {

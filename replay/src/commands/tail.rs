@@ -30,9 +30,12 @@ pub(crate) struct Tail {
 impl Tail {
     pub(crate) async fn run(self, places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
         let store = places.store()?;
-        // Read first, so that nothing between the last one shown and what comes is missed.
+        // What is shown goes up to this one, and what comes begins after it.
         let end = log::last(&store).await?;
-        let mut newest = self.newest(&store).await?;
+        let mut newest = match &end {
+            Some(end) => self.newest(&store, end).await?,
+            None => Vec::new(),
+        };
         newest.reverse();
         for event in &newest {
             show(event, tell)?;
@@ -51,17 +54,18 @@ impl Tail {
         Ok(Outcome::Done)
     }
 
-    /// The newest events, the last one first.
-    async fn newest(&self, store: &Kurrent) -> anyhow::Result<Vec<StoredEvent>> {
+    /// The newest events up to `end`, the last one first.
+    async fn newest(&self, store: &Kurrent, end: &StoredEvent) -> anyhow::Result<Vec<StoredEvent>> {
         const PAGE: usize = 1_000;
         let mut found = Vec::new();
-        let mut from = Start::End;
-        while found.len() < self.lines {
-            let page = store.read_all(from, Direction::Backwards, PAGE).await?;
-            let Some(earliest) = page.last() else { break };
-            from = Start::At(earliest.position);
+        let mut page = vec![end.clone()];
+        while let Some(earliest) = page.last().map(|event| event.position) {
             let wanted = page.into_iter().filter(|event| self.lets_through(event));
             found.extend(wanted.take(self.lines - found.len()));
+            if found.len() == self.lines {
+                break;
+            }
+            page = store.read_all(Start::At(earliest), Direction::Backwards, PAGE).await?;
         }
         Ok(found)
     }
