@@ -4,7 +4,7 @@ use crate::after::AfterCheck;
 use crate::give_way::{self, Burst, GiveWay};
 use crate::log::{self, Until};
 use crate::places::Places;
-use crate::progress::Progress;
+use crate::progress::{Phase, Progress};
 use crate::tell::note;
 use anyhow::Context as _;
 use domain::book::{BookId, STREAM_PREFIX};
@@ -168,6 +168,7 @@ impl Build {
 
     /// Makes the indexes of all tables.
     pub(crate) async fn index(&self) -> anyhow::Result<()> {
+        let _shown = Phase::start("making indexes".to_owned());
         generation::index(&self.connection, &self.lease, projector::VIEWS)
             .await
             .context("the indexes of the new generation cannot be made")

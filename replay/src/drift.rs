@@ -2,6 +2,7 @@
 
 use crate::build::Build;
 use crate::fold;
+use crate::progress::Phase;
 use crate::table::{Table, count};
 use domain::Timestamp;
 use domain::book::{After, Book, BookId};
@@ -87,6 +88,7 @@ impl Compared {
         let position = snapshot.checkpoint.position;
         let mut compared = Self { position: position.to_string(), ..Self::default() };
         for view in views {
+            let _shown = Phase::start(format!("comparing {view}"));
             let mut differences = Vec::new();
             let most = most.saturating_sub(compared.drift.len());
             let (generation, found) = (build.lease.generation, |difference| differences.push(difference));

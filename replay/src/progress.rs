@@ -3,6 +3,7 @@
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 
 /// How often a line is written where there is no terminal.
 const EVERY: Duration = Duration::from_secs(10);
@@ -74,6 +75,45 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+/// Work of which nobody knows how long it is, shown until dropped: how long it has taken.
+#[derive(Debug)]
+pub(crate) struct Phase {
+    bar: Option<ProgressBar>,
+    telling: Option<JoinHandle<()>>,
+}
+
+impl Phase {
+    /// Begins `what`.
+    pub(crate) fn start(what: String) -> Self {
+        if std::io::stderr().is_terminal() {
+            let style = ProgressStyle::with_template("{prefix} {spinner} {elapsed}");
+            let bar = ProgressBar::new_spinner().with_prefix(what);
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.enable_steady_tick(Duration::from_millis(100));
+            return Self { bar: Some(bar), telling: None };
+        }
+        let began = Instant::now();
+        let telling = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(EVERY).await;
+                let _ = writeln!(std::io::stderr(), "{what}: for {}", HumanDuration(began.elapsed()));
+            }
+        });
+        Self { bar: None, telling: Some(telling) }
+    }
+}
+
+impl Drop for Phase {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if let Some(telling) = &self.telling {
+            telling.abort();
         }
     }
 }
