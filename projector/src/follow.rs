@@ -16,7 +16,7 @@ use read_model::{Writers, generation, parked, sorting};
 use service_kit::health::Check;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,10 @@ const RENEWAL: Duration = Duration::from_secs(1);
 
 /// How often it is asked where the log ends, while more may be to come than was heard; and how long that may take.
 const ASKING: Duration = Duration::from_secs(1);
+
+/// How long the streams that are to be tried again may keep the lease waiting for its next renewal; the rest comes after
+/// that.
+const RETRYING: Duration = Duration::from_millis(500);
 
 /// How many events before the checkpoint are looked at once more whenever following begins or was interrupted.
 const LOOK_BACK: usize = 1_000;
@@ -62,7 +66,7 @@ impl<Store: EventStore> Owned<'_, Store> {
     }
 
     async fn go_on(mut self, shutdown: &CancellationToken, following: impl FnOnce()) -> End {
-        if let Err(end) = self.prove().await {
+        if let Err(end) = self.begin().await {
             return end;
         }
         following();
@@ -104,6 +108,12 @@ impl<Store: EventStore> Owned<'_, Store> {
         end
     }
 
+    /// Whoever was active before may not have understood an event that this projector understands.
+    async fn begin(&mut self) -> Result<(), End> {
+        self.prove().await?;
+        Ok(parked::retry_all(self.connection, self.lease).await?)
+    }
+
     /// Begins to hear what comes after the checkpoint.
     fn hear(&self) -> Hearing {
         let Self { store, status, lease, checkpoint, owner, batch_events, .. } = self;
@@ -137,8 +147,12 @@ impl<Store: EventStore> Owned<'_, Store> {
         if let Some(status) = self.status {
             status.measure(parked);
         }
+        let began = Instant::now();
         for book in to_retry {
             self.retry(book).await?;
+            if began.elapsed() > RETRYING {
+                break;
+            }
         }
         if many {
             sorting::make(self.connection, self.lease, VIEWS).await?;

@@ -67,15 +67,32 @@ pub async fn list(connection: &Connection) -> Result<Vec<Parked>, DatabaseError>
     .await
 }
 
-/// Asks the active projector to try the stream of `book` again, in every generation; within about a second it does.
-/// Answers in how many generations it waits.
+/// Asks the active projector to try the stream of `book` again, or of every book, in every generation; within about a
+/// second it begins. Answers how many wait, each in each generation.
 ///
 /// # Errors
 /// [`DatabaseError`].
-pub async fn ask_retry(connection: &Connection, book: BookId) -> Result<u64, DatabaseError> {
+pub async fn ask_retry(connection: &Connection, book: Option<BookId>) -> Result<u64, DatabaseError> {
     within(LIMIT, async {
-        let sql = "UPDATE bookstock.parked SET retry = true WHERE book_id = $1";
-        Ok(connection.client.execute(sql, &[&value::bigint(book.get())]).await?)
+        let sql = "UPDATE bookstock.parked SET retry = true WHERE $1::int8 IS NULL OR book_id = $1";
+        let book = book.map(|book| value::bigint(book.get()));
+        Ok(connection.client.execute(sql, &[&book]).await?)
+    })
+    .await
+}
+
+/// Has all streams of a generation tried again: who writes it from now on may understand what stopped another.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn retry_all(connection: &Connection, lease: &Lease) -> Result<(), DatabaseError> {
+    within(LIMIT, async {
+        let sql = "
+            UPDATE bookstock.parked SET retry = true
+            WHERE generation = $1 AND NOT retry
+                AND EXISTS (SELECT FROM bookstock.projection WHERE generation = $1 AND epoch = $2)";
+        connection.client.execute(sql, &[&lease.generation, &lease.epoch]).await?;
+        Ok(())
     })
     .await
 }

@@ -51,7 +51,7 @@ async fn a_parked_stream_goes_on_when_its_unreadable_event_is_skipped() {
     until("it is parked", async || all_parked(&url).await.len() == 1).await;
 
     // Asking alone changes nothing.
-    assert_eq!(parked::ask_retry(&connection(&url).await, 1u64.try_into().unwrap()).await.unwrap(), 1);
+    assert_eq!(parked::ask_retry(&connection(&url).await, Some(1u64.try_into().unwrap())).await.unwrap(), 1);
     until("it was tried again", async || all_parked(&url).await.iter().all(|one| !one.retry)).await;
     assert_eq!(stocks(&reader).await, [(1, 5)]);
 
@@ -181,5 +181,30 @@ async fn a_stream_that_could_not_be_tried_again_while_the_event_store_was_away_i
     store.start_again();
     until("it is healed", async || stocks(&reader).await == [(1, 18), (2, 1_100)]).await;
     assert_eq!(all_parked(&url).await, []);
+    projector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_becomes_active_tries_every_parked_stream_again_however_long_ago_it_was_parked() {
+    let (store, url) = (Store::start(), cluster::database("understands").await);
+    let parked_at = warehouse(&store, 1, &[5, 6]).await;
+    // So far behind the checkpoint that nobody looks back at it.
+    let last = warehouse(&store, 2, &[1; 1_100]).await;
+    let projector = Running::start(&store, &url);
+    let reader = reader(&url);
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    projector.stop().await;
+    // As a projector leaves it that did not understand the second event.
+    leave_out_all_but_the_first(&url, 1).await;
+    let sql = format!(
+        "INSERT INTO bookstock.parked (generation, book_id, revision, position, reason, retry)
+         VALUES (1, 1, 1, {parked_at}, 'it is new', false)"
+    );
+    connect(&url).await.batch_execute(&sql).await.unwrap();
+
+    let projector = Running::start(&store, &url);
+    until("it goes on", async || all_parked(&url).await.is_empty()).await;
+    let rows = "SELECT FROM rm_1.book_stock WHERE book_id = 1 AND revision = 1 AND stock = 11";
+    assert_eq!(connect(&url).await.query(rows, &[]).await.unwrap().len(), 1);
     projector.stop().await;
 }

@@ -39,11 +39,15 @@ enum What {
         #[arg(value_name = "BOOK")]
         book: BookId,
     },
-    /// Let the projector try a book's stream again, and tell what came of it.
+    /// Let the projector try a book's stream again, or all that wait, and tell what came of it.
     Retry {
         /// The book's number.
-        #[arg(value_name = "BOOK")]
-        book: BookId,
+        #[arg(value_name = "BOOK", required_unless_present = "all")]
+        book: Option<BookId>,
+
+        /// All streams that wait.
+        #[arg(long, conflicts_with = "book")]
+        all: bool,
     },
     /// Take the event that nobody can read out of a book's stream, by an event in that stream which says why.
     Skip {
@@ -104,7 +108,8 @@ impl Parked {
         match self.what {
             What::List => list(places, tell).await,
             What::Show { book } => show(places, tell, book).await,
-            What::Retry { book } => retry(places, tell, book).await,
+            What::Retry { book: Some(book), .. } => retry(places, tell, book).await,
+            What::Retry { book: None, .. } => retry_all(places, tell).await,
             What::Skip { book, reason } => skip(places, tell, book, reason).await,
         }
     }
@@ -159,23 +164,8 @@ async fn show(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outco
 
 async fn retry(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outcome> {
     let connection = connect(places).await?;
-    ensure!(parked::ask_retry(&connection, book).await? > 0, "{} is not parked", book.stream());
-    let asked = Instant::now();
-    let left = loop {
-        let left = of_book(&connection, book).await?;
-        if left.iter().all(|one| !one.retry) {
-            break left;
-        }
-        if asked.elapsed() > PATIENCE {
-            bail!(
-                "no projector has tried {} again within {} s: none is active, or the event store is away from it; that it is to \
-                 be tried is kept, and the first that can does so",
-                book.stream(),
-                PATIENCE.as_secs()
-            );
-        }
-        tokio::time::sleep(POLL).await;
-    };
+    ensure!(parked::ask_retry(&connection, Some(book)).await? > 0, "{} is not parked", book.stream());
+    let left = tried(&connection, Some(book)).await?;
     let retried = Retried {
         stream: book.stream(),
         waits: !left.is_empty(),
@@ -186,6 +176,45 @@ async fn retry(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outc
         None => format!("{} was folded anew and flows again", retried.stream),
     })?;
     Ok(if retried.waits { Outcome::Found } else { Outcome::Done })
+}
+
+async fn retry_all(places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
+    let connection = connect(places).await?;
+    parked::ask_retry(&connection, None).await?;
+    let left = All { parked: tried(&connection, None).await? };
+    tell.document(&left, || {
+        if left.parked.is_empty() {
+            "no stream is parked".to_owned()
+        } else {
+            format!("these wait on:\n\n{}", table(&left.parked).text())
+        }
+    })?;
+    Ok(if left.parked.is_empty() { Outcome::Done } else { Outcome::Found })
+}
+
+/// Waits until the projector has tried the stream of `book` again, or all; answers what waits on.
+async fn tried(connection: &Connection, book: Option<BookId>) -> anyhow::Result<Vec<One>> {
+    let (mut asked, mut before) = (Instant::now(), usize::MAX);
+    loop {
+        let mut left = all(connection).await?;
+        left.retain(|one| book.is_none_or(|book| one.book_id == book));
+        let to_try = left.iter().filter(|one| one.retry).count();
+        if to_try == 0 {
+            return Ok(left);
+        }
+        if to_try < before {
+            (asked, before) = (Instant::now(), to_try);
+        }
+        if asked.elapsed() > PATIENCE {
+            let what = book.map_or_else(|| format!("{to_try} of the streams"), BookId::stream);
+            bail!(
+                "no projector has tried {what} again within {} s: none is active, or the event store is away from it; that it is \
+                 to be tried is kept, and the first that can does so",
+                PATIENCE.as_secs()
+            );
+        }
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// Appends the event that takes the first unreadable one out. The same again finds it done.

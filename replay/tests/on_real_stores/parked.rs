@@ -30,6 +30,10 @@ async fn a_parked_stream_is_shown_tried_again_and_flows_when_its_event_is_skippe
     let retried = tool(&["parked", "retry", "2", "--json"]).await.json(1);
     assert_eq!(retried["waits"], true);
 
+    let retried = tool(&["parked", "retry", "--all", "--json"]).await.json(1);
+    assert_eq!((&retried["parked"][0]["stream"], &retried["parked"][1]), (&json!("book-2"), &json!(null)));
+    assert_eq!(tool(&["parked", "retry"]).await.code, Some(2));
+
     // A parked book is right up to where it waits, and a generation that is built anew waits there as well.
     let verified = tool(&["verify", "--json"]).await.json(0);
     assert_eq!(verified["parked"][0]["stream"], "book-2");
@@ -52,6 +56,7 @@ async fn a_parked_stream_is_shown_tried_again_and_flows_when_its_event_is_skippe
     };
     assert_eq!(stock, 9);
     assert_eq!(tool(&["parked", "list", "--json"]).await.json(0), json!({"parked": []}));
+    assert_eq!(tool(&["parked", "retry", "--all", "--json"]).await.json(0), json!({"parked": []}));
     tool(&["verify"]).await.text(0);
     let explained = tool(&["explain", "book", "2", "--json"]).await.json(0);
     assert_eq!(
