@@ -6,10 +6,10 @@ use crate::places::Places;
 use crate::table::{Table, count};
 use crate::tell::{Outcome, Tell};
 use anyhow::{Context as _, bail, ensure};
-use domain::book::{Book, BookId, Reason, Skip};
+use domain::book::{Book, BookEvent, BookId, Reason, Skip};
 use domain::metadata::SCHEMA_VERSION;
 use domain::{Decide as _, Evolve as _, Metadata, Persist as _, Timestamp};
-use event_store::{ContentType, EventStore as _, Expected, NewEvent, StoredEvent};
+use event_store::{ContentType, EventStore as _, Expected, NewEvent, Position, StoredEvent};
 use read_model::database::Connection;
 use read_model::parked;
 use serde::Serialize;
@@ -223,23 +223,22 @@ async fn skip(places: &Places, tell: Tell, book: BookId, reason: Reason) -> anyh
     let stream = book.stream();
     let events = log::stream(&store, &stream).await?;
     let skipped = fold::skipped(&events);
-    let unreadable = events
-        .iter()
-        .find(|event| !skipped.contains(&event.revision) && fold::decode(event).is_err())
-        .with_context(|| format!("every event of {stream} can be read, so there is nothing to skip"))?;
-    let last = events.last().map_or(0, |event| event.revision);
-    let event = taking_out(book, unreadable, &events, &reason)?;
-    let appended = store
-        .append(&stream, Expected::Revision(last), vec![event])
-        .await
-        .with_context(|| format!("{stream} was not changed for sure; run the same again"))?;
-    let told = Skipped {
-        stream,
-        skipped: unreadable.revision,
-        revision: appended.revision,
-        position: appended.position.to_string(),
-        reason,
+    let unreadable =
+        events.iter().find(|event| !skipped.contains(&event.revision) && fold::decode(event).is_err());
+    let (skipped, revision, position) = match unreadable {
+        Some(unreadable) => {
+            let last = events.last().map_or(0, |event| event.revision);
+            let event = taking_out(book, unreadable, &events, &reason)?;
+            let appended = store
+                .append(&stream, Expected::Revision(last), vec![event])
+                .await
+                .with_context(|| format!("{stream} was not changed for sure; run the same again"))?;
+            (unreadable.revision, appended.revision, appended.position)
+        }
+        None => done_before(book, &events, &reason)
+            .with_context(|| format!("every event of {stream} can be read, so there is nothing to skip"))?,
     };
+    let told = Skipped { stream, skipped, revision, position: position.to_string(), reason };
     tell.document(&told, || {
         format!(
             "event {} of {} is taken out, by event {} at position {}; the projector folds the book anew",
@@ -247,6 +246,26 @@ async fn skip(places: &Places, tell: Tell, book: BookId, reason: Reason) -> anyh
         )
     })?;
     Ok(Outcome::Done)
+}
+
+/// The skip that this command appended before for this reason, if its answer was lost: what it took out, and where it is.
+fn done_before(book: BookId, events: &[StoredEvent], reason: &Reason) -> Option<(u64, u64, Position)> {
+    events.iter().rev().find_map(|event| {
+        let happened = fold::decode(event).ok()??.event;
+        let skipped = happened.skips(event.revision)?;
+        let is_it = matches!(&happened, BookEvent::Skipped(skip) if skip.reason == *reason);
+        (is_it && event.id == id_of(book, skipped)).then_some((skipped, event.revision, event.position))
+    })
+}
+
+/// What the skip of an event has for a key.
+fn key_of(skipped: u64) -> String {
+    format!("replay parked skip {skipped}")
+}
+
+/// The same skip has the same id, however often it is sent.
+fn id_of(book: BookId, skipped: u64) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{}\n{}", book.stream(), key_of(skipped)).as_bytes())
 }
 
 fn taking_out(
@@ -263,14 +282,13 @@ fn taking_out(
     let command = Skip { book_id, revision: unreadable.revision, reason: reason.clone(), at };
     let Ok(decided) = command.decide(&book);
     let event = decided.into_iter().next().context("a skip is an event")?;
-    let key = format!("replay parked skip {}", unreadable.revision);
-    // The same skip has the same id, however often it is sent.
-    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{}\n{key}", book_id.stream()).as_bytes());
+    let id = id_of(book_id, unreadable.revision);
     let metadata = Metadata {
         schema_version: SCHEMA_VERSION,
         after: book.evolve(&event).after(),
-        idempotency_key: key,
+        idempotency_key: key_of(unreadable.revision),
         command_hash: String::new(),
+        // Whoever runs this tool has no token, and a name is not to be kept.
         actor: None,
         more_in_append: 0,
         correlation_id: id.to_string(),

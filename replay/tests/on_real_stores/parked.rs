@@ -41,6 +41,10 @@ async fn a_parked_stream_is_shown_tried_again_and_flows_when_its_event_is_skippe
 
     let skipped = tool(&["parked", "skip", "2", "--reason", "옛 도구의 기록", "--json"]).await.json(0);
     assert_eq!((&skipped["skipped"], &skipped["revision"]), (&json!(1), &json!(2)));
+    // Whoever did not hear the answer asks again.
+    let again = tool(&["parked", "skip", "2", "--reason", "옛 도구의 기록", "--json"]).await.json(0);
+    assert_eq!(again, skipped);
+    assert!(tool(&["parked", "skip", "2", "--reason", "x"]).await.complaint(1).contains("nothing to skip"));
     library.somebody_appended(2);
     let last = library.warehouse(2, 4).await;
     reader.wait_for(last, PATIENCE).await.unwrap();
