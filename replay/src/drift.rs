@@ -194,6 +194,9 @@ async fn explain(
     difference: &Difference,
     position: u64,
 ) -> anyhow::Result<Option<Explaining>> {
+    if !difference.in_other {
+        return Ok(None);
+    }
     let of_key = |name: &str| {
         let found = difference.key.iter().find(|(column, _)| column == name);
         found.and_then(|(_, value)| u64::try_from(*value).ok())
@@ -205,9 +208,6 @@ async fn explain(
     let Some(book) = of_key("book_id").and_then(|number| BookId::try_from(number).ok()) else {
         return Ok(None);
     };
-    if !difference.in_other {
-        return Ok(None);
-    }
     let stream = book.stream();
     let mut events = store.read_stream(&stream, Start::Beginning, Direction::Forwards, usize::MAX).await?;
     events.retain(|event| event.position.0 <= position);

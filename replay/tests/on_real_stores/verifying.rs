@@ -150,6 +150,17 @@ async fn events_that_cannot_be_held_against_the_fold_are_counted_and_named() {
     }
     let text = verify(&library, &database, &[]).await;
     assert!(text.text(1).contains("2 events could not be held against the fold"), "{text:?}");
+
+    // An event that was left out has made no row.
+    let made_up = format!(
+        "CREATE TEMP TABLE made_up AS SELECT * FROM rm_1.book_history WHERE book_id = 1 LIMIT 1;
+         UPDATE made_up SET position = {unreadable};
+         INSERT INTO rm_1.book_history SELECT * FROM made_up"
+    );
+    sql(&database, &made_up).await;
+    let verified = verify(&library, &database, &["--json"]).await.json(1);
+    let drift = &verified["drift"][0];
+    assert_eq!((&drift["kind"], &drift["event"]), (&json!("extra"), &json!(null)), "{verified}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
