@@ -14,6 +14,9 @@ use std::collections::HashMap;
 /// The most books in memory, about 40 MiB of them. With more than 458,752 the map would grow to twice its size.
 const MOST_BOOKS: usize = 450_000;
 
+/// Why an event is not checked that comes after one that nobody can read.
+const BEHIND: &str = "an event of the book before it cannot be read";
+
 /// The most events that are kept to be told, of each kind; all are counted.
 const MOST_TOLD: usize = 100;
 
@@ -70,7 +73,8 @@ pub(crate) struct Found<T> {
 pub(crate) struct AfterCheck {
     share: Share,
     most: usize,
-    books: HashMap<BookId, Book>,
+    /// What each book is; nothing is known behind an event that nobody can read.
+    books: HashMap<BookId, Option<Book>>,
     /// The events up to here were checked by the reading before.
     checked_until: u64,
     /// What another reading has to take, and up to where it was checked by this one.
@@ -131,29 +135,40 @@ impl AfterCheck {
             return;
         }
         let is_new = happening.position > self.checked_until;
-        let book = self.books.entry(happening.book_id).or_default();
-        let after = fold::evolve(book, &happening.event);
+        let book = self.books.entry(happening.book_id).or_insert_with(|| Some(Book::default()));
         if happening.event.skips(happening.revision).is_some() {
             // It says what the book is without an event that this fold has seen or could not see. From there it goes on.
             if is_new {
                 self.skips.push(Place::of(happening));
             }
             let said = Around::of(event).after.and_then(|said| serde_json::from_str(said.get()).ok());
-            *book = said.map_or_else(Book::default, |said| Book::resume(said, &happening.event));
-            return;
+            *book = said.map(|said: Option<After>| {
+                said.map_or_else(Book::default, |said| Book::resume(said, &happening.event))
+            });
+        } else {
+            let after = book.as_mut().map(|book| fold::evolve(book, &happening.event));
+            if is_new {
+                self.note(match after {
+                    Some(after) => said(happening, event, &after),
+                    None => Said::Nothing(Unchecked { place: Place::of(happening), why: BEHIND.to_owned() }),
+                });
+            }
         }
-        if is_new {
-            self.note(said(happening, event, &after));
-        }
-        if self.books.len() > self.most {
-            self.halve(happening.position);
-        }
+        self.halve_if_full(happening.position);
     }
 
-    /// Nobody can read an event of the log; none of it is heard again by another reading.
+    /// Nobody can read the next event of the log. Those of its book that come after it say what the book is with it, which
+    /// the fold cannot say, up to one that takes it out.
     pub(crate) fn cannot_read(&mut self, trouble: &Trouble) {
         let Trouble { book_id: book, revision, position, ref reason, .. } = *trouble;
-        self.unchecked.take(Unchecked { place: Place { book, revision, position }, why: reason.clone() });
+        if !self.share.has(book) {
+            return;
+        }
+        self.books.insert(book, None);
+        if position > self.checked_until {
+            self.unchecked.take(Unchecked { place: Place { book, revision, position }, why: reason.clone() });
+        }
+        self.halve_if_full(position);
     }
 
     /// Notes what an event was found to say.
@@ -173,7 +188,11 @@ impl AfterCheck {
         self.skips.extend(other.skips);
     }
 
-    fn halve(&mut self, position: u64) {
+    /// Ten million books end in 32 shares this way, and so in as many readings of the log.
+    fn halve_if_full(&mut self, position: u64) {
+        if self.books.len() <= self.most {
+            return;
+        }
         let Share { modulus, remainder } = self.share;
         let other = Share { modulus: modulus * 2, remainder: remainder + modulus };
         self.share = Share { modulus: modulus * 2, remainder };
@@ -232,7 +251,7 @@ impl Place {
 mod tests {
     use super::*;
     use domain::Timestamp;
-    use domain::book::{BookEvent, Renewed};
+    use domain::book::{BookEvent, Renewed, Skipped};
     use event_store::{ContentType, Position};
     use uuid::Uuid;
 
@@ -284,6 +303,37 @@ mod tests {
         assert_eq!(found, (1..=100).collect::<Vec<_>>());
         assert!(readings > 8, "{readings}");
     }
+
+    #[test]
+    fn behind_an_event_that_nobody_can_read_nothing_is_wrong_up_to_one_that_takes_it_out() {
+        let at = |revision, position| {
+            let (happening, event) = wrong(1, position);
+            (Happening { revision, ..happening }, StoredEvent { revision, ..event })
+        };
+        let book_id = BookId::try_from(1).unwrap();
+        let reason = "nobody can".to_owned();
+        let unreadable = Trouble { book_id, revision: 0, position: 1, event_id: Uuid::nil(), reason };
+        let (mut skip, mut says) = at(2, 3);
+        let (reason, occurred_at) = ("a test".parse().unwrap(), Timestamp::default());
+        skip.event = BookEvent::Skipped(Skipped { book_id, revision: 0, reason, occurred_at });
+        says.metadata = bytes::Bytes::from_static(br#"{"after":null}"#);
+        // Read once with everything, and once more for what was left.
+        for (checked_until, unchecked) in [(0, 2), (1, 1), (2, 0)] {
+            let mut check = AfterCheck::of((Share::ALL, checked_until));
+            check.cannot_read(&unreadable);
+            let (behind, event) = at(1, 2);
+            check.hear(&behind, &event);
+            assert_eq!((check.unchecked.count, check.wrong.count), (unchecked, 0));
+            check.hear(&skip, &says);
+            let (after, event) = at(3, 4);
+            check.hear(&after, &event);
+            assert_eq!((check.unchecked.count, check.wrong.count, check.skips.len()), (unchecked, 1, 1));
+        }
+        let mut of_others = AfterCheck::of((Share { modulus: 2, remainder: 0 }, 0));
+        of_others.cannot_read(&unreadable);
+        assert_eq!(of_others.unchecked.count, 0, "the other half counts it");
+    }
+
     #[test]
     fn an_event_that_says_nothing_of_the_book_is_counted_and_one_that_says_that_there_is_none_is_wrong() {
         let mut check = AfterCheck::of((Share::ALL, 0));

@@ -249,10 +249,12 @@ async fn check_again(store: &Kurrent, share: (Share, u64), end: u64) -> anyhow::
     while let Some(events) = hearing.batch().await? {
         for event in &events {
             // Most are of other shares, and need not be decoded for that.
-            if check.takes(&event.stream)
-                && let Some(Understood::Happened(happening)) = projector::decode(event)
-            {
-                check.hear(&happening, event);
+            if check.takes(&event.stream) {
+                match projector::decode(event) {
+                    Some(Understood::Happened(happening)) => check.hear(&happening, event),
+                    Some(Understood::Unreadable(trouble)) => check.cannot_read(&trouble),
+                    None => {}
+                }
             }
         }
         progress.done(events.len(), events.last().map_or(0, |event| event.position.0));
