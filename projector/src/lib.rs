@@ -23,7 +23,7 @@ use anyhow::Context as _;
 use event_store::{EventStore as _, Kurrent, Options};
 pub use hear::{Understood, decode};
 use read_model::Database;
-pub use retry::try_again;
+pub use retry::{fold_up_to, try_again};
 use service_kit::Health;
 pub use settings::Settings;
 use shift::{Projector, Which};

@@ -43,10 +43,37 @@ pub async fn try_again(
     checkpoint: Checkpoint,
     book: BookId,
 ) -> anyhow::Result<()> {
-    match (Retry { store, connection, lease, checkpoint }).retry(book).await {
-        Ok(()) => Ok(()),
-        Err(End::DatabaseLost(reason) | End::StoreLost(reason)) => Err(anyhow::Error::msg(reason)),
-        Err(end) => Err(anyhow::anyhow!("the lease was lost ({end:?})")),
+    (Retry { store, connection, lease, checkpoint }).retry(book).await.map_err(failed)
+}
+
+/// Folds the stream of `book` anew up to the revision `last`, or not at all, for the same: as it is in a generation where
+/// it waits behind that. One that cannot be folded so far stays as it is.
+///
+/// # Errors
+/// When one of the stores fails, or the lease is lost.
+pub async fn fold_up_to(
+    store: &impl EventStore,
+    connection: &mut Connection,
+    lease: &Lease,
+    checkpoint: Checkpoint,
+    book: BookId,
+    last: Option<u64>,
+) -> anyhow::Result<()> {
+    let mut retry = Retry { store, connection, lease, checkpoint };
+    let folded = match last {
+        None => retry.fold(book, &HashSet::new(), None).await,
+        Some(last) => match retry.survey(book, |event| event.revision > last).await? {
+            Survey::Foldable { skipped, last } => retry.fold(book, &skipped, Some(last)).await,
+            Survey::Waits(_) => Ok(()),
+        },
+    };
+    folded.map_err(failed)
+}
+
+fn failed(end: End) -> anyhow::Error {
+    match end {
+        End::DatabaseLost(reason) | End::StoreLost(reason) => anyhow::Error::msg(reason),
+        end => anyhow::anyhow!("the lease was lost ({end:?})"),
     }
 }
 
@@ -61,7 +88,8 @@ impl<Store: EventStore> Owned<'_, Store> {
 
 impl<Store: EventStore> Retry<'_, Store> {
     async fn retry(&mut self, book: BookId) -> Result<(), End> {
-        let (skipped, last) = match self.survey(book).await {
+        let checkpoint = self.checkpoint.position;
+        let (skipped, last) = match self.survey(book, |event| event.position.0 > checkpoint).await {
             Ok(Survey::Foldable { skipped, last }) => (skipped, last),
             Ok(Survey::Waits(reason)) => {
                 parked::wait_on(self.connection, self.lease, book, &reason).await?;
@@ -78,16 +106,27 @@ impl<Store: EventStore> Retry<'_, Store> {
                 return Ok(());
             }
         };
+        self.fold(book, &skipped, Some(last)).await?;
+        tracing::info!(
+            stream = book.stream(),
+            generation = self.lease.generation,
+            "a stream was folded anew"
+        );
+        Ok(())
+    }
+
+    /// Makes its rows anew, from the events up to `last` without those that were taken out of it.
+    async fn fold(&mut self, book: BookId, skipped: &HashSet<u64>, last: Option<u64>) -> Result<(), End> {
         let mut refold = Refold::begin(self.connection, self.lease, self.checkpoint, book, VIEWS).await?;
         let mut next = 0;
-        while next <= last {
+        while last.is_some_and(|last| next <= last) {
             let events = match page(self.store, book, next).await {
                 Ok(events) if !events.is_empty() => events,
                 Ok(_) | Err(_) => {
                     return Err(End::StoreLost("a stream could not be read to its end".to_owned()));
                 }
             };
-            let up_to_last = events.iter().take_while(|event| event.revision <= last);
+            let up_to_last = events.iter().take_while(|event| Some(event.revision) <= last);
             let mut happenings = Vec::new();
             for event in up_to_last.filter(|event| !skipped.contains(&event.revision)) {
                 if let Some(Understood::Happened(happening)) = decode(event) {
@@ -97,21 +136,20 @@ impl<Store: EventStore> Retry<'_, Store> {
             refold.apply(&happenings).await?;
             next += u64::try_from(events.len()).unwrap_or(u64::MAX);
         }
-        refold.commit(last).await?;
-        tracing::info!(
-            stream = book.stream(),
-            generation = self.lease.generation,
-            "a stream was folded anew"
-        );
-        Ok(())
+        Ok(refold.commit(last).await?)
     }
 
-    async fn survey(&self, book: BookId) -> Result<Survey, ReadError> {
+    /// Looks through the stream up to the first event that is beyond what counts.
+    async fn survey(
+        &self,
+        book: BookId,
+        is_beyond: impl Fn(&StoredEvent) -> bool,
+    ) -> Result<Survey, ReadError> {
         let (mut next, mut skipped, mut unreadable) = (0, HashSet::new(), BTreeMap::new());
         'pages: loop {
             let events = page(self.store, book, next).await?;
             for event in &events {
-                if event.position.0 > self.checkpoint.position {
+                if is_beyond(event) {
                     break 'pages;
                 }
                 if event.revision != next {

@@ -180,6 +180,19 @@ pub async fn apply(
     Ok(Applied { checkpoint: to, reached, parked, retry })
 }
 
+/// Sets the checkpoint of a generation that nobody reads back to the beginning, as events of further books come to it
+/// which are before those that it has.
+///
+/// # Errors
+/// [`ApplyError`].
+pub async fn rewind(connection: &mut Connection, lease: &Lease, from: Checkpoint) -> Result<(), ApplyError> {
+    let transaction = within(STEP, async { Ok(connection.client.transaction().await?) }).await?;
+    if !within(STEP, advance(&transaction, lease, from, Checkpoint::default())).await? {
+        return Err(ApplyError::Fenced);
+    }
+    Ok(within(STEP, async { Ok(transaction.commit().await?) }).await?)
+}
+
 /// What is said of an event that turns out not to be in though the checkpoint is behind it.
 fn came_late(happening: &Happening, checkpoint: Checkpoint) -> Trouble {
     let Happening { book_id, revision, position, event_id, .. } = *happening;

@@ -7,7 +7,9 @@
 use crate::database::{Connection, Database, DatabaseError};
 use crate::generation::Schema;
 use crate::lease::Checkpoint;
+use crate::parked::{self, Parked};
 use crate::value;
+use domain::book::BookId;
 use futures_util::TryStreamExt as _;
 use std::cmp::Ordering;
 use std::pin::pin;
@@ -28,6 +30,18 @@ pub struct Snapshot {
     /// Where it stood.
     pub checkpoint: Checkpoint,
 }
+
+/// Of which books the rows are compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Among<'a> {
+    /// Of these; of all, if none are named.
+    pub only: Option<&'a [i64]>,
+    /// But not of these.
+    pub without: &'a [i64],
+}
+
+/// Which rows those are.
+const AMONG: &str = "($1::int8[] IS NULL OR book_id = ANY($1)) AND book_id <> ALL($2::int8[])";
 
 /// How a table of two generations compares.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,9 +122,30 @@ impl Snapshot {
         Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
     }
 
-    /// Compares the table `name` with that of another generation, which `other` sees and nobody writes; only the rows
-    /// of the books `only`, if any are named. Each difference is handed to `found`, in the order of the primary key,
-    /// `most` of them with their cells.
+    /// The streams that wait in it.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn parked(&self) -> Result<Vec<Parked>, DatabaseError> {
+        let mut parked = parked::list(&self.connection).await?;
+        parked.retain(|parked| parked.generation == self.generation);
+        Ok(parked)
+    }
+
+    /// The revision of the last event of `book` that is in its rows, if any is.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn revision(&self, book: BookId) -> Result<Option<u64>, DatabaseError> {
+        let streams = Schema::of(self.generation).table(STREAMS);
+        let sql = format!("SELECT revision FROM {streams} WHERE book_id = $1");
+        let row = self.connection.client.query_opt(&sql, &[&value::bigint(book.get())]).await?;
+        Ok(row.map(|row| value::read_u64(&row, 0)).transpose()?)
+    }
+
+    /// Compares the table `name` with that of another generation, which `other` sees and nobody writes; the rows
+    /// of the books `among`. Each difference is handed to `found`, in the order of the primary key, `most` of them
+    /// with their cells.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -119,7 +154,7 @@ impl Snapshot {
         other: &Connection,
         generation: i32,
         name: &str,
-        only: Option<&[i64]>,
+        among: Among<'_>,
         most: usize,
         mut found: impl FnMut(Difference),
     ) -> Result<Compared, DatabaseError> {
@@ -129,14 +164,14 @@ impl Snapshot {
             return Ok(Compared { rows: 0, differing: 0, not_compared: vec![name.to_owned()] });
         }
         let (sum_here, sum_there) =
-            tokio::try_join!(common.sum(&self.connection, &here, only), common.sum(other, &there, only))?;
+            tokio::try_join!(common.sum(&self.connection, &here, among), common.sum(other, &there, among))?;
         let mut compared =
             Compared { rows: sum_here.0, differing: 0, not_compared: common.not_compared.clone() };
         if sum_here == sum_there {
             return Ok(compared);
         }
         let sql = |table: &str| common.rows(table);
-        let parameters = || -> [&(dyn ToSql + Sync); 1] { [&only] };
+        let parameters = || -> [&(dyn ToSql + Sync); 2] { [&among.only, &among.without] };
         let mut here_rows = pin!(self.connection.client.query_raw(&sql(&here), parameters()).await?);
         let mut there_rows = pin!(other.client.query_raw(&sql(&there), parameters()).await?);
         let mut left = here_rows.try_next().await?;
@@ -205,14 +240,14 @@ impl Common {
         &self,
         connection: &Connection,
         table: &str,
-        only: Option<&[i64]>,
+        among: Among<'_>,
     ) -> Result<(u64, String), DatabaseError> {
         let sql = format!(
             "SELECT count(*), coalesce(sum(hash_record_extended(ROW({}), 0)::numeric), 0)::text
-             FROM {table} WHERE $1::int8[] IS NULL OR book_id = ANY($1)",
+             FROM {table} WHERE {AMONG}",
             self.columns.join(", ")
         );
-        let row = connection.client.query_one(&sql, &[&only]).await?;
+        let row = connection.client.query_one(&sql, &[&among.only, &among.without]).await?;
         Ok((value::read_u64(&row, 0)?, row.try_get(1)?))
     }
 
@@ -221,7 +256,7 @@ impl Common {
         let key: Vec<String> = self.key.iter().map(|column| format!("{column}::int8")).collect();
         format!(
             "SELECT ARRAY[{}], ROW({})::text FROM {table}
-             WHERE $1::int8[] IS NULL OR book_id = ANY($1) ORDER BY {}",
+             WHERE {AMONG} ORDER BY {}",
             key.join(", "),
             self.columns.join(", "),
             self.key.join(", ")

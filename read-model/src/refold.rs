@@ -9,7 +9,6 @@ use crate::view::{AnyView, Happening};
 use crate::write::{Way, Writers};
 use deadpool_postgres::Transaction;
 use domain::book::BookId;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long each step may take before PostgreSQL counts as frozen.
@@ -75,14 +74,15 @@ impl<'a> Refold<'a> {
         .await
     }
 
-    /// Ends it: the stream goes on after revision `last`.
+    /// Ends it: the stream goes on after revision `last`, or begins.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn commit(self, last: u64) -> Result<(), DatabaseError> {
+    pub async fn commit(self, last: Option<u64>) -> Result<(), DatabaseError> {
         let schema = Schema::of(self.generation);
         within(STEP, async {
-            save_revisions(&self.transaction, &schema, &BTreeMap::from([(self.book, last)])).await?;
+            let last = last.map(|last| (self.book, last)).into_iter().collect();
+            save_revisions(&self.transaction, &schema, &last).await?;
             announce(&self.transaction, self.checkpoint).await?;
             Ok(self.transaction.commit().await?)
         })

@@ -129,6 +129,14 @@ impl Build {
         self.try_again(anew).await
     }
 
+    /// Lets events come that are before those that were applied: of other books than theirs.
+    pub(crate) async fn rewind(&mut self) -> anyhow::Result<()> {
+        let rewound = batch::rewind(&mut self.connection, &self.lease, self.checkpoint).await;
+        rewound.context("the generation being built cannot be written")?;
+        self.checkpoint = Checkpoint::default();
+        Ok(())
+    }
+
     /// Streams that cannot go on are parked, as the projector does; answers those that may be able to, if read again.
     async fn write(&mut self, batch: &Batch) -> anyhow::Result<BTreeSet<BookId>> {
         let Self { connection, lease, checkpoint, writers, .. } = self;
@@ -138,13 +146,21 @@ impl Build {
         Ok(applied.parked.iter().map(|trouble| trouble.book_id).chain(applied.retry).collect())
     }
 
-    async fn try_again(&mut self, books: BTreeSet<BookId>) -> anyhow::Result<()> {
+    /// Folds the streams of these books anew, if they can be.
+    pub(crate) async fn try_again(&mut self, books: impl IntoIterator<Item = BookId>) -> anyhow::Result<()> {
         for book in books {
             let Self { store, connection, lease, checkpoint, writers, .. } = self;
             writers.forget();
             projector::try_again(store, connection, lease, *checkpoint, book).await?;
         }
         Ok(())
+    }
+
+    /// Folds the stream of `book` anew up to the revision `last`, or leaves it out.
+    pub(crate) async fn fold_up_to(&mut self, book: BookId, last: Option<u64>) -> anyhow::Result<()> {
+        let Self { store, connection, lease, checkpoint, writers, .. } = self;
+        writers.forget();
+        projector::fold_up_to(store, connection, lease, *checkpoint, book, last).await
     }
 
     /// The streams that stand still in it.

@@ -7,7 +7,7 @@ use crate::table::{Table, count};
 use domain::Timestamp;
 use domain::book::{After, Book, BookId};
 use event_store::{Direction, EventStore as _, Kurrent, Position, Start, StoredEvent};
-use read_model::parity::{Cell, Difference, STREAMS, Snapshot};
+use read_model::parity::{Among, Cell, Difference, STREAMS, Snapshot};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -82,7 +82,7 @@ impl Compared {
         build: &Build,
         store: &Kurrent,
         views: &[&str],
-        only: Option<&[i64]>,
+        among: Among<'_>,
         most: usize,
     ) -> anyhow::Result<Self> {
         let position = snapshot.checkpoint.position;
@@ -92,7 +92,7 @@ impl Compared {
             let mut differences = Vec::new();
             let most = most.saturating_sub(compared.drift.len());
             let (generation, found) = (build.lease.generation, |difference| differences.push(difference));
-            let rows = snapshot.compare(&build.connection, generation, view, only, most, found).await?;
+            let rows = snapshot.compare(&build.connection, generation, view, among, most, found).await?;
             compared.views.push(ViewCompared {
                 view: (*view).to_owned(),
                 rows: rows.rows,
@@ -110,6 +110,16 @@ impl Compared {
     /// The rows that differ.
     pub(crate) fn differing(&self) -> u64 {
         self.views.iter().map(|view| view.differing).sum()
+    }
+
+    /// What only one side has: columns, and whole views.
+    pub(crate) fn not_compared(&self) -> Vec<String> {
+        let of_view = |view: &ViewCompared| {
+            let name = view.view.clone();
+            let columns = view.not_compared.clone().into_iter();
+            columns.map(move |column| if column == name { column } else { format!("{name}.{column}") })
+        };
+        self.views.iter().flat_map(of_view).collect()
     }
 
     /// For people.

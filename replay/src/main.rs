@@ -22,6 +22,7 @@ mod table;
 mod tell;
 mod transfer;
 mod unfit;
+mod waiting;
 
 use clap::Parser as _;
 use commands::Replay;

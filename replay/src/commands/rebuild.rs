@@ -8,10 +8,11 @@ use crate::places::Places;
 use crate::progress::Progress;
 use crate::table::count;
 use crate::tell::{Outcome, Tell};
+use crate::waiting;
 use anyhow::{Context as _, ensure};
 use event_store::{EventStore as _, Kurrent, Position};
 use read_model::generation::{self, FOLD_VERSION, Kind, SwitchError};
-use read_model::parity::Snapshot;
+use read_model::parity::{Among, Snapshot};
 use read_model::{Database, migrate};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -63,6 +64,8 @@ struct Rebuilt {
     not_compared: Option<String>,
     compared: Option<Compared>,
     parked: usize,
+    /// Streams that waited in the one before and go on in this one; they were not compared.
+    freed: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -126,6 +129,7 @@ impl Rebuild {
             not_compared: None,
             compared: None,
             parked: 0,
+            freed: 0,
         };
         if let Some(to) = self.to {
             rebuilt.events += read(build, Some(to), "building", store).await?;
@@ -140,8 +144,9 @@ impl Rebuild {
         let is_alike = match before {
             Before::Comparable(serving) => {
                 rebuilt.before = Some(serving.generation);
-                let (compared, events) = self.compare(store, database, build, serving).await?;
+                let (compared, freed, events) = self.compare(store, database, build, serving).await?;
                 rebuilt.events += events;
+                rebuilt.freed = freed;
                 let is_alike = compared.differing() == 0;
                 rebuilt.compared = Some(compared);
                 is_alike
@@ -178,7 +183,7 @@ impl Rebuild {
         database: &Database,
         build: &mut Build,
         serving: Snapshot,
-    ) -> anyhow::Result<(Compared, u64)> {
+    ) -> anyhow::Result<(Compared, usize, u64)> {
         let mut events = 0;
         if let Some(view) = &self.view {
             ensure!(
@@ -191,8 +196,17 @@ impl Rebuild {
         let (snapshot, further) = verify::catch_up(serving, database, build, "building").await?;
         build.index().await?;
         let tables = drift::tables(None);
-        let compared = Compared::of(&snapshot, build, store, &tables, None, self.limit).await?;
-        Ok((compared, events + further))
+        // What only waits in the one that serves goes on in the new one: that is no reason to refuse it.
+        let waiting = waiting::behind(&snapshot, build, None).await?;
+        let books: Vec<_> = waiting.iter().map(|parked| parked.book_id).collect();
+        let without = waiting::numbers(&books);
+        if self.view.is_some() {
+            // The views that were copied have them as they wait there.
+            build.try_again(books).await?;
+        }
+        let among = Among { only: None, without: &without };
+        let compared = Compared::of(&snapshot, build, store, &tables, among, self.limit).await?;
+        Ok((compared, waiting.len(), events + further))
     }
 }
 
@@ -261,6 +275,12 @@ impl Rebuilt {
         }
         if self.parked > 0 {
             text.push_str(&format!("{} streams stand still at an event that cannot be read\n", self.parked));
+        }
+        if self.freed > 0 {
+            let freed = self.freed;
+            text.push_str(&format!(
+                "{freed} streams that wait in the one that serves go on in the new one\n"
+            ));
         }
         let before = self.before.map(|before| format!("generation {before}"));
         text + &match (self.outcome, before) {

@@ -32,7 +32,8 @@ async fn a_rebuild_switches_to_an_equal_generation_and_a_rollback_goes_back() {
     assert_eq!(
         without(rebuilt, &["seconds", "position", "views"]),
         json!({
-            "generation": 2, "before": 1, "events": 4, "outcome": "switched", "parked": 0, "compared": {"drift": []},
+            "generation": 2, "before": 1, "events": 4, "outcome": "switched", "parked": 0, "freed": 0,
+            "compared": {"drift": []},
         })
     );
     assert_eq!(generations(&library, &database).await, [kept(1, false), kept(2, true)]);
