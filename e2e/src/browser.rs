@@ -69,7 +69,7 @@ impl Browser {
         // Dropped, it would say goodbye over connections that the very thread it blocks has to move. The browser goes with
         // the place.
         let browser = Self { driver: ManuallyDrop::new(driver), _process: process };
-        browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": LISTEN_FOR_FAULTS})).await;
+        browser.first_runs(LISTEN_FOR_FAULTS).await;
         browser.window(1280, 800, false).await;
         browser
     }
@@ -80,6 +80,11 @@ impl Browser {
     /// When it does not load.
     pub async fn open(&self, site: &Site, view: &str) {
         self.driver.goto(site.url(&format!("/{view}"))).await.unwrap();
+    }
+
+    /// Runs JavaScript at the beginning of each page that is opened from now on, before any of its own.
+    pub async fn first_runs(&self, script: &str) {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": script})).await;
     }
 
     /// Loads the page again.
@@ -126,6 +131,12 @@ impl Browser {
             other => Err(format!("{other}; the page shows {:?}", self.text("body").await)),
         })
         .await;
+    }
+
+    /// Waits until the rows in sight are these books in this order, such as `2,3,1`.
+    pub async fn lists(&self, books: &str) {
+        let rows = "[...document.querySelectorAll('.row:not([hidden])')].sort((a, b) => a.dataset.index - b.dataset.index)";
+        self.holds(&format!("{rows}.map((row) => row.dataset.book).join() === '{books}'")).await;
     }
 
     /// Waits until an element of this CSS selector is seen whose text contains `text`.

@@ -58,6 +58,94 @@ async fn in_an_order_of_stock_rows_stay_where_they_are_until_the_librarian_sorts
 }
 
 #[tokio::test]
+async fn a_filtered_list_gains_and_loses_what_others_change_and_the_mark_stays_on_its_book() {
+    let (system, browser) = library(3).await;
+    let gateway = system.gateway();
+    gateway.book("/books/3/corrections", &json!({"qtyDelta": -23, "reason": "lost"})).await;
+    browser.click("[aria-pressed=false].toggle").await;
+    browser.sees(".foot", "1 book found").await;
+    browser.run("document.querySelector('.rows').focus();", vec![]).await;
+    // A book that was not in it gets low, and comes above the one that is marked.
+    gateway.book("/books/1/corrections", &json!({"qtyDelta": -25, "reason": "lost"})).await;
+    browser.lists("1,3").await;
+    browser.sees(".foot", "2 books found").await;
+    browser.holds("document.querySelector('.row.here').dataset.book === '3'").await;
+    browser.holds("document.activeElement.classList.contains('rows')").await;
+    // One that was in it gets more.
+    gateway.book("/books/1/warehousings", &json!({"qty": 500})).await;
+    browser.lists("3").await;
+    browser.sees(".foot", "1 book found").await;
+    browser.holds("document.querySelector('.row.here').dataset.book === '3'").await;
+    // In an order of stock, too.
+    browser.click("[data-field=stock] button").await;
+    gateway.book("/books/2/corrections", &json!({"qtyDelta": -29, "reason": "lost"})).await;
+    browser.lists("2,3").await;
+    browser.sees(".foot", "2 books found").await;
+    browser.click("[aria-pressed=true].toggle").await;
+    browser.sees(".foot", "3 books").await;
+    // What is found by its title, when its title changes.
+    browser.fill("[type=search]", "momo").await;
+    browser.sees(".nothing", "No title contains").await;
+    gateway.book("/books/2/warehousings", &json!({"qty": 1, "name": "Momo"})).await;
+    browser.lists("2").await;
+    browser.sees(".foot", "1 book found").await;
+    gateway.book("/books/2/warehousings", &json!({"qty": 1, "name": "The Trial"})).await;
+    browser.sees(".nothing", "No title contains").await;
+    browser.has_no_faults().await;
+}
+
+/// Holds back what the server tells of changes while `holdBack` is true.
+const HOLD_BACK: &str = "window.holdBack = true;
+    const send = window.fetch;
+    window.fetch = async (...request) => {
+        const answer = await send(...request);
+        if (request[0] !== '/books/changes') return answer;
+        const waiting = async () => { while (window.holdBack) await new Promise((resolve) => setTimeout(resolve, 20)); };
+        const held = new TransformStream({ transform: async (chunk, control) => { await waiting(); control.enqueue(chunk); } });
+        return new Response(answer.body.pipeThrough(held), { headers: answer.headers });
+    };";
+
+#[tokio::test]
+async fn a_new_book_comes_into_the_list_of_who_warehoused_it_also_before_anybody_tells_of_it() {
+    let system = System::start().await;
+    system.gateway().book("/books/1/warehousings", &json!({"qty": 30})).await;
+    let browser = Browser::start(&system.place, "en").await;
+    browser.first_runs(HOLD_BACK).await;
+    browser.open(&system.gateway(), "").await;
+    browser.sees(".foot", "1 book").await;
+    browser.sees("[data-status]", "Live").await;
+    browser.click("[data-new]").await;
+    browser.fill("[name=bookId]", "2").await;
+    browser.fill("[name=qty]", "12").await;
+    browser.press_key(thirtyfour::Key::Enter).await;
+    browser.sees(".row[data-book=\"2\"]:not(.pending) .stock", "12").await;
+    browser.sees(".foot", "2 books").await;
+    browser.run("window.holdBack = false;", vec![]).await;
+    system.gateway().book("/books/3/warehousings", &json!({"qty": 5})).await;
+    browser.sees(".foot", "3 books").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn rows_that_were_made_anew_are_taken_whatever_their_revisions_are() {
+    let (_system, browser) = library(2).await;
+    let after = |anew: &str| {
+        format!(
+            "import('/web/books.js').then((books) => {{
+                const row = {{ bookId: 9, name: null, stock: 5, version: 1, revision: 5 }};
+                books.learn([row]);
+                {anew}
+                books.learn([{{ ...row, stock: 2, revision: 2 }}]);
+                return books.book(9).stock;
+            }})"
+        )
+    };
+    assert_eq!(browser.value(&after(""), vec![]).await, 5, "an older row is no news");
+    assert_eq!(browser.value(&after("books.madeAnew();"), vec![]).await, 2);
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
 async fn after_the_server_was_away_what_changed_meanwhile_is_seen() {
     let (mut system, browser) = library(2).await;
     system.stop(Signal::TERM).await;

@@ -38,6 +38,27 @@ async fn without_the_server_the_last_rows_stay_and_it_comes_back_by_itself() {
 }
 
 #[tokio::test]
+async fn a_list_that_could_not_be_shown_at_first_comes_by_itself() {
+    let system = System::start().await;
+    let browser = Browser::start(&system.place, "en").await;
+    // What a gateway says while nobody is behind it.
+    let nobody = "window.isOut = true;
+        const send = window.fetch;
+        window.fetch = async (...request) => window.isOut && String(request[0]).startsWith('/books')
+            ? new Response('', { status: 503, headers: { 'Retry-After': '1' } }) : send(...request);";
+    browser.first_runs(nobody).await;
+    browser.open(&system.gateway(), "").await;
+    browser.sees(".nothing", "The books cannot be shown right now").await;
+    browser.run("window.isOut = false;", vec![]).await;
+    browser.sees(".nothing", "No books yet").await;
+    // And an empty list has its first book when somebody else brings it.
+    system.gateway().book("/books/1/warehousings", &json!({"qty": 30, "name": "Momo"})).await;
+    browser.sees(".row", "Momo").await;
+    browser.sees(".foot", "1 book").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
 async fn without_the_database_the_list_is_served_from_memory_and_says_so_while_booking_goes_on() {
     let (system, browser) = library().await;
     system.freeze_postgres().await;

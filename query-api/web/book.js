@@ -7,7 +7,7 @@ import { h, paced, pulse, settled, toast } from "./dom.js";
 import { explain } from "./why.js";
 import { historyTable } from "./history.js";
 import { lastList, lowAt } from "./list.js";
-import { lookAt } from "./live.js";
+import { heard, lookAt } from "./live.js";
 import { edition, moment, number, t, titleOf } from "./words.js";
 
 const SIZE = 500;
@@ -41,13 +41,23 @@ export function bookPage(root, parameters, id) {
   root.append(h("a.back", { href: lastList() }, `← ${t("backToList")}`), title, problemBox, body);
   root.addEventListener("keydown", onKey);
 
-  const unwatch = watch((ids, isNews) => {
+  let isBeginning = false;
+  // Of a history that was made anew, nothing is kept.
+  let isAnew = false;
+  const unwatch = watch((ids, what) => {
     if (!ids.includes(id)) return;
     show();
-    if (isNews) {
+    // What this page itself has asked for first is no news.
+    if (what === "changed" || (what === "new" && !isBeginning)) {
       pulse(copiesBox);
       again();
     }
+  });
+  const unhear = heard((anew) => {
+    if (!anew) return;
+    isAnew = true;
+    lookAt(id).catch(() => {});
+    again();
   });
   const again = paced(loadNewest, 150);
   const timer = setInterval(() => { if (!document.hidden) lookAt(id).catch(() => {}); }, POLL_MS);
@@ -55,31 +65,36 @@ export function bookPage(root, parameters, id) {
 
   async function begin() {
     if (bookOf(id)) show();
+    isBeginning = true;
     try {
       await lookAt(id);
-      problemBox.hidden = true;
       show();
     } catch (problem) {
       if (closed) return;
       if (!bookOf(id)) fail(problem);
       if (problem.passes) setTimeout(() => { if (!closed) begin(); }, 1000 * (problem.retryAfter ?? 2));
       if (!bookOf(id)) return;
+    } finally {
+      isBeginning = false;
     }
     loadNewest();
   }
 
   function fail(problem) {
     const isUnknown = problem.status === 404;
-    const warehouse = h("button.button.main", { type: "button", onclick: () => act("warehouse", null) }, t("newBook"));
+    const warehouse = h("button.button.main", { type: "button", onclick: () => act("warehouse", null, id) }, t("newBook"));
     problemBox.hidden = false;
+    body.setAttribute("aria-busy", String(!isUnknown));
     problemBox.replaceChildren(h("h2", {}, isUnknown ? t("noSuchBook") : t("cannotShow")), h("p", {}, isUnknown ? t("noSuchBookText", { id: String(id) }) : `${problem.title}. ${problem.detail}`), isUnknown ? warehouse : h("p.small", {}, t("trying")));
   }
 
   function show() {
     const book = bookOf(id);
-    if (!book || closed) return;
-    problemBox.hidden = true;
-    title.hidden = false;
+    if (closed) return;
+    // A first copy that was only intended is gone again when it is refused.
+    title.hidden = !book;
+    problemBox.hidden = book !== undefined || problemBox.childElementCount === 0;
+    if (!book) return;
     document.title = `${titleOf(book)} · bookstock`;
     name.textContent = titleOf(book);
     copies.textContent = number(book.stock);
@@ -94,6 +109,8 @@ export function bookPage(root, parameters, id) {
   async function loadNewest() {
     try {
       const page = await load("");
+      if (isAnew) movements = [];
+      isAnew = false;
       const known = new Set(page.movements.map((movement) => movement.revision));
       const overlap = movements.length === 0 || movements.some((movement) => known.has(movement.revision));
       if (movements.length === 0 || !overlap) older = page.older;
@@ -196,6 +213,7 @@ export function bookPage(root, parameters, id) {
     clearInterval(timer);
     closing.abort();
     unwatch();
+    unhear();
   };
 }
 

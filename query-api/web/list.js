@@ -24,7 +24,10 @@ export function list(root, parameters) {
   let pages = new Pages(query, changed);
   let shownPages = pages;
   let here = 0;
+  let hereId;
   let moved = 0;
+  // Where the list was left, until there are rows to scroll to.
+  let scrollTo = 0;
 
   const rows = new Rows({ label: t("books"), make: makeRow, draw, seen: (first, last) => pages.need(first, last) });
   const search = h("input", { type: "search", placeholder: t("searchHint"), "aria-label": t("search"), autocomplete: "off", spellcheck: "false", maxlength: "200", oninput: settled(searchFor, 150), onkeydown: leaveSearch });
@@ -51,12 +54,14 @@ export function list(root, parameters) {
     head, rows.element,
     h("div.foot", {}, count, reorder, h("span.keys", {}, t("keysHint"))),
   );
+  // What is there, and how much, is asked for again once for all that changes until then.
+  const lookAgain = paced(refresh, 400);
   const unwatch = watch(onNews);
-  const unhear = heard(onUnknown);
+  const unhear = heard(lookAgain);
   sortMarks();
   if (left.address === location.hash || (left.address === "#/" && location.hash === "")) {
     here = left.here;
-    queueMicrotask(() => { rows.element.scrollTop = left.scroll; });
+    scrollTo = left.scroll;
   }
   pages.need(0, 0);
 
@@ -74,17 +79,42 @@ export function list(root, parameters) {
       shownPages.close();
       shownPages = pages;
       here = 0;
+      hereId = undefined;
       moved = 0;
       rows.element.scrollTop = 0;
     }
     const { total, problem } = shownPages;
     rows.count = total ?? 0;
+    const steps = keepMark();
     rows.all();
+    // Who has scrolled goes on seeing the same rows.
+    if (steps !== 0 && shownPages.inOrderOfIds && rows.element.scrollTop > 0) rows.element.scrollTop += steps * rows.height;
+    if (scrollTo > 0 && total !== null) {
+      rows.element.scrollTop = scrollTo;
+      scrollTo = 0;
+    }
     followFrom(shownPages.position);
     rows.element.setAttribute("aria-rowcount", (total ?? 0) + 1);
     reorder.hidden = moved === 0;
     count.textContent = total === null ? (problem ? "" : t("loading")) : `${t(shownPages.isPlain ? "count" : "countFound", { n: total })}${rows.reachable < total ? ` · ${t("tooMany", { n: rows.reachable })}` : ""}`;
     showNothing(total, problem);
+    mark();
+  }
+
+  /** The mark stays on its book when rows come or go above it; returns how far it went with it. */
+  function keepMark() {
+    const before = here;
+    const place = hereId === undefined ? -1 : shownPages.placeOf(hereId);
+    if (place >= 0) here = place;
+    // Until the first page is here, the mark is where it was left.
+    if (shownPages.total !== null) here = Math.max(0, Math.min(here, rows.reachable - 1));
+    hereId = shownPages.at(here)?.bookId;
+    return place >= 0 ? here - before : 0;
+  }
+
+  function markAt(index) {
+    here = index;
+    hereId = shownPages.at(here)?.bookId;
     mark();
   }
 
@@ -132,35 +162,29 @@ export function list(root, parameters) {
     low.textContent = found?.stock === 0 ? t("none") : t("low");
   }
 
-  function onNews(ids, isNews) {
+  function onNews(ids, what) {
     const changedIds = new Set(ids);
     for (const [index, row] of rows.shown) {
       const found = shownPages.at(index);
       if (!found || !changedIds.has(found.bookId)) continue;
       draw(row, index);
-      if (isNews) pulse(row);
+      if (what === "changed") pulse(row);
     }
-    if (isNews && !shownPages.inOrderOfIds) {
+    if (what === "intended") return;
+    if (shownPages.mayHaveOthers(ids, what === "new")) lookAgain();
+    else if (!shownPages.inOrderOfIds) {
       moved += ids.length;
       reorder.hidden = false;
     }
   }
 
-  // A book that nobody has looked at yet may be a new one: the count, and what is shown, are asked for again. Rows that were made
-  // anew may differ, wherever they are.
-  const lookAgain = paced(() => shownPages.refresh(), 400);
-  function onUnknown(anew) {
-    if (anew || shownPages.inOrderOfIds || shownPages.total === 0) lookAgain();
-    else {
-      moved += 1;
-      reorder.hidden = false;
-    }
+  function refresh() {
+    moved = 0;
+    shownPages.refresh();
   }
 
   function sortAgain() {
-    moved = 0;
-    reorder.hidden = true;
-    shownPages.refresh();
+    refresh();
     rows.element.focus();
   }
 
@@ -214,9 +238,9 @@ export function list(root, parameters) {
     // By the place of the key: with a Korean keyboard it gives another letter.
     const kind = { KeyW: "warehouse", KeyR: "renew", KeyC: "correct" }[event.code];
     if (event.key in steps) {
-      here = Math.min(rows.reachable - 1, Math.max(0, here + steps[event.key]));
-      rows.reveal(here);
-      mark();
+      const index = Math.min(rows.reachable - 1, Math.max(0, here + steps[event.key]));
+      rows.reveal(index);
+      markAt(index);
     } else if (event.key === "Enter" && found) location.hash = `#/books/${found.bookId}`;
     else if (kind && found) act(kind, bookOf(found.bookId));
     else return;
@@ -226,8 +250,7 @@ export function list(root, parameters) {
   function onClick(event) {
     const row = event.target.closest(".row");
     if (!row) return;
-    here = Number(row.dataset.index);
-    mark();
+    markAt(Number(row.dataset.index));
     const kind = event.target.closest("[data-act]")?.dataset.act;
     const found = shownPages.at(here);
     if (kind && found) act(kind, bookOf(found.bookId));

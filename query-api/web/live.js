@@ -2,14 +2,14 @@
 // Where the server has none, the list is looked at again every few seconds.
 import { ask, overhear, problem } from "./api.js";
 import { authorization, loginAgain } from "./login.js";
-import { isKnown, learn } from "./books.js";
+import { learn, madeAnew } from "./books.js";
 import { sleep } from "./dom.js";
 
 /** Longer than any pause between two heartbeats. */
 const SILENCE_MS = 45_000;
 const POLL_MS = 3_000;
 
-const strangers = new Set();
+const listeners = new Set();
 const onlookers = new Set();
 let position = null;
 /** Of which making of the rows `position` is. */
@@ -17,10 +17,10 @@ let made = null;
 let state = "starting";
 let following = false;
 
-/** Calls `listener(anew)` when a book changed that is not known here, or when rows were made anew. */
+/** Calls `listener(anew)` when any book may differ from what is known: all were made anew, or nobody tells of changes. */
 export function heard(listener) {
-  strangers.add(listener);
-  return () => strangers.delete(listener);
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 /** Calls `listener(state)` with `live`, `polling` or `away`. */
@@ -53,7 +53,7 @@ async function follow() {
         await read(response.body, silence);
       } else if (response.status === 404 || response.status === 406) {
         become("polling");
-        for (const listener of strangers) listener(false);
+        for (const listener of listeners) listener(false);
         await sleep(POLL_MS);
         while (document.hidden) await sleep(POLL_MS);
         continue;
@@ -97,9 +97,9 @@ function take(text) {
     const making = generation === undefined ? made : `${generation}.${refolds}`;
     const isReset = made !== null && making !== made;
     made = making;
-    const isNew = isReset || books.some((row) => !isKnown(row.bookId));
-    learn(books.filter((row) => isKnown(row.bookId)));
-    if (isNew) for (const listener of strangers) listener(isReset);
+    if (isReset) madeAnew();
+    learn(books);
+    if (isReset) for (const listener of listeners) listener(true);
   }
   if (id !== undefined) position = id;
 }

@@ -33,6 +33,20 @@ export class Pages {
     return id === undefined ? undefined : book(id);
   }
 
+  /** The index of the book `id`, as far as pages are here; else -1. */
+  placeOf(id) {
+    for (const [page, ids] of this.pages) if (ids.includes(id)) return page * SIZE + ids.indexOf(id);
+    return -1;
+  }
+
+  /** Whether there may be other books in this list, now that these are new or have changed. What a search finds, the server knows. */
+  mayHaveOthers(ids, areNew) {
+    const { q, maxStock } = this.query;
+    if (q) return true;
+    if (maxStock !== null) return ids.some((id) => (book(id).stock <= maxStock) !== (this.placeOf(id) >= 0));
+    return areNew && (this.inOrderOfIds || this.total === 0);
+  }
+
   /** Sees to it that the rows from `first` to `last` are here or under way, and half a page around: who scrolls on meets no blanks. */
   need(first, last) {
     this.looked = [first, last];
@@ -51,7 +65,14 @@ export class Pages {
   /** What is here may have changed its place: it is shown until the new has come. */
   refresh() {
     this.stale = new Set([...this.pages.keys(), ...this.asked]);
+    this.look();
+  }
+
+  /** Shows what there is, and has asked for what is missing of it; where there is nothing to look at, for the first page. */
+  look() {
+    if (this.closed.signal.aborted) return;
     this.changed();
+    if (!this.total) this.need(0, 0);
   }
 
   async load(page) {
@@ -61,11 +82,11 @@ export class Pages {
     try {
       const { body, headers } = await ask(this.address(page), { signal: this.closed.signal });
       const rows = body._embedded?.books ?? [];
-      learn(rows);
       const total = body.page?.totalElements ?? rows.length;
       if (this.total !== null && total !== this.total) for (const other of this.pages.keys()) if (other !== page) this.stale.add(other);
       this.total = total;
       this.pages.set(page, rows.map((row) => row.bookId));
+      learn(rows, true);
       this.position = headers.get("Bookstock-Position");
       this.problem = null;
       if (page === 0 && this.isPlain) keep(rows, total);
@@ -74,7 +95,7 @@ export class Pages {
       this.problem = problem;
       this.stale.add(page);
       if (this.total === null && this.isPlain) this.recall();
-      if (problem.passes) setTimeout(() => this.changed(), 1000 * (problem.retryAfter ?? 2));
+      if (problem.passes) setTimeout(() => this.look(), 1000 * (problem.retryAfter ?? 2));
     } finally {
       // A failed page is asked for again by the next look, not before its pause is over.
       if (this.problem?.passes) setTimeout(() => this.asked.delete(page), 900 * (this.problem.retryAfter ?? 2));
@@ -87,7 +108,7 @@ export class Pages {
   retry() {
     this.asked.clear();
     this.problem = null;
-    this.changed();
+    this.look();
   }
 
   address(page) {
@@ -106,9 +127,9 @@ export class Pages {
   recall() {
     try {
       const { rows, total } = JSON.parse(sessionStorage.getItem(KEPT));
-      learn(rows);
       this.total = total;
       this.pages.set(0, rows.map((row) => row.bookId));
+      learn(rows, true);
       this.stale.add(0);
     } catch { /* nothing was seen */ }
   }
