@@ -22,6 +22,13 @@ fn detail(refused: &Answer) -> String {
     document["detail"].as_str().unwrap().to_owned()
 }
 
+/// That the open form says what becomes of the stock, such as `30 → 37`.
+fn previews(stocks: &str) -> String {
+    format!(
+        "document.querySelector('dialog .outcome').innerText.replace(/\\s+/g, ' ') === 'In stock {stocks}'"
+    )
+}
+
 async fn stock_in_the_store(gateway: &Site) -> u64 {
     gateway.get("/libraries/1").await.json(200)["stock"].as_u64().unwrap()
 }
@@ -86,6 +93,47 @@ async fn a_correction_needs_a_reason_and_takes_the_stock_down() {
 }
 
 #[tokio::test]
+async fn a_form_goes_by_the_stock_as_it_is_when_it_is_sent() {
+    let (system, browser) = thirty_copies().await;
+    browser.click(".row .acts [data-act=correct]").await;
+    browser.fill("[name=qtyDelta]", "-40").await;
+    browser.fill("[name=reason]", "lost").await;
+    browser.holds(&previews("30 → …")).await;
+    // Copies come in while the form is open.
+    system.gateway().book("/books/1/warehousings", &json!({"qty": 50})).await;
+    browser.holds(&previews("80 → 40")).await;
+    browser.press_key(Key::Enter).await;
+    browser.sees(".row:not(.pending) .stock", "40").await;
+    assert_eq!(stock_in_the_store(&system.gateway()).await, 40);
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn whose_number_is_typed_is_asked_for_before_its_stock_is_told() {
+    let (system, browser) = thirty_copies().await;
+    // A book that this page has not seen: the list shows one title alone.
+    system.gateway().book("/books/2/warehousings", &json!({"qty": 12, "name": "The Trial"})).await;
+    browser.open(&system.gateway(), "#/?q=momo").await;
+    browser.reload().await;
+    browser.sees(".foot", "1 book found").await;
+    browser.click("[data-new]").await;
+    browser.misses("dialog .outcome").await;
+    let seen = "window.outcomes = []; new MutationObserver(() => outcomes.push(document.querySelector('dialog .outcome').innerText)).observe(document.querySelector('dialog .outcome'), { childList: true });";
+    browser.run(seen, vec![]).await;
+    browser.fill("[name=qty]", "5").await;
+    browser.fill("[name=bookId]", "2").await;
+    browser.holds(&previews("12 → 17")).await;
+    browser.holds("document.querySelector('[name=name]').placeholder === 'The Trial'").await;
+    browser.fill("[name=bookId]", "3").await;
+    browser.holds(&previews("0 → 5")).await;
+    browser.holds("document.querySelector('[name=name]').placeholder === ''").await;
+    // Until the answer came, nothing was made up.
+    browser.holds("!outcomes.slice(0, outcomes.findIndex((each) => each.includes('17'))).some((each) => /\\b[05]\\b/.test(each))").await;
+    browser.picture("warehouse-new").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
 async fn the_servers_own_words_are_shown_where_they_belong_and_nothing_is_lost() {
     let (system, browser) = thirty_copies().await;
     // Somebody else renews meanwhile, so what this librarian asks for is refused.
@@ -138,6 +186,18 @@ async fn when_the_answer_is_lost_sending_again_books_once() {
     browser.misses("dialog").await;
     browser.sees(".row:not(.pending) .stock", "35").await;
     assert_eq!(stock_in_the_store(&system.gateway()).await, 35);
+    // Copies that are gone already are not missing when their correction is sent again.
+    browser.click(".row .acts [data-act=correct]").await;
+    browser.fill("[name=qtyDelta]", "-20").await;
+    browser.fill("[name=reason]", "lost").await;
+    browser.run(lose_one, vec![]).await;
+    browser.press_key(Key::Enter).await;
+    browser.sees("dialog", "It is not known whether this was booked").await;
+    browser.sees(".row:not(.pending) .stock", "15").await;
+    browser.holds(&previews("35 → 15")).await;
+    browser.click("dialog [type=submit]").await;
+    browser.misses("dialog").await;
+    assert_eq!(stock_in_the_store(&system.gateway()).await, 15);
     browser.has_no_faults().await;
 }
 

@@ -1,8 +1,8 @@
 // Warehousing, renewal, correction: one dialog, three small forms. A form is one intention with one key: however often
 // it is sent, it is booked once.
 import { ask, newKey } from "./api.js";
-import { book as bookOf, booked, intend, learn, withdraw } from "./books.js";
-import { h, toast } from "./dom.js";
+import { book as bookOf, booked, intend, learn, watch, withdraw } from "./books.js";
+import { h, settled, toast } from "./dom.js";
 import { edition, number, signed, t, titleOf } from "./words.js";
 
 const MAX_QTY = 1_000_000;
@@ -32,7 +32,7 @@ const KINDS = {
   correct: {
     path: "corrections",
     fields: (book) => [
-      { name: "qtyDelta", label: "delta", signed: true, hint: t("deltaHint"), check: (text) => deltaOf(text, book) },
+      { name: "qtyDelta", label: "delta", signed: true, hint: t("deltaHint"), check: deltaOf },
       { name: "reason", label: "reason", maxlength: 500, choices: t("reasons").split(",") },
     ],
     body: ({ qtyDelta, reason }) => ({ qtyDelta: Number(qtyDelta), reason }),
@@ -58,8 +58,8 @@ function deltaOf(text, book) {
 /** What people type for digits and a minus, as the server reads it. */
 const typed = (text) => text.trim().normalize("NFKC").replace(/[−–]/g, "-").replace(/(?<=\d),(?=\d{3}\b)/g, "");
 
-/** Opens the form for one command on `book`; without one, for a book whose number is asked for. */
-export function act(name, book) {
+/** Opens the form for one command on `book`; without one, for a book whose number is asked for, or may be this `id`. */
+export function act(name, book, id = null) {
   const kind = KINDS[name];
   const fields = kind.fields(book).filter(Boolean);
   const wrong = h("div.form-wrong", { role: "alert", hidden: true });
@@ -70,27 +70,42 @@ export function act(name, book) {
   const form = h("form", { novalidate: true, onsubmit: submit, oninput: retyped },
     h("header", {}, h("h2", { id: "command-title" }, t(`${name}Title`)), book ? h("p", {}, `${titleOf(book)} · ${t("edition", { v: edition(book.version) })}`) : null),
     wrong, fields.map((field) => fieldOf(field, inputs[field.name])), outcome, h("div.decide", {}, cancelButton, sendButton));
-  const dialog = h("dialog", { "aria-labelledby": "command-title", "data-command": name, oncancel: (event) => { if (isSending) event.preventDefault(); }, onclose: () => dialog.remove() }, form);
+  const dialog = h("dialog", { "aria-labelledby": "command-title", "data-command": name, oncancel: (event) => { if (isSending) event.preventDefault(); }, onclose: closed }, form);
   let key = newKey();
   let isSending = false;
   let isUncertain = false;
+  // The number that was asked for last, and the one of which the server said that there is no such book.
+  let lookedUp;
+  let absent;
+  // For a book that nobody has scrolled to yet.
+  const lookUp = settled(() => { if (dialog.open && idOf() !== null) refresh(idOf()); }, 200);
+  const unwatch = watch((ids) => { if (ids.includes(idOf())) preview(); });
   document.body.append(dialog);
   dialog.showModal();
-  Object.values(inputs)[0].focus();
+  if (id !== null) inputs.bookId.value = String(id);
+  Object.values(inputs).find((input) => input.value === "").focus();
   preview();
 
   function values() {
     return Object.fromEntries(Object.entries(inputs).map(([field, input]) => [field, field === "name" || field === "reason" ? input.value.trim() : typed(input.value)]));
   }
 
+  /** The number of the book that this is for; null while none is typed. */
+  function idOf() {
+    if (book) return book.bookId;
+    const text = typed(inputs.bookId.value);
+    return wholeBetween(text, 1, MAX_ID) === "" ? Number(text) : null;
+  }
+
+  /** That book as it is now, also while the form is open; nothing if it is not known here. */
   function subject() {
-    return book ? bookOf(book.bookId) ?? book : bookOf(Number(typed(inputs.bookId.value)));
+    return bookOf(idOf()) ?? book ?? undefined;
   }
 
   /** What is wrong with each field, as far as that can be known here. */
   function faults() {
     const given = values();
-    const entries = fields.map((field) => [field.name, given[field.name] === "" ? (field.optional ? "" : t("needed")) : field.check?.(given[field.name]) ?? ""]);
+    const entries = fields.map((field) => [field.name, given[field.name] === "" ? (field.optional ? "" : t("needed")) : field.check?.(given[field.name], subject()) ?? ""]);
     return entries.filter(([, fault]) => fault !== "");
   }
 
@@ -101,10 +116,29 @@ export function act(name, book) {
   }
 
   function preview() {
+    // What is on its way, and may be in the stock already, is not added to it once more.
+    if (isSending || isUncertain) return;
     const from = subject();
-    const to = faults().length === 0 ? kind.becomes(from, values()).stock : null;
-    outcome.hidden = !from && to === null;
-    outcome.replaceChildren(h("span.quiet", {}, t("inStock")), h("span.number", {}, number(from?.stock ?? 0)), h("span.arrow", { "aria-hidden": "true" }, "→"), h("b.number", {}, to === null ? "…" : number(to)));
+    const id = idOf();
+    if (!from && id !== null && id !== lookedUp) {
+      lookedUp = id;
+      lookUp();
+    }
+    if (!book) tellTitle(from);
+    const to = isTold() && faults().length === 0 ? kind.becomes(from, values()).stock : null;
+    outcome.hidden = id === null;
+    outcome.replaceChildren(h("span.quiet", {}, t("inStock")), h("span.number", {}, isTold() ? number(from?.stock ?? 0) : "…"), h("span.arrow", { "aria-hidden": "true" }, "→"), h("b.number", {}, to === null ? "…" : number(to)));
+  }
+
+  /** Whether it is known what the command is going to change: a book, or that there is none yet. */
+  function isTold() {
+    return subject() !== undefined || absent === idOf();
+  }
+
+  /** Which book it is whose number was typed. */
+  function tellTitle(from) {
+    inputs.name.placeholder = from?.name ?? "";
+    document.getElementById(`${inputs.name.id}-hint`).textContent = from?.name ? t("keepsName") : "";
   }
 
   function tellField(input, text) {
@@ -117,16 +151,17 @@ export function act(name, book) {
     event.preventDefault();
     if (isSending) return;
     wrong.hidden = true;
-    const found = faults();
+    // What may be booked already is not measured by the stock again.
+    const found = isUncertain ? [] : faults();
     for (const [field, fault] of found) tellField(inputs[field], fault);
     if (found.length > 0) {
       inputs[found[0][0]].focus();
       return;
     }
     const given = values();
-    const id = book?.bookId ?? Number(given.bookId);
+    const id = idOf();
     setSending(true);
-    if (!isUncertain) intend(id, { ...kind.becomes(subject(), given), state: "sending" });
+    if (!isUncertain && isTold()) intend(id, { ...kind.becomes(subject(), given), state: "sending" });
     try {
       const { body } = await ask(`/books/${id}/${kind.path}`, { method: "POST", body: kind.body(given), headers: { "Idempotency-Key": key } });
       dialog.close();
@@ -167,8 +202,13 @@ export function act(name, book) {
 
   /** A refusal often means that the book is not what was shown here. */
   async function refresh(id) {
-    try { learn([(await ask(`/books/${id}`)).body]); } catch { /* the list says so */ }
+    try { learn([(await ask(`/books/${id}`)).body]); } catch (problem) { if (problem.status === 404) absent = id; }
     preview();
+  }
+
+  function closed() {
+    unwatch();
+    dialog.remove();
   }
 
   function setSending(value) {
