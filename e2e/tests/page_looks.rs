@@ -41,8 +41,13 @@ async fn it_speaks_the_language_of_the_browser_until_another_is_chosen() {
     browser.sees(".foot", "도서 10종").await;
     browser.holds("document.documentElement.lang === 'ko'").await;
     browser.picture("list-korean").await;
+    browser.run("window.before = document.querySelector('[data-status]');", vec![]).await;
     browser.click("[data-language-switch]").await;
     browser.sees(".foot", "10 books").await;
+    // What went with the other language is not drawn any more; the corner of this one is, at each answer.
+    let watch = "window.drawn = []; for (const corner of [before, document.querySelector('[data-status]')]) new MutationObserver(() => drawn.push(corner === before ? 'old' : 'new')).observe(corner, { subtree: true, childList: true });";
+    browser.run(watch, vec![]).await;
+    browser.holds("drawn.includes('new') && !drawn.includes('old')").await;
     browser.reload().await;
     browser.sees(".foot", "10 books").await;
     browser.holds("document.documentElement.lang === 'en'").await;

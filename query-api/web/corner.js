@@ -4,7 +4,7 @@ import { behind, complaint, health, isProjecting, onHealth } from "./health.js";
 import { h } from "./dom.js";
 import { clock, decimal, lasting, minute, number, t } from "./words.js";
 
-/** The corner's button with its panel, and the notice above the views. */
+/** The corner's button with its panel, and the notice above the views; `close()` when another takes its place. */
 export function statusCorner() {
   const lamp = h("span.lamp");
   const word = h("span");
@@ -29,9 +29,9 @@ export function statusCorner() {
     if (sentence.textContent !== told) sentence.textContent = told;
     fill(panel);
   }
-  onHealth(show);
+  const close = onHealth(show);
   show();
-  return { button, panel, notice };
+  return { button, panel, notice, close };
 }
 
 function summary(missing) {

@@ -24,7 +24,10 @@ export const isProjecting = () => (stopped === 1 ? undefined : health.projection
 export const behind = () => (health.projection.behindSeconds >= BEHIND_S ? health.projection.behindSeconds : null);
 
 const watchers = new Set();
-export function onHealth(watcher) { watchers.add(watcher); }
+export function onHealth(watcher) {
+  watchers.add(watcher);
+  return () => watchers.delete(watcher);
+}
 
 function tell() {
   for (const watcher of watchers) watcher();

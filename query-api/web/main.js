@@ -13,9 +13,11 @@ import { language, speak, t } from "./words.js";
 const THEMES = ["auto", "light", "dark"];
 let leave = () => {};
 let view = null;
+let corner = null;
 
 function frame() {
-  const corner = statusCorner();
+  corner?.close();
+  corner = statusCorner();
   const themeButton = h("button.button.plain", { type: "button", "data-theme-switch": true, onclick: nextTheme });
   const languageButton = h("button.button.plain", { type: "button", lang: language() === "ko" ? "en" : "ko", "aria-label": t("language"), "data-language-switch": true, onclick: otherLanguage }, t("languageShort"));
   const logOutButton = isLoggedIn() ? h("button.button.plain", { type: "button", "data-log-out": true, onclick: logOut }, t("logOut")) : null;
