@@ -4,6 +4,7 @@
 use e2e::{Browser, ReceivingList, System};
 use serde_json::json;
 use std::fs;
+use thirtyfour::Key;
 
 async fn receiving_page() -> (System, Browser) {
     let system = System::start().await;
@@ -48,6 +49,38 @@ async fn the_same_list_again_books_nothing_wherever_it_was_sent_before() {
     for (book, stock) in &list.stocks {
         assert_eq!(system.gateway().get(&format!("/libraries/{book}")).await.json(200)["stock"], *stock);
     }
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn a_list_is_received_with_the_keyboard_alone() {
+    let (system, browser) = receiving_page().await;
+    let list = ReceivingList::write(&system.place, "bookId,qty,name\n1,5,Momo\n2,0,\n3,7,\n");
+    let tab_to = async |css: &str| {
+        for _ in 0..20 {
+            let is_there = format!("document.activeElement.matches('{css}')");
+            if browser.value(&is_there, vec![]).await == json!(true) {
+                return;
+            }
+            browser.press_key(Key::Tab).await;
+        }
+        panic!("no Tab leads to {css}");
+    };
+    // The window of the system that would open is not the page's.
+    let opened = "document.querySelector('input[type=file]').addEventListener('click', (event) => { event.preventDefault(); window.opened = true; });";
+    browser.run(opened, vec![]).await;
+    tab_to(".drop .button").await;
+    browser.press_key(Key::Enter).await;
+    browser.holds("window.opened === true").await;
+    browser.choose_file("input[type=file]", &list.path).await;
+    browser.sees("main", "3 rows, 12 copies").await;
+    tab_to("[data-do=start]").await;
+    browser.press_key(Key::Enter).await;
+    browser.sees(".progress", "2 booked, 1 with problems").await;
+    tab_to("[data-filter=all]").await;
+    browser.press_key(Key::Enter).await;
+    browser.sees(".row.booked", "booked, 7 in stock").await;
+    assert_eq!(system.gateway().get("/libraries/3").await.json(200)["stock"], 7);
     browser.has_no_faults().await;
 }
 
