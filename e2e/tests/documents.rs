@@ -89,6 +89,7 @@ fn what_the_documents_link_to_is_there() {
         "SECURITY.md",
         "docs/threat-model.md",
         "docs/checkpoints.md",
+        "docs/images/README.md",
         "docs/design/README.md",
         "docs/design/README.ko.md",
         "docs/runbooks/README.md",
