@@ -63,7 +63,7 @@ impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
         &self,
         book: BookId,
         latest: &Latest,
-        ask: impl FnOnce() -> Asking,
+        ask: impl Fn() -> Asking,
     ) -> Result<At<Option<Row>>, ReaderError>
     where
         Asking: Future<Output = Result<Asked<Option<Row>>, ReaderError>>,
@@ -75,12 +75,30 @@ impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
         if self.rows.get(&key).await.is_some_and(|known| !holds(&known)) {
             self.rows.invalidate(&key).await;
         }
-        let asking = async { ask().await.map(Arc::new) };
-        let asked = self.rows.try_get_with(key, asking).await.map_err(|error| ReaderError::clone(&error))?;
-        if asked.generation == snapshot.generation && asked.position <= snapshot.position {
+        let mut asked = self.asked(key, &ask).await?;
+        if !holds(&asked) {
+            // Another had asked before the snapshot was there. Whoever asks from here on asks after it.
+            self.rows.invalidate(&key).await;
+            asked = self.asked(key, &ask).await?;
+        }
+        let is_as_it_was = holds(&asked) && asked.position <= snapshot.position;
+        if asked.generation == snapshot.generation && is_as_it_was {
             return Ok(latest.at(asked.value.clone()));
         }
         Ok(latest.at_its_own(&asked))
+    }
+
+    /// The row that is kept, or what the database says, which many may wait for.
+    async fn asked<Asking>(
+        &self,
+        key: (i32, u64, BookId),
+        ask: impl Fn() -> Asking,
+    ) -> Result<AskedRow<Row>, ReaderError>
+    where
+        Asking: Future<Output = Result<Asked<Option<Row>>, ReaderError>>,
+    {
+        let asking = async { ask().await.map(Arc::new) };
+        self.rows.try_get_with(key, asking).await.map_err(|error| ReaderError::clone(&error))
     }
 
     /// A page as it is at the latest position; the last that was seen of it, if the database is out.
@@ -95,8 +113,12 @@ impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
     {
         let key = (latest.snapshot.state(), request.clone());
         let asking = async { ask().await.map(Arc::new) };
-        match self.pages.try_get_with(key, asking).await {
+        match self.pages.try_get_with_by_ref(&key, asking).await {
             Ok(asked) => {
+                if asked.position < latest.snapshot.position {
+                    // A replica that lags behind the one which is followed. It will have caught up some day.
+                    self.pages.invalidate(&key).await;
+                }
                 self.last.insert(request.clone(), Arc::clone(&asked)).await;
                 Ok(latest.at_its_own(&asked))
             }

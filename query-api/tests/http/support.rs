@@ -79,6 +79,21 @@ impl Library {
         self.query_api.stands_at(position).await;
     }
 
+    /// From now on the rows of these books, such as `book > 5`, cannot be read while somebody holds the advisory lock 42.
+    /// Their table is `rm_1.all_books`.
+    pub(crate) async fn hold_back(&self, books: &str) {
+        let statements = format!(
+            "CREATE FUNCTION public.readable(book bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN
+                IF {books} THEN PERFORM pg_advisory_xact_lock_shared(42); END IF;
+                RETURN true;
+            END $$;
+            ALTER TABLE rm_1.book_stock RENAME TO all_books;
+            CREATE VIEW rm_1.book_stock AS SELECT * FROM rm_1.all_books WHERE public.readable(book_id);
+            GRANT SELECT ON rm_1.book_stock TO bookstock_reader"
+        );
+        self.sql(&statements).await;
+    }
+
     pub(crate) async fn sql(&self, statements: &str) {
         let (client, connection) = tokio_postgres::connect(&self.database_url, NoTls).await.unwrap();
         tokio::spawn(connection);
