@@ -6,6 +6,7 @@
 
 mod follow;
 mod ordered;
+mod read;
 mod shelf;
 mod standing;
 
@@ -16,13 +17,14 @@ use crate::list::{Column, Key, ListRequest, Listed, Mark, Order, Page, Place};
 use crate::reader::{Projection, ReaderOptions, State};
 use domain::book::BookId;
 pub(crate) use shelf::{Entry, Shelf};
+use standing::Standing;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// What was not confirmed for so long may be old.
+/// A database that did not answer for so long is out, and what is known of it may be old.
 const STALE_AFTER: Duration = Duration::from_secs(2);
 
 /// Both views as they were at a position. It never changes.
@@ -44,6 +46,12 @@ impl Snapshot {
     /// What tells it from others.
     fn standing(&self) -> (i32, u64, Option<u64>) {
         (self.generation, self.position, self.refolds)
+    }
+
+    /// Whether it can become what `standing` tells by what changed since.
+    fn comes_before(&self, standing: &Standing) -> bool {
+        (self.generation, self.refolds) == (standing.generation, standing.refolds)
+            && self.position <= standing.position
     }
 
     pub(crate) fn state(&self) -> State {
@@ -90,6 +98,8 @@ struct Known {
     snapshot: Option<Arc<Snapshot>>,
     /// When the database last said that this is how things are.
     confirmed: Instant,
+    /// When it last said anything: while much of it is read, things are not as they are known, but it is not out.
+    answered: Instant,
     /// Whether it answered when it was last asked; nothing before that.
     reached: Option<bool>,
     /// How the projection was then; nothing where there is none.
@@ -112,7 +122,8 @@ pub(crate) struct Latest {
 impl Memory {
     /// Follows `database`.
     pub(crate) fn follow(database: Database, options: ReaderOptions) -> Self {
-        let known = Known { snapshot: None, confirmed: Instant::now(), reached: None, projection: None };
+        let now = Instant::now();
+        let known = Known { snapshot: None, confirmed: now, answered: now, reached: None, projection: None };
         let (sender, latest) = watch::channel(known);
         tokio::spawn(follow::keep_up_to_date(database, options, sender));
         Self { latest }
@@ -161,9 +172,9 @@ impl Memory {
 }
 
 impl Known {
-    /// Whether things may have changed since.
+    /// Whether the database is out, so that things may have changed since and nobody knows.
     fn is_stale(&self) -> bool {
-        self.reached != Some(true) || self.confirmed.elapsed() > STALE_AFTER
+        self.reached != Some(true) || self.answered.elapsed() > STALE_AFTER
     }
 
     fn position(&self) -> u64 {

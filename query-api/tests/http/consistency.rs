@@ -1,7 +1,8 @@
 //! `minPosition` and `wait`.
 
-use crate::support::Library;
-use std::time::Duration;
+use crate::support::{Library, eventually};
+use std::time::{Duration, Instant};
+use tokio_postgres::NoTls;
 
 const PATHS: [&str; 4] = ["/books/1", "/books", "/admins/1", "/admins"];
 
@@ -83,4 +84,37 @@ async fn what_a_crash_took_back_is_not_shown_as_newer_than_it_is() {
     }
     library.put(50, &["1, NULL, 1.0, 6"]).await;
     assert_eq!(library.get("/books/1?minPosition=50").await.json()["stock"], 6);
+}
+
+#[tokio::test]
+async fn while_all_rows_are_read_anew_for_long_the_database_is_not_taken_for_out() {
+    let library = Library::empty("consistency_long").await;
+    library.put(42, &["1, NULL, 1.0, 5"]).await;
+    library.hold_back("true").await;
+    let (owner, wire) = tokio_postgres::connect(&library.database_url, NoTls).await.unwrap();
+    tokio::spawn(wire);
+    owner.batch_execute("SELECT pg_advisory_lock(42)").await.unwrap();
+    // A stream that is folded anew has all rows read, and those are not to be had.
+    let change = "BEGIN;
+        UPDATE rm_1.all_books SET stock = 6, revision = 1, position = 43;
+        UPDATE rm_1.admin_list SET book_stock = 6, revision = 1, position = 43;
+        UPDATE bookstock.projection SET position = 43, event_id = gen_random_uuid(), refolds = refolds + 1;
+        COMMIT; NOTIFY bookstock_position, '43'";
+    owner.batch_execute(change).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        // What is known gets older, and who wants more has to wait.
+        let answer = library.get("/books/1?minPosition=43&wait=0").await;
+        let age = answer.header("bookstock-age-ms").parse::<u64>().unwrap();
+        if age > 3_000 && answer.outcome() == (503, "projection-behind".to_owned()) {
+            assert!(!answer.headers.contains_key("bookstock-stale"));
+            break;
+        }
+        assert!(Instant::now() < deadline, "after {age} ms: {}", answer.text);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(library.get("/books/1").await.json()["stock"], 5);
+    owner.batch_execute("SELECT pg_advisory_unlock(42)").await.unwrap();
+    let answer = eventually(&library.query_api, "/books/1?minPosition=43&wait=10000", 200).await;
+    assert_eq!(answer.json()["stock"], 6);
 }
