@@ -11,7 +11,7 @@ mod message;
 use super::inquiry::Inquiry;
 use super::shown::Shown;
 use super::state::Shared;
-use crate::problem;
+use crate::{headers, problem};
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -23,6 +23,7 @@ use message::Message;
 use service_kit::listen::Stopping;
 use service_kit::{Problem, text};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,16 @@ pub(super) async fn changes<V: Shown>(
     State(shared): State<Shared>,
     Extension(Stopping(stopping)): Extension<Stopping>,
     headers: HeaderMap,
+    inquiry: Inquiry,
+) -> Result<Response, Problem> {
+    let beginning = begin::<V>(Arc::clone(&shared), stopping, &headers, inquiry).await;
+    beginning.map_err(|problem| shared.placed(problem))
+}
+
+async fn begin<V: Shown>(
+    shared: Shared,
+    stopping: CancellationToken,
+    headers: &HeaderMap,
     mut inquiry: Inquiry,
 ) -> Result<Response, Problem> {
     let since = inquiry.parameters.number("since")?;
@@ -65,6 +76,7 @@ pub(super) async fn changes<V: Shown>(
     };
     let mut response = Response::new(Body::from_stream(messages::<V>(follower)));
     let headers = response.headers_mut();
+    headers::place(headers, &now);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // A proxy that gathers answers would hold messages back.
@@ -159,7 +171,6 @@ mod tests {
     use super::*;
     use futures_util::StreamExt as _;
     use read_model::{Reader, ReaderOptions};
-    use std::sync::Arc;
 
     /// A client of read models that nobody reaches.
     fn follower(begun: bool) -> Follower {

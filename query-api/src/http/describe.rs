@@ -67,8 +67,9 @@ pub(super) fn history<V: Written>(id: &'static str, summary: &'static str) -> Op
 /// The question for what changes in a view.
 pub(super) fn changes(id: &'static str, summary: &'static str) -> Operation {
     let position = json!({"type": "integer", "minimum": 0, "maximum": u64::MAX});
-    let description =
-        "Server-sent events without an end: changes, reset, dropped. The id of each is a position.";
+    let [_, reached, age, stale] = PLACE;
+    let description = "Server-sent events without an end: changes, reset, dropped. The id of each is a position. The headers say how things \
+         are when it begins.";
     Operation::new(id, summary, description)
         .takes([
             service_kit::openapi::parameter(
@@ -84,7 +85,7 @@ pub(super) fn changes(id: &'static str, summary: &'static str) -> Operation {
             "text/event-stream",
             &json!({"type": "string"}),
             &json!("id: 2\nevent: changes\ndata: {\"position\":\"2\",\"generation\":1,\"books\":[]}\n\n"),
-            &[],
+            &[reached, age, stale],
         )
         .fails([&INVALID_PARAMETER, &READ_MODEL_UNAVAILABLE])
 }

@@ -4,11 +4,12 @@ use super::etag::ETag;
 use super::hal;
 use super::media::Media;
 use super::parameters::Parameters;
-use crate::headers::{AGE, PARKED, POSITION, STALE};
+use super::state::Shared;
+use crate::headers::{self, PARKED};
 use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use read_model::At;
 use serde::Serialize;
@@ -82,17 +83,10 @@ impl Inquiry {
         let known = etag.is_known(&self.headers);
         let mut response = Response::new(if known { Body::empty() } else { body()? });
         let headers = response.headers_mut();
-        let mut tell = |name: HeaderName, text: &str| {
-            if let Ok(value) = HeaderValue::from_str(text) {
-                headers.insert(name, value);
-            }
-        };
-        tell(header::ETAG, &etag.to_string());
-        tell(POSITION, &found.position.to_string());
-        tell(AGE, &found.age.as_millis().to_string());
-        if found.stale {
-            tell(STALE, "true");
+        if let Ok(etag) = HeaderValue::from_str(&etag.to_string()) {
+            headers.insert(header::ETAG, etag);
         }
+        headers::place(headers, found);
         // Whoever keeps it asks each time whether it still holds, which costs little with the tag.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if known {
@@ -104,12 +98,15 @@ impl Inquiry {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Inquiry {
+impl FromRequestParts<Shared> for Inquiry {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let origin = Origin::from_request_parts(parts, state).await?;
-        let parameters = Parameters::from_request_parts(parts, state).await?;
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
+        let asked = async {
+            let origin = Origin::from_request_parts(parts, shared).await?;
+            Ok((origin, Parameters::from_request_parts(parts, shared).await?))
+        };
+        let (origin, parameters) = asked.await.map_err(|problem: Problem| shared.placed(problem))?;
         let media = Media::accepted(&parts.headers);
         // Nothing after this needs them any more.
         Ok(Self { origin, parameters, media, headers: std::mem::take(&mut parts.headers) })

@@ -121,6 +121,9 @@ async fn every_answer_says_how_long_it_may_be_kept_and_those_of_the_views_where_
             ("/books/2/history", 404, "no-cache"),
             ("/books/x", 404, "no-store"),
             ("/books?size=0", 400, "no-store"),
+            ("/books/1/history?order=%FF", 400, "no-store"),
+            ("/books/changes?since=x", 400, "no-store"),
+            ("/admins/changes?sinse=1", 400, "no-store"),
             ("/admins/1?minPosition=43&wait=0", 503, "no-store"),
             ("/admins?minPosition=43&wait=0", 503, "no-store"),
             ("/books/1/history?minPosition=43&wait=0", 503, "no-store"),
@@ -153,7 +156,18 @@ async fn every_answer_says_how_long_it_may_be_kept_and_those_of_the_views_where_
         ] {
             assert_eq!(api.get(path, &[]).await.header("cache-control"), cache, "{path}");
         }
-        let changes = client().get(format!("{}/books/changes", api.base)).send().await.unwrap();
-        assert_eq!(changes.headers()["cache-control"], "no-store");
+        for path in ["/books/changes", "/admins/changes?since=0"] {
+            let changes = client().get(format!("{}{path}", api.base)).send().await.unwrap();
+            let header = |name| changes.headers().get(name).and_then(|value| value.to_str().ok());
+            assert_eq!(
+                (header("cache-control"), header("bookstock-position")),
+                (Some("no-store"), Some("42"))
+            );
+            assert!(header("bookstock-age-ms").is_some_and(|age| age.parse::<u64>().is_ok()), "{path}");
+        }
+        let nowhere = api.get("/books", &[("x-forwarded-host", "no host")]).await;
+        assert_eq!((nowhere.status, nowhere.header("bookstock-position")), (400, "42"));
+        let no_id = api.get("/books/changes", &[("last-event-id", "x")]).await;
+        assert_eq!((no_id.status, no_id.header("bookstock-position")), (400, "42"));
     }
 }
