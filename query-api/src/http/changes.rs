@@ -144,7 +144,7 @@ impl Follower {
                 // Reading takes a thousand times less time than waiting, and ten times as much memory: that is only lent.
                 match Box::pin(self.shared.live.since::<V>(&self.shared.reader, self.at, beat)).await {
                     Ok(message) => return Some(self.take(&message)),
-                    // The database is out and this is not in memory. It will come with a later beat.
+                    // It is not in memory, and the database is out or lags behind. It will come later.
                     Err(error) => tracing::debug!(%error, "changes were not read"),
                 }
             }

@@ -83,6 +83,7 @@ impl Freshness {
     {
         let deadline = Instant::now() + self.wait;
         let mut pause = Duration::ZERO;
+        let mut is_last = false;
         loop {
             let answer = ask().await.map_err(|error| problem::of_reading(&error))?;
             if self.is_met_at(answer.position) {
@@ -91,12 +92,17 @@ impl Freshness {
             if answer.stale {
                 return Err(problem::out(answer.position));
             }
+            // What was announced need not be where this is read: that may be a replica which lags behind.
+            if is_last {
+                return Err(problem::behind(self.min_position, answer.position));
+            }
             tokio::time::sleep(pause).await;
             let left = deadline.saturating_duration_since(Instant::now());
             let reached = reader.wait_for(self.min_position, left.min(LOOK)).await;
             if reached.is_err() && left <= LOOK {
                 return Err(problem::behind(self.min_position, answer.position.max(reader.position())));
             }
+            is_last = Instant::now() >= deadline;
             pause = PAUSE;
         }
     }

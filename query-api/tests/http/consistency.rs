@@ -1,6 +1,6 @@
 //! `minPosition` and `wait`.
 
-use crate::support::{Library, eventually};
+use crate::support::{Library, QueryApi, client, eventually};
 use std::time::{Duration, Instant};
 use tokio_postgres::NoTls;
 
@@ -117,4 +117,44 @@ async fn while_all_rows_are_read_anew_for_long_the_database_is_not_taken_for_out
     owner.batch_execute("SELECT pg_advisory_unlock(42)").await.unwrap();
     let answer = eventually(&library.query_api, "/books/1?minPosition=43&wait=10000", 200).await;
     assert_eq!(answer.json()["stock"], 6);
+}
+
+/// As a replica would that lags behind the one which is followed: for queries the read models are at the position before.
+const LAGGING: &str = "
+    ALTER TABLE bookstock.projection RENAME TO told;
+    CREATE VIEW bookstock.projection AS SELECT generation, fold_version,
+        position - CASE current_setting('application_name') WHEN 'bookstock reader' THEN 1 ELSE 0 END AS position,
+        event_id, epoch, owner, lease_until, refolds FROM bookstock.told;
+    GRANT SELECT ON bookstock.projection TO bookstock_reader";
+
+const CAUGHT_UP: &str = "
+    CREATE OR REPLACE VIEW bookstock.projection AS SELECT generation, fold_version, position,
+        event_id, epoch, owner, lease_until, refolds FROM bookstock.told";
+
+#[tokio::test]
+async fn a_replica_that_lags_behind_is_waited_for_as_long_as_was_asked_and_no_longer() {
+    let library = Library::empty("consistency_lagging").await;
+    library.put(42, &["1, NULL, 1.0, 5"]).await;
+    library.sql(LAGGING).await;
+    let api = QueryApi::start_with(&library.database_url, 0).await;
+    api.stands_at(42).await;
+    let paths = ["/admins?sort=bookName&minPosition=42", "/books/1?minPosition=42"];
+    for path in paths {
+        let answer = api.get(&format!("{path}&wait=200"), &[]).await;
+        assert_eq!(answer.outcome(), (503, "projection-behind".to_owned()), "{path}: {}", answer.text);
+        assert_eq!(answer.json()["position"], "41", "{path}");
+    }
+    let mut following = client().get(format!("{}/books/changes?since=41", api.base)).send().await.unwrap();
+    library.sql(CAUGHT_UP).await;
+    for path in paths {
+        assert_eq!(eventually(&api, path, 200).await.header("bookstock-position"), "42", "{path}");
+    }
+    // Who follows changes is told none that is none.
+    library.sql("UPDATE bookstock.told SET position = 43; NOTIFY bookstock_position").await;
+    let mut text = String::new();
+    while !text.contains("id: 43\n") {
+        let more = tokio::time::timeout(Duration::from_secs(20), following.chunk()).await;
+        text.push_str(&String::from_utf8_lossy(&more.expect("no message came").unwrap().unwrap()));
+    }
+    assert!(!text.contains("id: 41\n"), "{text}");
 }

@@ -64,7 +64,14 @@ impl Live {
         beat: Beat,
     ) -> Result<Arc<Message>, ReaderError> {
         let key = (TypeId::of::<V>(), beat.state, at);
-        let writing = async { write::<V>(reader, at).await.map(Arc::new) };
+        let writing = async {
+            let message = write::<V>(reader, at).await?;
+            if message.position <= at && message.position < beat.state.position {
+                let lags = "a replica lags behind the one that is followed".to_owned();
+                return Err(ReaderError::Unavailable(lags));
+            }
+            Ok(Arc::new(message))
+        };
         self.messages.try_get_with(key, writing).await.map_err(|error| ReaderError::clone(&error))
     }
 }
