@@ -37,7 +37,7 @@ pub(super) const OF_LISTS: [Field; 12] = [
     Field::new("version", "Which edition.", Kind::VersionAsked),
     Field::new(
         "changedSince",
-        "A position or an RFC 3339 time that the last change came after.",
+        "A position that the last change came after, or an RFC 3339 time that it did not come before.",
         Kind::Moment,
     ),
     Field::new("page", "Which page, from 0.", Kind::Number),
