@@ -13,6 +13,7 @@ mod failure;
 mod figures;
 pub(crate) mod filter;
 mod fold;
+mod intact;
 mod link;
 mod read_all;
 mod read_stream;
@@ -90,6 +91,18 @@ pub enum OpenError {
     /// The database does not agree with itself.
     #[error("the database file is damaged: {0}; restore the store from a backup")]
     Damaged(String),
+    /// The write-ahead log ends before all that was committed to it.
+    #[error(
+        "the write-ahead log {} is damaged: only its first {whole} bytes are whole, and acknowledged events behind them would be lost. \
+         Nothing was changed. Restore the store from a backup; docs/runbooks/backup-and-restore.md says how to go on without one",
+        .log.display()
+    )]
+    DamagedLog {
+        /// The write-ahead log.
+        log: PathBuf,
+        /// So many bytes are as they were written.
+        whole: u64,
+    },
     /// The database cannot be used.
     #[error("the database of the event store cannot be opened: {0}")]
     Database(#[from] rusqlite::Error),
@@ -125,6 +138,10 @@ impl Log {
     pub(crate) fn open(dir: &Path, max_store_bytes: Option<u64>, durable: bool) -> Result<Self, OpenError> {
         let lock = lock(dir)?;
         let path = dir.join(DATABASE);
+        // Without a promise to keep, commits are not synced one after the other.
+        if durable {
+            intact::verify(&path)?;
+        }
         let conn = schema::open_writer(&path, max_store_bytes)?;
         schema::set_durable(&conn, durable)?;
         let id = schema::store_id(&conn)?;
@@ -223,4 +240,11 @@ fn lock(dir: &Path) -> Result<Lock, OpenError> {
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(unusable)?;
     }
     Lock::acquire(&dir.join(LOCK)).map_err(unusable)?.ok_or_else(|| OpenError::Locked(dir.to_owned()))
+}
+
+/// The file beside another one whose name goes on so.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

@@ -4,9 +4,9 @@
 //! committed. So the length is changed for many commits at once, and the commits overwrite zeros. For SQLite these are
 //! pages that are not part of the log: whatever reads it ends at the first page whose salt and checksum are not the log's.
 
+use super::beside;
 use super::schema::BUSY_TIMEOUT;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -80,9 +80,7 @@ fn alone(writer: &Connection) -> rusqlite::Result<Transaction<'_>> {
 
 /// The write-ahead log of a database.
 pub(super) fn log_of(database: &Path) -> PathBuf {
-    let mut log: OsString = database.into();
-    log.push("-wal");
-    log.into()
+    beside(database, "-wal")
 }
 
 #[cfg(test)]

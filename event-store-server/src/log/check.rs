@@ -3,7 +3,7 @@
 use super::event::{Position, Revision, TOMBSTONE};
 use super::reader::ReadError;
 use super::row::{self, COLUMNS};
-use super::{DATABASE, OpenError, schema};
+use super::{DATABASE, OpenError, intact, lock, schema};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use std::collections::HashMap;
 use std::io;
@@ -68,10 +68,19 @@ pub struct CheckReport {
     pub damage: Vec<String>,
 }
 
-/// The database in a data directory.
+/// The database in a data directory, if there is one and its write-ahead log is not damaged.
 pub(super) fn database_in(data_dir: &Path) -> Result<PathBuf, MaintenanceError> {
     let path = data_dir.join(DATABASE);
-    if path.is_file() { Ok(path) } else { Err(MaintenanceError::Absent(data_dir.to_owned())) }
+    if !path.is_file() {
+        return Err(MaintenanceError::Absent(data_dir.to_owned()));
+    }
+    match lock(data_dir) {
+        Ok(_lock) => intact::verify(&path)?,
+        // A server did that when it started, and goes on writing.
+        Err(OpenError::Locked(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(path)
 }
 
 /// Checks the store in `data_dir`.

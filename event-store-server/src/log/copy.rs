@@ -1,9 +1,9 @@
 //! Backup and restore: a store is one file, so its backup is one too.
 
 use super::check::{self, MaintenanceError};
-use super::{DATABASE, lock, schema};
+use super::{DATABASE, beside, lock, schema};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Copies the store in one reading transaction, so that a server may go on meanwhile.
 pub(crate) fn backup(data_dir: &Path, to: &Path) -> Result<u64, MaintenanceError> {
@@ -11,7 +11,7 @@ pub(crate) fn backup(data_dir: &Path, to: &Path) -> Result<u64, MaintenanceError
     if to.exists() {
         return Err(MaintenanceError::Exists(to.to_owned()));
     }
-    let part = with_suffix(to, ".part");
+    let part = beside(to, ".part");
     remove_if_there(&part)?;
     let conn = schema::open_reader(&source)?;
     conn.execute("VACUUM INTO ?1", [part.to_str().ok_or_else(|| MaintenanceError::Name(part.clone()))?])?;
@@ -29,7 +29,7 @@ pub(crate) fn restore(from: &Path, data_dir: &Path) -> Result<u64, MaintenanceEr
     if to.exists() {
         return Err(MaintenanceError::Exists(to));
     }
-    let part = with_suffix(&to, ".part");
+    let part = beside(&to, ".part");
     std::fs::copy(from, &part).map_err(|source| MaintenanceError::File { path: part.clone(), source })?;
     put(&part, &to)?;
     Ok(events)
@@ -54,10 +54,4 @@ fn remove_if_there(path: &Path) -> Result<(), MaintenanceError> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
