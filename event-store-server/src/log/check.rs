@@ -30,6 +30,9 @@ pub enum MaintenanceError {
     /// Nothing is overwritten.
     #[error("{} exists already, and nothing is overwritten; choose another place, or move it away", .0.display())]
     Exists(PathBuf),
+    /// It is the database of a store, not a backup.
+    #[error("{} lies beside what is to be restored: a part of its events may be there, and would be left behind; restore what `backup` made", .0.display())]
+    NotAlone(PathBuf),
     /// SQLite takes names in UTF-8 only.
     #[error("{} is no name in UTF-8; choose another one", .0.display())]
     Name(PathBuf),

@@ -3,13 +3,13 @@
 use super::check::{self, MaintenanceError};
 use super::{DATABASE, beside, lock, schema};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Copies the store in one reading transaction, so that a server may go on meanwhile.
 pub(crate) fn backup(data_dir: &Path, to: &Path) -> Result<u64, MaintenanceError> {
     let source = check::database_in(data_dir)?;
-    if to.exists() {
-        return Err(MaintenanceError::Exists(to.to_owned()));
+    if let Some(there) = parts(to).find(|part| part.exists()) {
+        return Err(MaintenanceError::Exists(there));
     }
     let part = beside(to, ".part");
     remove_if_there(&part)?;
@@ -23,16 +23,24 @@ pub(crate) fn backup(data_dir: &Path, to: &Path) -> Result<u64, MaintenanceError
 
 /// Copies a backup to where a server will find it.
 pub(crate) fn restore(from: &Path, data_dir: &Path) -> Result<u64, MaintenanceError> {
+    if let Some(part) = parts(from).skip(1).find(|part| part.exists()) {
+        return Err(MaintenanceError::NotAlone(part));
+    }
     let events = check::verified(from)?;
     let _lock = lock(data_dir)?;
     let to = data_dir.join(DATABASE);
-    if to.exists() {
-        return Err(MaintenanceError::Exists(to));
+    if let Some(there) = parts(&to).find(|part| part.exists()) {
+        return Err(MaintenanceError::Exists(there));
     }
     let part = beside(&to, ".part");
     std::fs::copy(from, &part).map_err(|source| MaintenanceError::File { path: part.clone(), source })?;
     put(&part, &to)?;
     Ok(events)
+}
+
+/// A database, and what SQLite takes for a part of it when it lies beside.
+fn parts(database: &Path) -> impl Iterator<Item = PathBuf> {
+    ["", "-wal", "-shm", "-journal"].map(|suffix| beside(database, suffix)).into_iter()
 }
 
 /// Gives a complete file its name, on the disk too.

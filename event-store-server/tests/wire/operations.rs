@@ -45,6 +45,20 @@ async fn a_backup_of_a_running_server_is_restored_as_it_was() {
     let (succeeded, said) = run(&["restore", "--from", to], &restored);
     assert!(!succeeded && said.contains("exists already"), "{said}");
 
+    // What SQLite would take for a part of it, or of the backup.
+    for beside in ["events.sqlite-wal", "events.sqlite-shm", "events.sqlite-journal"] {
+        let another = dir.path().join(beside);
+        std::fs::create_dir(&another).unwrap();
+        std::fs::write(another.join(beside), "of another store").unwrap();
+        let (succeeded, said) = run(&["restore", "--from", to], &another);
+        assert!(!succeeded && said.contains("exists already") && said.contains(beside), "{said}");
+        assert!(!another.join("events.sqlite").exists());
+    }
+    let (data_wal, database) = (data.join("events.sqlite-wal"), data.join("events.sqlite"));
+    assert!(data_wal.exists());
+    let (succeeded, said) = run(&["restore", "--from", database.to_str().unwrap()], &dir.path().join("d"));
+    assert!(!succeeded && said.contains(data_wal.to_str().unwrap()), "{said}");
+
     for (file, why) in [("nowhere", "there is no backup at"), ("Cargo.toml", "is no store")] {
         let (succeeded, said) = run(&["restore", "--from", file], &dir.path().join("d"));
         assert!(!succeeded && said.contains(why), "{said}");
