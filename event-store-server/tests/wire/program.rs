@@ -2,6 +2,7 @@
 
 use super::process::{PROGRAM, Process};
 use super::support::*;
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
@@ -87,7 +88,7 @@ async fn it_is_configured_by_the_environment_alone() {
 }
 
 #[test]
-fn the_readme_has_each_flag_with_its_environment_variable() {
+fn the_readme_has_each_flag_with_its_environment_variable_and_its_key() {
     let readme = include_str!("../../README.md");
     let help = Command::new(PROGRAM).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
@@ -99,9 +100,22 @@ fn the_readme_has_each_flag_with_its_environment_variable() {
         })
         .collect();
     assert!(settings.len() > 15, "{help}");
+    let mut keys = keys();
     for (flag, variable) in settings {
         let row = |line: &&str| line.starts_with('|') && line.contains(&format!("`--{flag}"));
         let row = readme.lines().find(row).unwrap_or_else(|| panic!("--{flag} is not in the README"));
         assert!(row.contains(variable), "{row}");
+        assert_eq!(keys.remove(&flag.replace('-', "_")), !row.contains("(no key)"), "{row}");
     }
+    assert_eq!(keys, BTreeSet::new(), "keys without a flag");
+}
+
+/// The keys that a configuration file may have, as the refusal of another one names them.
+fn keys() -> BTreeSet<String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "no_such_key = 1").unwrap();
+    let refused = Command::new(PROGRAM).arg("--config").arg(file.path()).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    let (_, known) = said.split_once("expected one of").unwrap_or_else(|| panic!("{said}"));
+    known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
