@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use service_kit::health::Check;
 use service_kit::{Auth, Health, Limits, edge};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -36,20 +35,14 @@ pub(crate) fn routes(log: Log, health: &Health, authentication: &'static str) ->
     edge::around(SERVICE, routes.into(), health, &Auth::of_its_own(), &Limits::default())
 }
 
-/// Keeps the check of the log up to date: ready, until the log stops or the server is told to.
-pub(crate) async fn watch(log: Log, check: Check, shutdown: CancellationToken) {
-    let mut stopped = log.stopped();
-    loop {
-        match &*stopped.borrow_and_update() {
-            None => check.ready(),
-            Some(reason) => check.not_ready(&format!("it accepts no event until it is restarted: {reason}")),
-        }
-        tokio::select! {
-            changed = stopped.changed() => if changed.is_err() { break },
-            () = shutdown.cancelled() => break,
-        }
+/// Whether events are accepted: until the log stops or the server is told to. Whoever got to know by an answer that the
+/// log has stopped finds it said here, too.
+pub(crate) fn accepts(log: &Log, shutdown: &CancellationToken) -> Result<(), String> {
+    match &*log.stopped().borrow() {
+        Some(reason) => Err(format!("it accepts no event until it is restarted: {reason}")),
+        None if shutdown.is_cancelled() => Err("it is shutting down".to_owned()),
+        None => Ok(()),
     }
-    check.not_ready("it is shutting down");
 }
 
 async fn ready(State(facts): State<Facts>) -> StatusCode {

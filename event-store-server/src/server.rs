@@ -79,8 +79,8 @@ impl EventStoreServer {
             );
         }
         let health = Health::default();
-        let watched = http::watch(log.clone(), health.check("log"), shutdown.clone());
-        let watching = tokio::spawn(watched);
+        let (asked, stopping) = (log.clone(), shutdown.clone());
+        health.ask("log", move || http::accepts(&asked, &stopping));
         let mut server = Server::builder()
             .accept_http1(true)
             .max_concurrent_streams(limits.max_concurrent_streams)
@@ -103,7 +103,6 @@ impl EventStoreServer {
             served = serving => served,
             () = overdue => Ok(()),
         };
-        watching.abort();
         log.close().await;
         drop(temporary);
         tracing::info!("event store closed");

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Map, json};
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -23,10 +23,35 @@ const PERIOD: Duration = Duration::from_secs(1);
 static READY: Gauge<2> =
     Gauge::new("service_ready", "Whether a check of /readyz holds (1) or not (0).", ["service", "check"]);
 
-/// The readiness of one process: a short list of named checks that its parts keep up to date.
+/// The readiness of one process: a short list of named checks that its parts keep up to date, or are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
-    checks: Arc<Mutex<Vec<(&'static str, Standing)>>>,
+    checks: Arc<Mutex<Vec<(&'static str, Known)>>>,
+}
+
+/// How it is known whether a check holds.
+#[derive(Clone)]
+enum Known {
+    Told(Standing),
+    Asked(Arc<dyn Fn() -> Result<(), String> + Send + Sync>),
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.standing().fmt(out)
+    }
+}
+
+impl Known {
+    fn standing(&self) -> Standing {
+        match self {
+            Self::Told(standing) => standing.clone(),
+            Self::Asked(ask) => match ask() {
+                Ok(()) => Standing { ready: true, detail: "ok".to_owned() },
+                Err(why) => Standing { ready: false, detail: why },
+            },
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +74,12 @@ impl Health {
         let check = Check { health: self.clone(), name };
         check.set(false, "starting");
         check
+    }
+
+    /// Registers the check `name` of something that can be asked at any time, and answers at once.
+    pub fn ask(&self, name: &'static str, ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
+        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.push((name, Known::Asked(Arc::new(ask))));
     }
 
     /// Whether every check holds.
@@ -79,7 +110,8 @@ impl Health {
     }
 
     fn snapshot(&self) -> Vec<(&'static str, Standing)> {
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        checks.into_iter().map(|(name, known)| (name, known.standing())).collect()
     }
 }
 
@@ -126,12 +158,12 @@ impl Check {
         let standing = Standing { ready, detail: detail.to_owned() };
         match checks.iter_mut().find(|(name, _)| *name == self.name) {
             Some((_, known)) => {
-                if known.ready != ready {
+                if known.standing().ready != ready {
                     tracing::info!(check = self.name, ready, detail, "readiness changed");
                 }
-                *known = standing;
+                *known = Known::Told(standing);
             }
-            None => checks.push((self.name, standing)),
+            None => checks.push((self.name, Known::Told(standing))),
         }
     }
 }
@@ -180,6 +212,17 @@ mod tests {
         store.not_ready("connection refused");
         assert_eq!(status(&health, "/readyz").await, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(status(&health, "/livez").await, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_part_that_is_asked_is_ready_as_long_as_it_says_so() {
+        let health = Health::default();
+        let holds = Arc::new(Mutex::new(Ok(())));
+        let asked = holds.clone();
+        health.ask("log", move || asked.lock().unwrap().clone());
+        assert_eq!(status(&health, "/readyz").await, StatusCode::OK);
+        *holds.lock().unwrap() = Err("stopped".to_owned());
+        assert_eq!(status(&health, "/readyz").await, StatusCode::SERVICE_UNAVAILABLE);
     }
 
     #[tokio::test]
