@@ -120,7 +120,9 @@ impl<'a> Staged<'a> {
             place = Some(self.insert(name, stream, last, event)?);
         }
         self.heads.insert(name.clone(), Head { stream, last, deleted });
+        // What is written about the metadata of a metadata stream has no effect on that one: it is never deleted so.
         if let Some(of) = name.strip_prefix(METADATA_STREAM_PREFIX)
+            && !of.starts_with(METADATA_STREAM_PREFIX)
             && let Ok(Some(head)) = self.head(of)
         {
             let deleted = last_event.event_type == METADATA_EVENT_TYPE

@@ -77,6 +77,23 @@ async fn a_deleted_stream_is_not_found_and_goes_on_with_its_next_number() {
 }
 
 #[tokio::test]
+async fn a_metadata_stream_is_never_deleted_after_a_restart_and_before() {
+    let (dir, server, mut client) = fresh().await;
+    append(&mut client, "$$a", any(), metadata(1, "{}")).await.unwrap();
+    delete(&mut client, "$$a", None).await.unwrap();
+    let before = append(&mut client, "$$a", stream_exists(), metadata(2, "{}")).await.unwrap();
+    assert_eq!(before, Written(Some(1), Some(3)));
+    append(&mut client, "$$a", any(), metadata(3, "{}")).await.unwrap();
+    server.stop().await;
+
+    let server = Server::start(dir.path()).await;
+    let mut client = server.client().await;
+    let after = append(&mut client, "$$a", stream_exists(), metadata(4, "{}")).await.unwrap();
+    assert_eq!(after, Written(Some(3), Some(5)), "nothing else was written");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn metadata_that_is_set_on_a_deleted_stream_brings_it_back_without_its_old_events() {
     let (_dir, server, mut client) = fresh().await;
     append(&mut client, "a", any(), events(1..=3)).await.unwrap();
