@@ -6,22 +6,30 @@ use std::hash::Hash;
 
 /// A map that forgets what was not used for longest, roughly: entries live in a young and an old generation; a hit
 /// moves an entry to the young one, and when that is full it becomes the old one and the former old one is dropped.
-/// Holds at least the `capacity` entries used last, at most twice as many.
+/// Holds the entries used last, of as much weight as the `capacity` at least and twice as much at most.
 #[derive(Debug)]
 pub(super) struct TwoGenerations<K, V> {
     capacity: usize,
+    weigh: fn(&K) -> usize,
     young: HashMap<K, V>,
+    young_weight: usize,
     old: HashMap<K, V>,
 }
 
 impl<K: Eq + Hash, V: Copy> TwoGenerations<K, V> {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, young: HashMap::new(), old: HashMap::new() }
+    /// `weigh` says what an entry counts for.
+    pub(super) fn new(capacity: usize, weigh: fn(&K) -> usize) -> Self {
+        Self { capacity, weigh, young: HashMap::new(), young_weight: 0, old: HashMap::new() }
     }
 
     pub(super) fn insert(&mut self, key: K, value: V) {
-        if self.young.len() >= self.capacity && !self.young.contains_key(&key) {
-            self.old = std::mem::take(&mut self.young);
+        if !self.young.contains_key(&key) {
+            let weight = (self.weigh)(&key);
+            if self.young_weight + weight > self.capacity {
+                self.old = std::mem::take(&mut self.young);
+                self.young_weight = 0;
+            }
+            self.young_weight += weight;
         }
         self.young.insert(key, value);
     }
@@ -46,7 +54,7 @@ mod tests {
 
     #[test]
     fn it_keeps_the_last_used_entries_and_never_more_than_twice_its_capacity() {
-        let mut cache = TwoGenerations::new(10);
+        let mut cache = TwoGenerations::new(10, |_| 1);
         for key in 0..1_000 {
             cache.insert(key, key * 2);
             assert_eq!(cache.get(&0), Some(0), "used all the time, so never forgotten");
@@ -59,8 +67,19 @@ mod tests {
     }
 
     #[test]
+    fn entries_that_weigh_much_are_fewer() {
+        let mut cache = TwoGenerations::new(100, String::len);
+        for length in (1..1_000).map(|length| 1 + length % 40) {
+            cache.insert("x".repeat(length), ());
+            let weight = |generation: &HashMap<String, ()>| generation.keys().map(String::len).sum::<usize>();
+            assert!(weight(&cache.young) <= 100 && weight(&cache.old) <= 100, "{cache:?}");
+            assert_eq!(cache.get("x".repeat(length).as_str()), Some(()));
+        }
+    }
+
+    #[test]
     fn a_newer_value_replaces_an_older_one_in_both_generations() {
-        let mut cache = TwoGenerations::new(1);
+        let mut cache = TwoGenerations::new(1, |_| 1);
         cache.insert("a", 1);
         cache.insert("b", 1);
         cache.insert("a", 2);

@@ -21,9 +21,12 @@ use uuid::Uuid;
 const TRANSACTION_APPENDS: usize = 512;
 const TRANSACTION_BYTES: usize = 8 << 20;
 
-/// So many streams' heads, and so many events' ids, are remembered at least.
-const REMEMBERED_HEADS: usize = 64 << 10;
+/// So many bytes of streams' heads, and so many events' ids, are remembered at least.
+const REMEMBERED_HEADS: usize = 8 << 20;
 const REMEMBERED_IDS: usize = 64 << 10;
+
+/// What a head takes in memory beside the stream's name, about.
+const HEAD: usize = 64;
 
 /// What the writer's thread is told to do.
 #[derive(Debug)]
@@ -59,8 +62,8 @@ impl Writer {
         let last = last.unwrap_or(0);
         committed.send_replace(last);
         let mut memory = Memory {
-            heads: TwoGenerations::new(REMEMBERED_HEADS),
-            recent: TwoGenerations::new(REMEMBERED_IDS),
+            heads: TwoGenerations::new(REMEMBERED_HEADS, |name| HEAD + name.len()),
+            recent: TwoGenerations::new(REMEMBERED_IDS, |_| 1),
         };
         let mut statement = conn.prepare(
             "SELECT id, stream, revision, position FROM events WHERE position > ?1 ORDER BY position",
