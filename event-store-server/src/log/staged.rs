@@ -26,8 +26,8 @@ pub(super) struct Head {
 #[derive(Debug)]
 pub(super) struct Memory {
     pub(super) heads: TwoGenerations<Arc<str>, Head>,
-    /// Ids of the events appended last, with their stream: the weak rule's only knowledge.
-    pub(super) recent: TwoGenerations<Uuid, (i64, Place)>,
+    /// The events appended last, by their stream and id: the weak rule's only knowledge.
+    pub(super) recent: TwoGenerations<(i64, Uuid), Place>,
 }
 
 /// The state after the appends of the current transaction.
@@ -35,7 +35,7 @@ pub(super) struct Staged<'a> {
     conn: &'a Connection,
     memory: &'a mut Memory,
     heads: HashMap<Arc<str>, Head>,
-    recent: HashMap<Uuid, (i64, Place)>,
+    recent: HashMap<(i64, Uuid), Place>,
     last_position: Position,
     created: i64,
 }
@@ -169,7 +169,7 @@ impl<'a> Staged<'a> {
             fields.metadata,
         ))?;
         let place = Place { revision, position: fields.position };
-        self.recent.insert(event.id, (stream, place));
+        self.recent.insert((stream, event.id), place);
         Ok(place)
     }
 
@@ -178,8 +178,8 @@ impl<'a> Staged<'a> {
         for (name, head) in self.heads {
             self.memory.heads.insert(name, head);
         }
-        for (id, place) in self.recent {
-            self.memory.recent.insert(id, place);
+        for (event, place) in self.recent {
+            self.memory.recent.insert(event, place);
         }
     }
 
@@ -226,9 +226,7 @@ impl Past for StreamPast<'_, '_> {
     }
 
     fn recent(&mut self, id: Uuid) -> Option<Place> {
-        let head = self.head?;
-        let (stream, place) =
-            self.staged.recent.get(&id).copied().or_else(|| self.staged.memory.recent.get(&id))?;
-        (stream == head.stream).then_some(place)
+        let event = (self.head?.stream, id);
+        self.staged.recent.get(&event).copied().or_else(|| self.staged.memory.recent.get(&event))
     }
 }

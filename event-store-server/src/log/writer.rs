@@ -71,7 +71,7 @@ impl Writer {
         let mut rows = statement.query([last - i64::try_from(REMEMBERED_IDS).unwrap_or(i64::MAX)])?;
         while let Some(row) = rows.next()? {
             let place = Place { revision: row.get(2)?, position: row.get(3)? };
-            memory.recent.insert(Uuid::from_bytes(row.get(0)?), (row.get(1)?, place));
+            memory.recent.insert((row.get(1)?, Uuid::from_bytes(row.get(0)?)), place);
         }
         drop(rows);
         drop(statement);

@@ -81,6 +81,7 @@ async fn a_repeated_append_gets_its_first_answer_and_writes_nothing() {
         Written(Some(0), Some(6)),
         "another stream"
     );
+    assert_eq!(append(c, "a", any(), events([5])).await.unwrap(), Written(Some(4), Some(5)), "still known");
 
     let all = read(c, read_options("a")).await.unwrap();
     assert_eq!(ids(&all), [1, 2, 3, 4, 5]);
