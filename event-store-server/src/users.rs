@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 /// So many right headers are remembered; then all are forgotten.
@@ -19,6 +19,10 @@ const REMEMBERED: usize = 1024;
 
 /// So many passwords are checked at the same time, so that guessing leaves processors for others.
 const CHECKED_AT_ONCE: usize = 1;
+
+/// So many more wait to be checked. Without a limit, whoever guesses keeps those who know theirs waiting for longer than they
+/// are willing to.
+const WAITING: usize = 32;
 
 /// Why the users are not known.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +83,13 @@ struct Known {
     /// What is mixed into remembered headers, new for each process.
     salt: Uuid,
     right: Mutex<HashSet<[u8; 32]>>,
-    checks: Semaphore,
+    waiting: Arc<Semaphore>,
+    checks: Arc<Semaphore>,
 }
+
+/// So many passwords wait to be checked that this one was not.
+#[derive(Debug)]
+pub(crate) struct Busy;
 
 impl Users {
     pub(crate) fn read(path: &Path) -> Result<Self, UsersError> {
@@ -105,26 +114,29 @@ impl Users {
         }
         #[expect(clippy::disallowed_methods, reason = "nobody must be able to guess it")]
         let salt = Uuid::new_v4();
-        let (right, checks) = (Mutex::default(), Semaphore::new(CHECKED_AT_ONCE));
-        Ok(Self(Arc::new(Known { hashes, salt, right, checks })))
+        let waiting = Arc::new(Semaphore::new(CHECKED_AT_ONCE + WAITING));
+        let checks = Arc::new(Semaphore::new(CHECKED_AT_ONCE));
+        Ok(Self(Arc::new(Known { hashes, salt, right: Mutex::default(), waiting, checks })))
     }
 
     /// Whether the header `Authorization` names a user with the right password.
-    pub(crate) async fn know(&self, header: &[u8]) -> bool {
+    pub(crate) async fn know(&self, header: &[u8]) -> Result<bool, Busy> {
         let known = &self.0;
         let fingerprint: [u8; 32] =
             Sha256::new().chain_update(known.salt.as_bytes()).chain_update(header).finalize().into();
         if known.right.lock().unwrap_or_else(PoisonError::into_inner).contains(&fingerprint) {
-            return true;
+            return Ok(true);
         }
-        let Some((user, password)) = basic(header) else { return false };
+        let Some((user, password)) = basic(header) else { return Ok(false) };
         // A name that nobody has takes as long as a wrong password.
         let (hash, exists) = match known.hashes.get(&user) {
             Some(hash) => (hash.clone(), true),
             None => (known.hashes.values().next().cloned().unwrap_or_default(), false),
         };
-        let Ok(_turn) = known.checks.acquire().await else { return false };
+        let turn = known.turn().await?;
         let checked = tokio::task::spawn_blocking(move || {
+            // It is its turn until it is checked, though its caller may have gone away.
+            let _turn = turn;
             let hash = PasswordHash::new(&hash).ok()?;
             Argon2::default().verify_password(password.as_bytes(), &hash).ok()
         });
@@ -136,7 +148,16 @@ impl Users {
             }
             remembered.insert(fingerprint);
         }
-        right
+        Ok(right)
+    }
+}
+
+impl Known {
+    /// Waits until a password may be checked, if not too many wait already.
+    async fn turn(&self) -> Result<[OwnedSemaphorePermit; 2], Busy> {
+        let place = self.waiting.clone().try_acquire_owned().map_err(|_| Busy)?;
+        let check = self.checks.clone().acquire_owned().await.map_err(|_| Busy)?;
+        Ok([place, check])
     }
 }
 
@@ -167,13 +188,39 @@ mod tests {
         std::fs::write(file.path(), format!("# staff\n\n{line}\n")).unwrap();
         let users = Users::read(file.path()).unwrap();
         for _ in 0..2 {
-            assert!(users.know(&header("사서", "p:ss")).await);
-            assert!(!users.know(&header("사서", "pass")).await);
+            assert!(users.know(&header("사서", "p:ss")).await.unwrap());
+            assert!(!users.know(&header("사서", "pass")).await.unwrap());
         }
-        assert!(!users.know(&header("nobody", "p:ss")).await);
+        assert!(!users.know(&header("nobody", "p:ss")).await.unwrap());
         for garbage in [&b""[..], b"Basic", b"Basic !", b"Basic cA==", b"Bearer x", b"\xff"] {
-            assert!(!users.know(garbage).await, "{garbage:?}");
+            assert!(!users.know(garbage).await.unwrap(), "{garbage:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn those_who_guess_keep_nobody_waiting_for_long() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), hash_password("ann", "secret").unwrap()).unwrap();
+        let users = Users::read(file.path()).unwrap();
+        let right = header("ann", "secret");
+        assert!(users.know(&right).await.unwrap());
+
+        // One is checked for as long as the test likes, and as many as may wait do so.
+        let checked = users.0.turn().await.unwrap();
+        let guesses: Vec<_> = (0..WAITING).map(|guess| header("ann", &guess.to_string())).collect();
+        let mut guesses: Vec<_> = guesses.iter().map(|guess| Box::pin(users.know(guess))).collect();
+        for guess in &mut guesses {
+            assert!(futures_util::poll!(guess.as_mut()).is_pending());
+        }
+        assert!(users.know(&header("ann", "one more")).await.is_err(), "it is not waited for");
+        assert!(users.know(&right).await.unwrap(), "who was let in before does not notice");
+
+        // A guess that is given up leaves its place to another.
+        drop(guesses.pop());
+        drop(checked);
+        assert!(users.know(&header("ann", "secret")).await.unwrap());
+        let mut new = Box::pin(async { users.know(&header("bob", "secret")).await });
+        assert!(futures_util::poll!(new.as_mut()).is_pending(), "it waits for its turn");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Who may call, where users are configured: every call but the two that clients make before they show who they are.
 
-use crate::users::Users;
+use crate::users::{Busy, Users};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -19,8 +19,11 @@ pub(super) async fn guard(State(users): State<Users>, request: Request, next: Ne
         return next.run(request).await;
     }
     match request.headers().get(header::AUTHORIZATION) {
-        Some(header) if users.know(header.as_bytes()).await => next.run(request).await,
-        Some(_) => Status::unauthenticated("The user's name or password is wrong.").into_http(),
+        Some(header) => match users.know(header.as_bytes()).await {
+            Ok(true) => next.run(request).await,
+            Ok(false) => Status::unauthenticated("The user's name or password is wrong.").into_http(),
+            Err(Busy) => Status::unavailable("Too many passwords wait to be checked. Try again.").into_http(),
+        },
         None => Status::unauthenticated(
             "This event store asks who calls: put a user's name and password into the connection string, as in esdb://NAME:PASSWORD@HOST.",
         )
