@@ -9,14 +9,18 @@ use super::staged::{Head, Staged, StreamPast};
 use super::stream_metadata::{DELETION, StreamMetadata};
 use bytes::Bytes;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 /// What a writer asks for.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) stream: Arc<str>,
     pub(crate) expected: ExpectedRevision,
     pub(crate) what: What,
+    /// The memory that its events may take, given back with them: who asked may be gone long before.
+    #[expect(dead_code, reason = "it is only dropped")]
+    pub(crate) held: Option<OwnedSemaphorePermit>,
 }
 
 /// The kinds of change.
@@ -61,7 +65,7 @@ pub(crate) enum Changed {
 
 /// Decides one change and writes its events into the transaction.
 pub(super) fn place(change: &Change, staged: &mut Staged<'_>) -> Result<Changed, ReadError> {
-    let Change { stream, expected, what } = change;
+    let Change { stream, expected, what, .. } = change;
     if let Some(of) = stream.strip_prefix(METADATA_STREAM_PREFIX)
         && staged.head(of)?.is_some_and(|head| head.last == TOMBSTONE)
     {

@@ -126,13 +126,15 @@ impl Writer {
         match outcome {
             Ok(answers) => {
                 self.count(&answers);
-                for ((_, reply), answer) in batch.drain(..).zip(answers) {
+                for ((change, reply), answer) in batch.drain(..).zip(answers) {
+                    drop(change);
                     let _ = reply.send(answer);
                 }
             }
             Err(error) => {
                 self.figures.answered("failed", batch.len() as u64);
-                for (_, reply) in batch.drain(..) {
+                for (change, reply) in batch.drain(..) {
+                    drop(change);
                     let _ = reply.send(Err(error.clone()));
                 }
             }

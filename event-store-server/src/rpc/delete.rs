@@ -15,7 +15,8 @@ pub(super) async fn delete(streams: &Streams, request: DeleteReq) -> Result<Dele
     let options = request.options.ok_or_else(missing)?;
     let stream = identifiers::stream_name(options.stream_identifier, &streams.limits)?;
     let expected = expected_revision::of_delete(options.expected_stream_revision)?;
-    let position = change("Delete", streams, Change { stream, expected, what: What::Delete }).await?;
+    let deletion = Change { stream, expected, what: What::Delete, held: None };
+    let position = change("Delete", streams, deletion).await?;
     Ok(DeleteResp {
         position_option: Some(match position {
             Some(position) => {
@@ -32,7 +33,8 @@ pub(super) async fn tombstone(streams: &Streams, request: TombstoneReq) -> Resul
     let options = request.options.ok_or_else(missing)?;
     let stream = identifiers::stream_name(options.stream_identifier, &streams.limits)?;
     let expected = expected_revision::of_tombstone(options.expected_stream_revision)?;
-    let position = change("Tombstone", streams, Change { stream, expected, what: What::Tombstone }).await?;
+    let deletion = Change { stream, expected, what: What::Tombstone, held: None };
+    let position = change("Tombstone", streams, deletion).await?;
     Ok(TombstoneResp {
         position_option: Some(match position {
             Some(position) => {

@@ -23,7 +23,7 @@ pub(super) struct Proposal {
     expected: ExpectedRevision,
     events: Vec<ProposedEvent>,
     bytes: usize,
-    /// This append's part of what all appends under way may hold, given back when it ends.
+    /// This append's part of what all appends under way may hold.
     held: Option<OwnedSemaphorePermit>,
 }
 
@@ -56,9 +56,7 @@ impl Proposal {
     /// Appends all of it; the answer comes after the commit, which is waited for so long at most.
     pub(super) async fn commit(self, streams: &Streams, timeout: Duration) -> Result<Changed, CommitError> {
         let Self { stream, expected, events, bytes: _, held } = self;
-        let changed = commit(Change { stream, expected, what: What::Append(events) }, streams, timeout).await;
-        drop(held);
-        changed
+        commit(Change { stream, expected, what: What::Append(events), held }, streams, timeout).await
     }
 
     fn hold(&mut self, bytes: usize, pending: &Arc<Semaphore>) -> Result<(), Status> {

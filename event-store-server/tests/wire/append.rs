@@ -122,6 +122,35 @@ async fn a_repeat_at_an_exact_revision_is_recognised_however_much_came_since() {
 }
 
 #[tokio::test]
+async fn an_append_that_nobody_waits_for_any_more_takes_memory_until_it_is_gone() {
+    let limits = Limits {
+        write_timeout: std::time::Duration::from_millis(100),
+        max_pending_bytes: 1 << 20,
+        ..Limits::default()
+    };
+    let (dir, server, _) = fresh_with(limits).await;
+    let large = || vec![Event { data: vec![b'x'; 900 << 10], ..event(1) }];
+    let database = rusqlite::Connection::open(dir.path().join("events.sqlite")).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = async {
+        loop {
+            // Each on a connection of its own, so that what it sends is no reason to refuse it.
+            let status = append(&mut server.client().await, "a", any(), large()).await.unwrap_err();
+            if status.code() != Code::Aborted {
+                break status;
+            }
+        }
+    };
+    let status = tokio::time::timeout(PATIENCE, refused).await.expect("they cannot pile up");
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, "Server Is Too Busy"));
+    database.execute_batch("ROLLBACK").unwrap();
+    let mut client = server.client().await;
+    let again = async { while append(&mut client, "a", any(), large()).await.is_err() {} };
+    tokio::time::timeout(PATIENCE, again).await.expect("it is given back");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_append_that_is_not_committed_in_time_is_told_that_it_may_still_be() {
     let limits = event_store_server::Limits {
         write_timeout: std::time::Duration::from_millis(100),
