@@ -1,8 +1,8 @@
 //! Accepted connections: set up for small messages in both directions, under TLS where that is configured, cut when
-//! shutdown takes too long or their client says nothing.
+//! shutdown takes too long, or their client says nothing or keeps memory from others.
 
 use crate::config::Limits;
-use crate::rpc::Share;
+use crate::memory::Share;
 use futures_util::Stream;
 use std::io;
 use std::net::SocketAddr;
@@ -42,8 +42,15 @@ pub(crate) fn incoming(
         let accepting = async {
             loop {
                 let Ok(place) = Arc::clone(&room).acquire_owned().await else { break };
-                let tcp = match listener.accept().await {
-                    Ok((tcp, _)) => PlainConnection::new(tcp, quickack, cut.clone()),
+                let cut = cut.child_token();
+                let (tcp, peer) = match listener.accept().await {
+                    Ok((tcp, _)) => {
+                        let peer = Peer {
+                            reached: tcp.local_addr().ok(),
+                            unread: Share::of(max_unread_bytes, cut.clone()),
+                        };
+                        (PlainConnection::new(tcp, quickack, cut), peer)
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -51,7 +58,7 @@ pub(crate) fn incoming(
                     }
                 };
                 let Some(tls) = tls.clone() else {
-                    let plain = Connection::new(Channel::Plain(tcp), silence, max_unread_bytes, place);
+                    let plain = Connection::new(Channel::Plain(tcp), silence, peer, place);
                     if sender.send(Ok(plain)).await.is_err() {
                         break;
                     }
@@ -61,12 +68,7 @@ pub(crate) fn incoming(
                 tokio::spawn(async move {
                     match tokio::time::timeout(silence, tls.accept(tcp)).await {
                         Ok(Ok(tls)) => {
-                            let tls = Connection::new(
-                                Channel::Tls(Box::new(tls)),
-                                silence,
-                                max_unread_bytes,
-                                place,
-                            );
+                            let tls = Connection::new(Channel::Tls(Box::new(tls)), silence, peer, place);
                             // An error means that the server has ended meanwhile.
                             drop(sender.send(Ok(tls)).await);
                         }
@@ -89,7 +91,7 @@ pub(crate) fn incoming(
 pub(crate) struct Peer {
     /// The address at which the client reached this server.
     pub(crate) reached: Option<SocketAddr>,
-    /// The memory that its calls share.
+    /// The memory that its calls share, for what they ask for and do not take.
     pub(crate) unread: Share,
 }
 
@@ -99,7 +101,7 @@ pub(crate) struct Connection {
     /// When it is cut, unless something was sent before: so a client that says nothing holds no place. The first thing
     /// sent answers the greeting of HTTP/2, or a request of HTTP/1; from then on either protocol has a limit of its own.
     silent_until: Option<Pin<Box<Sleep>>>,
-    unread: Share,
+    peer: Peer,
     _place: OwnedSemaphorePermit,
 }
 
@@ -181,14 +183,9 @@ impl AsyncWrite for PlainConnection {
 }
 
 impl Connection {
-    fn new(
-        channel: Channel,
-        silence: Duration,
-        max_unread_bytes: usize,
-        place: OwnedSemaphorePermit,
-    ) -> Self {
+    fn new(channel: Channel, silence: Duration, peer: Peer, place: OwnedSemaphorePermit) -> Self {
         let silent_until = Some(Box::pin(tokio::time::sleep_until(Instant::now() + silence)));
-        Self { channel, silent_until, unread: Share::of(max_unread_bytes), _place: place }
+        Self { channel, silent_until, peer, _place: place }
     }
 
     fn channel(self: Pin<&mut Self>) -> Pin<&mut (dyn ReadWrite + '_)> {
@@ -253,10 +250,6 @@ impl Connected for Connection {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        let tcp = match &self.channel {
-            Channel::Plain(plain) => &plain.tcp,
-            Channel::Tls(tls) => &tls.get_ref().0.tcp,
-        };
-        Peer { reached: tcp.local_addr().ok(), unread: self.unread.clone() }
+        self.peer.clone()
     }
 }

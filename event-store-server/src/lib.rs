@@ -11,6 +11,7 @@ mod connection;
 mod http;
 mod log;
 pub mod maintenance;
+mod memory;
 mod protocol;
 mod request_body;
 mod rpc;

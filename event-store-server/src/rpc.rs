@@ -15,15 +15,15 @@ mod responses;
 mod server_features;
 mod status;
 mod subscribe;
-mod unread;
 mod unsupported;
+mod untaken;
 
 pub(crate) use server_features::COMPATIBLE_WITH;
-pub(crate) use unread::Share;
 
 use crate::config::Limits;
 use crate::connection::Peer;
 use crate::log::Log;
+use crate::memory::Memory;
 use crate::protocol::gossip::gossip_server::GossipServer;
 use crate::protocol::server_features::server_features_server::ServerFeaturesServer;
 use crate::protocol::streams as wire;
@@ -36,7 +36,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming, async_trait};
-use unread::Unread;
 
 /// The largest message that is decoded, in bytes.
 const MESSAGE_BYTES: usize = 16 << 20;
@@ -51,7 +50,7 @@ pub(crate) fn routes(
 ) -> Routes {
     let id = log.id();
     let pending = Arc::new(Semaphore::new(limits.max_pending_bytes.min(Semaphore::MAX_PERMITS)));
-    let unread = Unread::new(limits.max_unread_bytes, limits.silence);
+    let unread = Memory::new(limits.max_unread_bytes, limits.silence, status::unread);
     let limits = Arc::new(limits);
     let streams = Streams { log, limits, pending, unread, shutdown, subscriptions: Arc::default() };
     let streams = StreamsServer::new(streams)
@@ -78,7 +77,8 @@ struct Streams {
     limits: Arc<Limits>,
     /// One permit for each byte that appends under way may still hold.
     pending: Arc<Semaphore>,
-    unread: Unread,
+    /// What was read from the log and is not taken by the clients who asked for it.
+    unread: Memory,
     shutdown: CancellationToken,
     /// How many subscriptions there have been.
     subscriptions: Arc<AtomicU64>,

@@ -3,9 +3,9 @@
 use super::proposal::unsigned;
 use super::read_options::{AllFilter, Direction, Form, Source, Starting};
 use super::responses::{End, Pages, Responses, respond};
-use super::unread::Unread;
 use super::{Streams, identifiers, recorded, status};
 use crate::log::{AllFrom, AllPage, Limit, Log, Position, Revision, StreamFrom, StreamPage};
+use crate::memory::Memory;
 use crate::protocol::shared::StreamIdentifier;
 use crate::protocol::streams::ReadResp;
 use crate::protocol::streams::read_resp::{Content, StreamNotFound};
@@ -19,7 +19,7 @@ const FIRST_LOOK: u64 = 32;
 
 pub(super) fn read(
     streams: &Streams,
-    unread: Unread,
+    unread: Memory,
     source: Source,
     count: u64,
     form: Form,

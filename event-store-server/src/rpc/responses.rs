@@ -1,10 +1,13 @@
 //! The answers of a call that streams them, page by page.
 
 use super::read::PAGE;
-use super::unread::{Room, Unread};
+use super::status;
+use super::untaken::Untaken;
 use crate::log::ReadError;
+use crate::memory::{Held, Memory, Room};
 use futures_util::{Stream, StreamExt as _, stream};
 use std::pin::Pin;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -17,32 +20,41 @@ pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Se
 /// another is being read.
 const AHEAD: usize = 2;
 
+/// A page is there, to be taken from those that nobody has taken.
+#[derive(Debug)]
+struct Page;
+
 /// Where a call puts its answers. When [`AHEAD`] pages wait, the next one waits to be read until the client has taken one, so a
 /// client that does not read costs what three pages cost, and nothing more.
 #[derive(Debug)]
 pub(super) struct Pages<T> {
-    sender: mpsc::Sender<Page<T>>,
-    unread: Unread,
+    sender: mpsc::Sender<Page>,
+    untaken: Arc<Untaken<T>>,
+    memory: Memory,
 }
 
-/// Answers that go out together, and the memory that they may take.
-#[derive(Debug)]
-struct Page<T> {
-    answers: Vec<T>,
-    room: Option<Room>,
+/// Who takes the answers. What is left when it is dropped is forgotten at once.
+struct Taking<T>(Arc<Untaken<T>>);
+
+impl<T> Drop for Taking<T> {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// Where the answers of one page go.
 #[derive(Debug)]
 pub(super) struct Place<'p, T> {
-    slot: mpsc::Permit<'p, Page<T>>,
+    slot: mpsc::Permit<'p, Page>,
+    untaken: &'p Untaken<T>,
     room: Room,
 }
 
 impl<T> Place<'_, T> {
     pub(super) fn put(self, answers: Vec<T>) {
         if !answers.is_empty() {
-            self.slot.send(Page { answers, room: Some(self.room) });
+            self.untaken.put(answers, Some(self.room));
+            self.slot.send(Page);
         }
     }
 }
@@ -74,11 +86,11 @@ impl<E: Into<Status>> From<E> for End {
 
 impl<T> Pages<T> {
     /// Puts a few answers that take hardly any memory.
-    pub(super) async fn put(&self, answers: Vec<T>) -> Result<(), Gone> {
+    pub(super) async fn put(&self, mut answers: Vec<T>) -> Result<(), Gone> {
         if answers.is_empty() {
             return Ok(());
         }
-        self.sender.send(Page { answers, room: None }).await.map_err(|_| Gone)
+        self.put_all_of(&mut answers).await
     }
 
     /// Reads a page of the log when the last one is taken and there is room for another, and gives the place for its answers.
@@ -95,11 +107,11 @@ impl<T> Pages<T> {
         let slot = self.sender.reserve().await.map_err(|_| Gone)?;
         let mut bytes = PAGE.bytes;
         loop {
-            let mut room = self.unread.room(bytes).await?;
+            let mut room = self.memory.room(bytes).await?;
             let page = read().await?;
             let (events, size) = fill(&page);
             match room.fit(events, size) {
-                Ok(()) => return Ok((page, Place { slot, room })),
+                Ok(()) => return Ok((page, Place { slot, untaken: &self.untaken, room })),
                 Err(needed) => bytes = needed,
             }
         }
@@ -107,8 +119,9 @@ impl<T> Pages<T> {
 
     /// Puts the answers as soon as that can be done without waiting; until then they stay where they are.
     pub(super) async fn put_all_of(&self, answers: &mut Vec<T>) -> Result<(), Gone> {
-        let place = self.sender.reserve().await.map_err(|_| Gone)?;
-        place.send(Page { answers: std::mem::take(answers), room: None });
+        let slot = self.sender.reserve().await.map_err(|_| Gone)?;
+        self.untaken.put(std::mem::take(answers), None);
+        slot.send(Page);
         Ok(())
     }
 
@@ -118,35 +131,43 @@ impl<T> Pages<T> {
 }
 
 /// Runs `call` in a task of its own and streams what it puts. When the server shuts down, the answers end with
-/// `Unavailable` at once.
+/// `Unavailable` at once; so they do when others wait for the memory of what the client does not take.
 pub(super) fn respond<T, F>(
     shutdown: CancellationToken,
-    unread: Unread,
+    memory: Memory,
     call: impl FnOnce(Pages<T>) -> F,
 ) -> Responses<T>
 where
-    T: Send + 'static,
+    T: prost::Message + 'static,
     F: Future<Output = Result<(), End>> + Send + 'static,
 {
     let (sender, pages) = mpsc::channel(AHEAD);
-    let call = call(Pages { sender, unread });
+    let untaken = Arc::new(Untaken::default());
+    let held = memory.held_by(untaken.clone());
+    let call = call(Pages { sender, untaken: untaken.clone(), memory });
+    let told_to_end = untaken.clone();
     let ended = tokio::spawn(async move {
         tokio::select! {
             biased;
-            () = shutdown.cancelled() => Err(End::Status(super::status::shutting_down())),
+            () = shutdown.cancelled() => Err(End::Status(status::shutting_down())),
+            () = told_to_end.ended() => Ok(()),
             ended = call => ended,
         }
     });
-    let answers = ReceiverStream::new(pages).flat_map(|Page { answers, room }| {
-        stream::iter(answers.into_iter().map(move |answer| {
-            // As long as answers are left of it, the page has its room.
-            let _room = &room;
-            Ok(answer)
-        }))
+    let taking = Taking(untaken.clone());
+    let answers = ReceiverStream::new(pages).flat_map(move |Page| {
+        let untaken = taking.0.clone();
+        stream::iter(std::iter::from_fn(move || untaken.take())).map(Ok)
     });
     // The channel is closed when the task has ended, so waiting for its verdict then takes no time.
     let verdict = stream::once(async move {
-        match ended.await {
+        // As long as the answers are not taken to their end, others may ask for their memory.
+        let _held: Held = held;
+        let ended = ended.await;
+        if untaken.has_ended() {
+            return Some(Err(status::not_taken()));
+        }
+        match ended {
             Ok(Ok(()) | Err(End::Gone)) => None,
             Ok(Err(End::Status(status))) => Some(Err(status)),
             Err(error) => Some(Err(Status::internal(format!("The call broke off: {error}")))),

@@ -90,6 +90,13 @@ pub(super) fn unread() -> Status {
     )
 }
 
+/// What the client of this call did not take is needed by others.
+pub(super) fn not_taken() -> Status {
+    Status::unavailable(
+        "The answers were not read, and others need their memory: the call was ended. Try again.",
+    )
+}
+
 /// The outcome of the append is not known.
 pub(super) fn write_timeout() -> Status {
     Status::aborted("Operation timed out: the append was not committed in time; it may still be.")

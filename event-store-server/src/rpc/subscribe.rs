@@ -7,10 +7,10 @@ use super::proposal::unsigned;
 use super::read::PAGE;
 use super::read_options::{AllFilter, Form, Source, Starting};
 use super::responses::{End, Gone, Pages, Responses, respond};
-use super::unread::Unread;
 use super::{Streams, identifiers, recorded, status};
 use crate::log::event::TOMBSTONE;
 use crate::log::{AllFrom, AllPage, Limit, Links, Log, Position, Revision, StreamFrom, StreamPage};
+use crate::memory::Memory;
 use crate::protocol::streams::ReadResp;
 use crate::protocol::streams::read_resp::{
     CaughtUp, Checkpoint, Content, Position as WirePosition, SubscriptionConfirmation,
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 pub(super) fn subscribe(
     streams: &Streams,
-    unread: Unread,
+    unread: Memory,
     source: Source,
     form: Form,
 ) -> Responses<ReadResp> {

@@ -2,6 +2,8 @@
 
 use super::support::*;
 use event_store_server::Limits;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use std::time::Duration;
 use tonic::Code;
 
@@ -12,9 +14,8 @@ fn large(id: u128) -> Vec<Event> {
     vec![Event { data: vec![b'x'; 500_000], ..event(id) }]
 }
 
-async fn with_large_events() -> (tempfile::TempDir, Server, Client) {
-    let limits =
-        Limits { max_unread_bytes: UNREAD, silence: Duration::from_millis(500), ..Limits::default() };
+async fn with_large_events(patience: Duration) -> (tempfile::TempDir, Server, Client) {
+    let limits = Limits { max_unread_bytes: UNREAD, silence: patience, ..Limits::default() };
     let (dir, server, mut client) = fresh_with(limits).await;
     for id in 1..=20 {
         append(&mut client, "a", any(), large(id)).await.unwrap();
@@ -34,7 +35,7 @@ async fn idle_calls(client: &Client, count: usize) -> Vec<tonic::Streaming<strea
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_reads_nothing_takes_no_more_than_its_share_and_others_notice_nothing() {
-    let (_dir, server, mut client) = with_large_events().await;
+    let (_dir, server, mut client) = with_large_events(Duration::from_millis(500)).await;
     let greedy = server.client().await;
     let mut calls = idle_calls(&greedy, 50).await;
     let all: Vec<_> = (1..=20).collect();
@@ -53,27 +54,42 @@ async fn one_that_reads_nothing_takes_no_more_than_its_share_and_others_notice_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_those_who_read_nothing_have_it_all_a_read_ends_with_a_word_on_why() {
-    let (_dir, server, mut client) = with_large_events().await;
+async fn those_who_read_nothing_make_room_for_others_and_are_told_why() {
+    let (_dir, server, mut client) = with_large_events(Duration::from_secs(2)).await;
     let mut greedy = Vec::new();
     for _ in 0..5 {
         let client = server.client().await;
         greedy.push((idle_calls(&client, 4).await, client));
     }
-    let refused = async {
+    let all: Vec<_> = (1..=20).collect();
+    for _ in 0..3 {
+        assert_eq!(ids(&read(&mut client, all_options()).await.expect("there is room for it")), all);
+    }
+    append(&mut client, "b", any(), events([100])).await.expect("appends need nothing of it");
+
+    let mut ends: FuturesUnordered<_> = greedy
+        .into_iter()
+        .flat_map(|(calls, _)| calls)
+        .map(|mut call| async move {
+            loop {
+                match call.message().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return None,
+                    Err(status) => return Some(status),
+                }
+            }
+        })
+        .collect();
+    let told = async {
         loop {
-            if let Err(status) = read(&mut client, all_options()).await {
+            if let Some(status) = ends.next().await.expect("one of them is told")
+                && status.message().contains("others need their memory")
+            {
                 break status;
             }
         }
     };
-    let status = tokio::time::timeout(PATIENCE, refused).await.expect("nothing is left for it");
+    let status = tokio::time::timeout(PATIENCE, told).await.expect("it ends");
     assert_eq!(status.code(), Code::Unavailable, "{status}");
-    assert!(status.message().contains("do not read"), "{status}");
-    append(&mut client, "b", any(), events([100])).await.expect("appends need nothing of it");
-
-    drop(greedy);
-    let read_again = async { while read(&mut client, all_options()).await.is_err() {} };
-    tokio::time::timeout(PATIENCE, read_again).await.expect("what they had is free again");
     server.stop().await;
 }
