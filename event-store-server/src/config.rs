@@ -85,7 +85,8 @@ pub struct Limits {
     pub max_event_bytes: usize,
     /// All events of one append, in bytes.
     pub max_append_bytes: usize,
-    /// All appends under way together, in bytes, with 256 for each event; beyond, the server says that it is too busy.
+    /// All appends under way together, in bytes, with 256 for each event; beyond, the server says that it is too busy. As much
+    /// again may be there of messages that have not come to their end; one connection may have a quarter of that.
     pub max_pending_bytes: usize,
     /// All that was read from the log and is not taken by the clients yet, in bytes, with 256 for each event. One
     /// connection may have a quarter of it.
@@ -94,12 +95,14 @@ pub struct Limits {
     pub max_name_bytes: usize,
     /// The database, in bytes; beyond, appends are refused as on a full disk. `None`: the disk is the limit.
     pub max_store_bytes: Option<u64>,
-    /// How long an append may wait for its commit; after that its outcome is unknown to the caller. And how long its next
-    /// message may be waited for, of a batch the last fragment; after that nothing is appended.
+    /// How long an append may wait for its commit; after that its outcome is unknown to the caller. And how long the end of a
+    /// request may be waited for, with a second more for each MiB that has come, and the last fragment of a batch; after that
+    /// nothing is appended.
     pub write_timeout: Duration,
     /// Calls under way on one connection, subscriptions included.
     pub max_concurrent_streams: u32,
-    /// How long a client may say nothing that can be answered: once while it agrees on TLS, and once after.
+    /// How long a client may say nothing that can be answered: once while it agrees on TLS, and once after. And how long a
+    /// call may wait for memory that others have.
     pub silence: Duration,
     /// How long connections may take to end on shutdown before they are cut.
     pub shutdown_grace: Duration,

@@ -36,7 +36,7 @@ pub(crate) fn incoming(
     shutdown: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let (sender, accepted) = mpsc::channel(16);
-    let Limits { silence, max_unread_bytes, .. } = *limits;
+    let Limits { silence, max_pending_bytes, max_unread_bytes, .. } = *limits;
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     tokio::spawn(async move {
         let accepting = async {
@@ -47,6 +47,7 @@ pub(crate) fn incoming(
                     Ok((tcp, _)) => {
                         let peer = Peer {
                             reached: tcp.local_addr().ok(),
+                            unfinished: Share::of(max_pending_bytes, cut.clone()),
                             unread: Share::of(max_unread_bytes, cut.clone()),
                         };
                         (PlainConnection::new(tcp, quickack, cut), peer)
@@ -91,7 +92,9 @@ pub(crate) fn incoming(
 pub(crate) struct Peer {
     /// The address at which the client reached this server.
     pub(crate) reached: Option<SocketAddr>,
-    /// The memory that its calls share, for what they ask for and do not take.
+    /// The memory that its calls share, for what they send and do not end.
+    pub(crate) unfinished: Share,
+    /// And for what they ask for and do not take.
     pub(crate) unread: Share,
 }
 

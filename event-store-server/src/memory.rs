@@ -1,4 +1,4 @@
-//! Memory that clients make this server hold: what they asked for and do not take.
+//! Memory that clients make this server hold: what they sent and did not finish, what they asked for and do not take.
 //!
 //! Of all of it a connection has its share, so that nobody can have it all. Several together can: then who needs memory has
 //! the call end that has kept others from its memory longest, and where that is not enough its connection.
@@ -77,6 +77,13 @@ impl Memory {
             Ok(self.with(own, self.of_all(wanted).await?))
         };
         self.in_time(room).await
+    }
+
+    /// The same, where what this connection holds itself is not waited for.
+    pub(crate) async fn room_beside_own(&self, bytes: usize) -> Result<Room, Status> {
+        let wanted = self.wanted(bytes);
+        let own = Arc::clone(&self.own.units).try_acquire_many_owned(wanted).map_err(|_| (self.none)())?;
+        self.in_time(async { Ok(self.with(own, self.of_all(wanted).await?)) }).await
     }
 
     /// From now on `holder` may be told to let go of what it holds, until what this gives is dropped.
@@ -210,6 +217,22 @@ impl Room {
         drop(self.own.split(units));
         drop(self.all.split(units));
     }
+
+    /// Makes one of two.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.own.merge(more.own);
+        self.all.merge(more.all);
+    }
+
+    /// How much it is, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.own.num_permits() * UNIT
+    }
+
+    /// Whether there cannot be more.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.own.num_permits() >= self.most
+    }
 }
 
 fn units(bytes: usize) -> usize {
@@ -236,6 +259,7 @@ mod tests {
         let ann = memory.of(Some(&share(4 << 20)));
         let mut room = ann.room(1 << 20).await.unwrap();
         assert!(ann.room(1).await.is_err(), "ann has her share");
+        assert!(ann.room_beside_own(1).await.is_err(), "ann has her share");
         let others = [(); 3].map(|()| memory.of(Some(&share(4 << 20))));
         let mut rooms = Vec::new();
         for other in &others {
@@ -253,6 +277,7 @@ mod tests {
     async fn what_is_larger_than_a_share_has_the_whole_of_it() {
         let memory = memory(4 << 20);
         let mut room = memory.room(8 << 20).await.unwrap();
+        assert!(room.is_whole());
         assert_eq!(room.fit(1, 16 << 20), Ok(()));
     }
 
@@ -279,6 +304,10 @@ mod tests {
         }
     }
 
+    fn told(idle: &[(Arc<Idle>, CancellationToken, Held)]) -> Vec<u64> {
+        idle.iter().map(|(one, ..)| one.told.load(Ordering::Relaxed)).collect()
+    }
+
     #[tokio::test]
     async fn who_waits_has_the_one_end_that_has_kept_it_longest_and_then_its_connection() {
         let memory = Memory::new(4 << 20, Duration::from_secs(20), || Status::unavailable("nothing is free"));
@@ -293,9 +322,6 @@ mod tests {
             idle.push((one, share.cut, held));
         }
         *idle[0].0.since.lock().unwrap() -= Duration::from_secs(1);
-        let told = |idle: &[(Arc<Idle>, _, _)]| -> Vec<u64> {
-            idle.iter().map(|(one, ..)| one.told.load(Ordering::Relaxed)).collect()
-        };
         let first = memory.of(Some(&share(4 << 20)));
         let _first = first.room(1 << 20).await.unwrap();
         assert_eq!(told(&idle), [1, 0, 0, 0]);

@@ -28,6 +28,7 @@ use crate::protocol::gossip::gossip_server::GossipServer;
 use crate::protocol::server_features::server_features_server::ServerFeaturesServer;
 use crate::protocol::streams as wire;
 use crate::protocol::streams::streams_server::{self, StreamsServer};
+use crate::request_body;
 use crate::users::Users;
 use responses::Responses;
 use std::sync::Arc;
@@ -36,9 +37,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming, async_trait};
-
-/// The largest message that is decoded, in bytes.
-const MESSAGE_BYTES: usize = 16 << 20;
 
 /// Every service of this server, and a clear answer for every other one. What is no call goes to `http`.
 pub(crate) fn routes(
@@ -54,7 +52,7 @@ pub(crate) fn routes(
     let limits = Arc::new(limits);
     let streams = Streams { log, limits, pending, unread, shutdown, subscriptions: Arc::default() };
     let streams = StreamsServer::new(streams)
-        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_decoding_message_size(request_body::MESSAGE)
         .max_encoding_message_size(usize::MAX);
     let mut routes = Routes::new(streams)
         .add_service(GossipServer::new(gossip::Gossip { id }))

@@ -3,8 +3,9 @@
 use crate::config::{Config, Limits};
 use crate::connection;
 use crate::log::{Log, OpenError};
+use crate::request_body::Receiving;
 use crate::users::Users;
-use crate::{http, request_body, rpc};
+use crate::{http, rpc};
 use service_kit::Health;
 use std::fmt;
 use std::sync::Arc;
@@ -81,12 +82,13 @@ impl EventStoreServer {
         let health = Health::default();
         let (asked, stopping) = (log.clone(), shutdown.clone());
         health.ask("log", move || http::accepts(&asked, &stopping));
+        let receiving = Receiving::new(&limits);
         let mut server = Server::builder()
             .accept_http1(true)
             .max_concurrent_streams(limits.max_concurrent_streams)
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
-            .layer(MapRequestLayer::new(request_body::fail_when_broken_off));
+            .layer(MapRequestLayer::new(move |request| receiving.receive(request)));
         let http = http::routes(log.clone(), &health, if users.is_some() { "basic" } else { "insecure" });
         let routes = rpc::routes(log.clone(), limits, http, users, shutdown.clone());
         let serving = server

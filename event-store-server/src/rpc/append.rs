@@ -12,28 +12,28 @@ use crate::protocol::streams::append_resp::wrong_expected_version::{
 };
 use crate::protocol::streams::append_resp::{Position, Result as Outcome, Success, WrongExpectedVersion};
 use crate::protocol::streams::{AppendReq, AppendResp};
-use std::time::Duration;
 use tonic::{Status, Streaming};
 
 pub(super) async fn append(
     streams: &Streams,
     mut requests: Streaming<AppendReq>,
 ) -> Result<AppendResp, Status> {
-    let patience = streams.limits.write_timeout;
-    let Some(Content::Options(options)) = next(&mut requests, patience).await? else {
+    let Some(Content::Options(options)) = next(&mut requests).await? else {
         return Err(Status::invalid_argument("The first message of an append has to be its options."));
     };
     let stream = identifiers::stream_name(options.stream_identifier, &streams.limits)?;
     let expected = expected_revision::of_append(options.expected_stream_revision)?;
     let mut proposal = Proposal::new(stream.clone(), expected);
-    while let Some(content) = next(&mut requests, patience).await? {
+    while let Some(content) = next(&mut requests).await? {
         let Content::ProposedMessage(ProposedMessage { id, metadata, custom_metadata, data }) = content
         else {
             return Err(Status::invalid_argument("The options of an append may come only once."));
         };
         proposal.add(Message { id, metadata, custom_metadata, data }, streams)?;
     }
-    let outcome = match proposal.commit(streams, patience).await? {
+    // With it goes the buffer that its largest message had.
+    drop(requests);
+    let outcome = match proposal.commit(streams, streams.limits.write_timeout).await? {
         Changed::Durable { revision, position } => Outcome::Success(Success {
             current_revision_option: Some(match revision {
                 Some(revision) => CurrentRevisionOption::CurrentRevision(unsigned(revision)),
@@ -55,10 +55,8 @@ pub(super) async fn append(
     Ok(AppendResp { result: Some(outcome) })
 }
 
-/// The next message. An append that none comes of is given up: others need what it holds.
-async fn next(requests: &mut Streaming<AppendReq>, patience: Duration) -> Result<Option<Content>, Status> {
-    let message = tokio::time::timeout(patience, requests.message());
-    match message.await.map_err(|_| status::unfinished())?.map_err(status::of_request_stream)? {
+async fn next(requests: &mut Streaming<AppendReq>) -> Result<Option<Content>, Status> {
+    match requests.message().await? {
         Some(AppendReq { content: Some(content) }) => Ok(Some(content)),
         Some(AppendReq { content: None }) => {
             Err(Status::invalid_argument("A message of the append is empty."))

@@ -68,7 +68,7 @@ async fn session(
                     Err(refusal) => answers.push(*refusal),
                 },
                 Ok(None) => end = Some(Ok(())),
-                Err(status) => end = Some(Err(End::Status(status::of_request_stream(status)))),
+                Err(status) => end = Some(Err(End::Status(status))),
             },
             Some(answer) = in_flight.next() => {
                 answers.push(answer);

@@ -102,21 +102,8 @@ pub(super) fn write_timeout() -> Status {
     Status::aborted("Operation timed out: the append was not committed in time; it may still be.")
 }
 
-/// The rest of the append did not come.
-pub(super) fn unfinished() -> Status {
-    Status::aborted("Operation timed out: the rest of the append did not come in time; nothing was appended.")
-}
-
 pub(super) fn shutting_down() -> Status {
     Status::unavailable("The event store is shutting down.")
-}
-
-/// A message that was too long to decode ends the call with the code that gRPC has for it.
-pub(super) fn of_request_stream(status: Status) -> Status {
-    match status.code() {
-        Code::OutOfRange => Status::resource_exhausted(status.message()),
-        _ => status,
-    }
 }
 
 impl From<ChangeError> for Status {

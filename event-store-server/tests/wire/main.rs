@@ -26,4 +26,5 @@ mod read_all;
 mod read_stream;
 mod subscribe;
 mod support;
+mod unfinished;
 mod unread;
