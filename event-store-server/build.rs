@@ -10,13 +10,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let definitions = protox::compile(PROTO, ["proto"])?;
-    for (side, client, server) in [("server", false, true), ("client", true, false)] {
+    let server = ("server", false, true, "crate::rpc::Codec");
+    let client = ("client", true, false, "tonic_prost::ProstCodec");
+    for (side, client, server, codec) in [server, client] {
         let dir = out.join(side);
         fs::create_dir_all(&dir)?;
         tonic_prost_build::configure()
             .build_client(client)
             .build_server(server)
             .bytes(".")
+            .codec_path(codec)
             .out_dir(&dir)
             .include_file("protocol.rs")
             .compile_fds(definitions.clone())?;

@@ -2,6 +2,7 @@
 
 mod append;
 mod batch_append;
+mod codec;
 mod delete;
 mod expected_revision;
 mod gossip;
@@ -18,6 +19,7 @@ mod subscribe;
 mod unsupported;
 mod untaken;
 
+pub(crate) use codec::Bounded as Codec;
 pub(crate) use server_features::COMPATIBLE_WITH;
 
 use crate::config::Limits;

@@ -96,6 +96,63 @@ async fn half_messages_take_no_more_memory_than_their_connection_has_and_others_
     assert!(peak(&process) < MEMORY, "{} MiB", peak(&process) >> 20);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_would_become_much_larger_is_not_decoded() {
+    let process = start();
+    let sender = channel(process.addr).await;
+    // Events that say nothing; and one event, with keys of three bytes that say nothing.
+    let nothing = [0x1a, 0].repeat(LARGEST / 2);
+    let keys = (0..1_800_000_u32).flat_map(|key| {
+        let [a, b, c, _] = key.to_le_bytes();
+        [0x12, 5, 0x0a, 3, a & 0x7f, (b & 0x3f) << 1 | a >> 7, (c << 2 | b >> 6) & 0x7f]
+    });
+    let keys: Vec<u8> = keys.collect();
+    let mut event = vec![0x12];
+    prost::encode_length_delimiter(keys.len(), &mut event).unwrap();
+    event.extend(keys);
+    for (method, message) in [("BatchAppend", &nothing), ("Append", &event)] {
+        let sent = said_to_have(message.len(), message);
+        let status = in_time(status_of(sender.clone(), method, sent, true)).await;
+        assert_eq!(status.code(), Code::ResourceExhausted, "{method}: {status}");
+        assert!(status.message().contains("fields"), "{status}");
+    }
+    assert!(peak(&process) < MEMORY, "{} MiB", peak(&process) >> 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_event_does_not_keep_the_large_message_that_brought_it() {
+    let process = start();
+    let mut sent = Vec::new();
+    for id in 1..=16 {
+        let options = Options {
+            stream_identifier: Some(identifier("a")),
+            expected_stream_position: Some(ExpectedStreamPosition::Any(())),
+            deadline_option: None,
+        };
+        let event = ProposedMessage {
+            id: Some(wire_id(id)),
+            metadata: [("type", "T"), ("content-type", "x")].map(|(k, v)| (k.into(), v.into())).into(),
+            data: "small".into(),
+            ..ProposedMessage::default()
+        };
+        let fragment = BatchAppendReq {
+            correlation_id: Some(wire_id(99)),
+            options: Some(options),
+            proposed_messages: vec![event],
+            is_final: false,
+        };
+        // A field that nobody knows is passed over.
+        let mut message = fragment.encode_to_vec();
+        message.push(15 << 3 | 2);
+        prost::encode_length_delimiter(15 << 20, &mut message).unwrap();
+        message.resize(message.len() + (15 << 20), 0);
+        sent.extend(said_to_have(message.len(), &message));
+    }
+    let status = in_time(status_of(channel(process.addr).await, "BatchAppend", sent.into(), true)).await;
+    assert_eq!(status.code(), Code::Ok, "{status}");
+    assert!(peak(&process) < MEMORY, "{} MiB", peak(&process) >> 20);
+}
+
 #[tokio::test]
 async fn the_rest_of_a_request_is_not_waited_for_without_end() {
     let limits = Limits { write_timeout: Duration::from_millis(300), ..Limits::default() };
