@@ -1,7 +1,7 @@
 //! What a `Streams.Read` asks for, checked and in our own words. The combinations that exist are the protocol's.
 
 use super::status;
-use crate::log::filter::{Filter, Pattern, Subject};
+use crate::log::filter::{Filter, Pattern, Prefixes, Subject};
 use crate::log::{Links, Position, Revision};
 use crate::protocol::shared::StreamIdentifier;
 use crate::protocol::streams::ReadReq;
@@ -11,11 +11,20 @@ use crate::protocol::streams::read_req::options::{
     AllOptions, CountOption, FilterOption, FilterOptions, ReadDirection, StreamOption, StreamOptions,
     all_options::AllOption, stream_options::RevisionOption, uuid_option,
 };
+use regex::RegexBuilder;
 use std::sync::Arc;
 use tonic::Status;
 
 /// So many events are between two checkpoints of a filtered subscription that does not say how many.
 const DEFAULT_WINDOW: u64 = 32;
+
+/// All prefixes of a filter together, in bytes, and what is counted with each.
+const PREFIXES: usize = 64 << 10;
+const BESIDE_PREFIX: usize = 32;
+
+/// A filter's regular expression, in bytes, as it is sent and as it is compiled.
+const REGEX: usize = 4 << 10;
+const COMPILED_REGEX: usize = 1 << 20;
 
 /// A read or a subscription.
 #[derive(Debug)]
@@ -167,15 +176,36 @@ fn all_filter(options: FilterOptions) -> Result<AllFilter, Status> {
     })
 }
 
-/// A regular expression wins over prefixes.
+/// A regular expression wins over prefixes. Both are limited, since a subscription keeps its filter as long as it lives.
 fn pattern(expression: Expression) -> Result<Pattern, Status> {
     if expression.regex.is_empty() {
-        return Ok(Pattern::Prefixes(expression.prefix));
+        let bytes: usize = expression.prefix.iter().map(|prefix| prefix.len() + BESIDE_PREFIX).sum();
+        if bytes > PREFIXES {
+            return Err(Status::invalid_argument(format!(
+                "The filter's prefixes have {bytes} bytes, with {BESIDE_PREFIX} for each; at most {PREFIXES} are allowed."
+            )));
+        }
+        return Ok(Pattern::Prefixes(Prefixes::new(expression.prefix)));
     }
-    regex::Regex::new(&expression.regex).map(Pattern::Regex).map_err(|error| {
-        Status::invalid_argument(format!(
-            "The filter's regular expression is not supported (look-around and back-references are not): {error}"
-        ))
+    if expression.regex.len() > REGEX {
+        return Err(Status::invalid_argument(format!(
+            "The filter's regular expression has {} bytes; at most {REGEX} are allowed.",
+            expression.regex.len()
+        )));
+    }
+    let regex = RegexBuilder::new(&expression.regex)
+        .size_limit(COMPILED_REGEX)
+        .dfa_size_limit(COMPILED_REGEX)
+        .build();
+    regex.map(Pattern::Regex).map_err(|error| {
+        Status::invalid_argument(match error {
+            regex::Error::CompiledTooBig(most) => format!(
+                "The filter's regular expression is too large: compiled it may have {most} bytes. Each \\w of a repetition takes many: [a-z] takes few."
+            ),
+            error => format!(
+                "The filter's regular expression is not supported (look-around and back-references are not): {error}"
+            ),
+        })
     })
 }
 

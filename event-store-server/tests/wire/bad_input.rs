@@ -85,6 +85,10 @@ async fn reads_that_make_no_sense_are_refused() {
         }))
     };
     let by_type = |regex: &str| Some(Filter::EventType(Expression { regex: regex.into(), prefix: vec![] }));
+    let prefixes = |count: usize| {
+        let prefix = (0..count).map(|number| format!("a-name-that-begins-so-{number:08}")).collect();
+        Some(Filter::StreamIdentifier(Expression { regex: String::new(), prefix }))
+    };
     let ten = Some(Window::Max(10));
     let cases: Vec<Option<Options>> = vec![
         None,
@@ -101,6 +105,11 @@ async fn reads_that_make_no_sense_are_refused() {
         Some(Options { filter_option: filter(by_type("x"), ten, 0), ..all_options() }),
         Some(Options { filter_option: filter(by_type("("), ten, 1), ..all_options() }),
         Some(Options { filter_option: filter(by_type("(?=x)"), ten, 1), ..all_options() }),
+        Some(Options { filter_option: filter(by_type(&"x".repeat(4_097)), ten, 1), ..all_options() }),
+        Some(Options { filter_option: filter(by_type(r"\w{50}"), ten, 1), ..all_options() }),
+        Some(Options { filter_option: filter(by_type("((a{100}){100}){100}"), ten, 1), ..all_options() }),
+        Some(Options { filter_option: filter(prefixes(1_100), ten, 1), ..all_options() }),
+        Some(subscription(Options { filter_option: filter(prefixes(2_500), ten, 1), ..all_options() })),
         Some(read_options("")),
         Some(subscription(read_options("$all"))),
     ];
@@ -112,6 +121,14 @@ async fn reads_that_make_no_sense_are_refused() {
         };
         assert_eq!(status.code(), Code::InvalidArgument, "{shown}: {status}");
     }
+    let large = Options { filter_option: filter(prefixes(5_000), ten, 1), ..all_options() };
+    let status = open(&mut client, large).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+
+    append(&mut client, "a-name-that-begins-so-00000777-and-goes-on", any(), events([1])).await.unwrap();
+    append(&mut client, "a-name-that-begins-so-00001000", any(), events([2])).await.unwrap();
+    let many = Options { filter_option: filter(prefixes(1_000), ten, 1), ..all_options() };
+    assert_eq!(ids(&read(&mut client, many).await.unwrap()), [1], "so many are allowed");
     server.stop().await;
 }
 
