@@ -80,17 +80,23 @@ async fn leave_out_all_but_the_first(url: &str, book: u64) {
     connect(url).await.batch_execute(&sql).await.unwrap();
 }
 
+/// The views have the first of two events of book 1, and the checkpoint is so far on that nobody looks back at the second, which is
+/// at the position that this gives.
+async fn leave_out_the_second_far_back(store: &Store, url: &str) -> u64 {
+    let second = warehouse(store, 1, &[5, 6]).await;
+    let last = warehouse(store, 2, &[1; 1_100]).await;
+    let projector = Running::start(store, url);
+    reader(url).wait_for(last, PATIENCE).await.unwrap();
+    projector.stop().await;
+    leave_out_all_but_the_first(url, 1).await;
+    second
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_with_a_gap_is_read_again_and_heals_or_waits() {
     let (store, url) = (Store::start(), cluster::database("gap").await);
-    warehouse(&store, 1, &[5, 6]).await;
-    // The others are so far behind the checkpoint then that nobody looks back at them.
-    let last = warehouse(&store, 2, &[1; 1_100]).await;
-    let projector = Running::start(&store, &url);
+    leave_out_the_second_far_back(&store, &url).await;
     let reader = reader(&url);
-    reader.wait_for(last, PATIENCE).await.unwrap();
-    projector.stop().await;
-    leave_out_all_but_the_first(&url, 1).await;
 
     let projector = Running::start(&store, &url);
     let last = warehouse(&store, 1, &[7]).await;
@@ -187,15 +193,8 @@ async fn a_stream_that_could_not_be_tried_again_while_the_event_store_was_away_i
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_becomes_active_tries_every_parked_stream_again_however_long_ago_it_was_parked() {
     let (store, url) = (Store::start(), cluster::database("understands").await);
-    let parked_at = warehouse(&store, 1, &[5, 6]).await;
-    // So far behind the checkpoint that nobody looks back at it.
-    let last = warehouse(&store, 2, &[1; 1_100]).await;
-    let projector = Running::start(&store, &url);
-    let reader = reader(&url);
-    reader.wait_for(last, PATIENCE).await.unwrap();
-    projector.stop().await;
     // As a projector leaves it that did not understand the second event.
-    leave_out_all_but_the_first(&url, 1).await;
+    let parked_at = leave_out_the_second_far_back(&store, &url).await;
     let sql = format!(
         "INSERT INTO bookstock.parked (generation, book_id, revision, position, reason, retry)
          VALUES (1, 1, 1, {parked_at}, 'it is new', false)"
