@@ -128,6 +128,15 @@ impl PlainTopology {
         Ok(self.site("prometheus").try_get(&path).await?.wanted(200)?["data"]["result"].clone())
     }
 
+    /// Waits until Prometheus has metrics of every service.
+    pub async fn seen_by_prometheus(&self) {
+        eventually("Prometheus sees every service", async || {
+            let up = self.measured("count(up == 1)").await?;
+            if up[0]["value"][1] == "8" { Ok(()) } else { Err(up.to_string()) }
+        })
+        .await;
+    }
+
     /// What a part has logged so far.
     ///
     /// # Panics

@@ -102,11 +102,7 @@ async fn after_a_kill_it_starts_again_with_its_data_and_stops_without_a_trace() 
 async fn prometheus_asks_every_service_and_loads_the_rules() {
     let topology = PlainTopology::start().await;
     let (gateway, prometheus) = (topology.site("gateway"), topology.site("prometheus"));
-    eventually("every service is asked", async || {
-        let up = topology.measured("count(up == 1)").await?;
-        if up[0]["value"][1] == "8" { Ok(()) } else { Err(up.to_string()) }
-    })
-    .await;
+    topology.seen_by_prometheus().await;
     let rules = prometheus.get("/api/v1/rules").await.json(200);
     let loaded = rules["data"]["groups"][0]["rules"].as_array().unwrap();
     for rule in loaded {

@@ -77,6 +77,8 @@ async fn an_alert_fires_under_its_fault_and_ends_with_it() {
         for book in 1..=CLIENTS {
             clients.spawn(look_and_book(gateway.clone(), book));
         }
+        // What was never seen cannot be missed.
+        topology.seen_by_prometheus().await;
         until(&topology, "before", |firing| firing.is_empty()).await;
 
         let begun = Instant::now();
