@@ -44,8 +44,10 @@ async fn the_same_list_again_books_nothing_wherever_it_was_sent_before() {
     browser.choose_file("input[type=file]", &list.path).await;
     browser.sees("main", "3 rows, 18 copies").await;
     browser.click("[data-do=start]").await;
-    browser.sees(".progress", "All 3 rows are booked").await;
-    browser.sees(".row.repeated", "was booked before, 5 in stock").await;
+    browser.sees(".progress", "Nothing new: all 3 rows were booked before").await;
+    browser.sees("[data-filter=done]", "0 booked").await;
+    browser.sees("[data-filter=already]", "3 already booked").await;
+    browser.sees(".row.repeated", "was booked before, 5 in stock then").await;
     for (book, stock) in &list.stocks {
         assert_eq!(system.gateway().get(&format!("/libraries/{book}")).await.json(200)["stock"], *stock);
     }

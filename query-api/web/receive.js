@@ -27,8 +27,7 @@ export async function offerFile(file) {
 }
 
 const isBad = (row) => row.state === "wrong" || row.state === "refused";
-const isBooked = (row) => row.state === "booked" || row.state === "repeated";
-const FILTERS = { all: () => true, good: (row) => row.state === "ready" || row.state === "sending", done: isBooked, bad: isBad };
+const FILTERS = { all: () => true, good: (row) => row.state === "ready" || row.state === "sending", done: (row) => row.state === "booked", already: (row) => row.state === "repeated", bad: isBad };
 
 window.addEventListener("beforeunload", (event) => { if (delivery?.run) event.preventDefault(); });
 
@@ -74,12 +73,20 @@ export function receivePage(root) {
     if (before === visible.length && delivery.filter === "all") rows.redraw();
     else rows.all();
     const choose = (filter) => h(`button.button${filter === "bad" ? ".bad" : ""}`, { type: "button", "aria-pressed": String(delivery.filter === filter), "data-filter": filter, onclick: () => { delivery.filter = filter; refresh(); } }, t(filter, { n: counts[filter] }));
-    root.querySelector(".tally").replaceChildren(...Object.keys(FILTERS).map(choose));
-    root.querySelector("progress").value = counts.done + counts.bad;
+    // What was booked before is rare: it has its place when there is some.
+    root.querySelector(".tally").replaceChildren(...Object.keys(FILTERS).filter((name) => name !== "already" || counts.already > 0).map(choose));
+    const booked = counts.done + counts.already;
+    root.querySelector("progress").value = booked + counts.bad;
     const isOver = counts.good === 0;
-    root.querySelector(".progress span").textContent = delivery.waiting ? `${t("waiting")} (${delivery.waiting.title})` : isOver ? (counts.bad === 0 ? t("allDone", { n: counts.done }) : t("finished", { n: counts.done, bad: counts.bad })) : "";
-    root.querySelector(".progress").hidden = counts.done === 0 && !delivery.run;
-    decisions(counts, isOver);
+    root.querySelector(".progress span").textContent = delivery.waiting ? `${t("waiting")} (${delivery.waiting.title})` : isOver ? outcome(counts) : "";
+    root.querySelector(".progress").hidden = booked === 0 && !delivery.run;
+    decisions({ ...counts, done: booked }, isOver);
+  }
+
+  /** What has come of the whole list: what is booked now is not what was booked before. */
+  function outcome({ done, already: again, bad }) {
+    if (bad > 0) return t(again > 0 ? "finishedAgain" : "finished", { n: done, again, bad });
+    return done === 0 ? t("allAgain", { n: again }) : again > 0 ? t("allDoneAgain", { n: done + again, again }) : t("allDone", { n: done });
   }
 
   function decisions({ good, done, bad }, isOver) {
