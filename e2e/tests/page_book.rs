@@ -128,10 +128,15 @@ async fn the_slider_goes_through_time_and_the_server_tells_what_was() {
     browser.holds(&format!("location.hash === '#/books/1?at={}'", first["position"].as_str().unwrap())).await;
     browser.reload().await;
     browser.sees(".then-note", "30 in stock, edition 1.0").await;
-    browser.holds("document.querySelectorAll('.history tr.later').length === 4").await;
+    browser.holds("document.querySelectorAll('.history tbody tr:not([hidden])').length === 1").await;
+    browser.sees(".title .copies", "30").await;
+    browser.holds("[...document.querySelectorAll('.title [data-act]')].every((act) => act.disabled)").await;
     browser.click(".then-note button").await;
     browser.misses(".then-note").await;
     browser.sees(".why", "Why is it 122?").await;
+    browser.sees(".title .copies", "122").await;
+    browser.holds("[...document.querySelectorAll('.title [data-act]')].every((act) => !act.disabled)").await;
+    browser.holds("document.querySelectorAll('.history tbody tr:not([hidden])').length === 5").await;
     browser.holds("location.hash === '#/books/1'").await;
     browser.has_no_faults().await;
 }
@@ -231,9 +236,42 @@ async fn the_list_is_shown_as_it_was_and_leads_to_each_book_as_it_was() {
     browser.picture("list-then").await;
     browser.click(".row .name a").await;
     browser.sees(".then-note", "42 in stock, edition 1.0").await;
+    let position = first["position"].as_str().unwrap();
+    browser
+        .holds(&format!("document.querySelector('.then-note .small').innerText === 'position {position}'"))
+        .await;
+    browser.sees(".title .copies", "42").await;
     browser.back().await;
     browser.click(".tools .main").await;
     browser.sees(".foot", "2 books").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
+async fn a_moment_in_an_address_is_a_position_or_a_time_and_what_is_neither_is_told() {
+    let system = library().await;
+    let gateway = system.gateway();
+    let first = &gateway.get("/books/1/history").await.json(200)["_embedded"]["movements"][1];
+    let position = first["position"].as_str().unwrap();
+    let time = first["occurredAt"].as_str().unwrap();
+    let browser = Browser::start(&system.place, "en").await;
+    browser.open(&gateway, &format!("#/?at={position}")).await;
+    browser.sees(".notice", &format!("The stock as it was at position {position}.")).await;
+    browser.sees(".row .stock", "42").await;
+    browser.open(&gateway, "#/?at=garbage").await;
+    browser.sees(".notice", "“garbage” is neither a position").await;
+    browser.misses(".row").await;
+    browser.open(&gateway, &format!("#/books/1?at={time}")).await;
+    browser.sees(".then-note", "42 in stock, edition 1.0").await;
+    browser.sees(".title .copies", "42").await;
+    browser.open(&gateway, "#/books/1?at=garbage").await;
+    browser.sees(".nothing", "“garbage” is neither a position").await;
+    browser.misses(".title").await;
+    browser.open(&gateway, "#/books/1?at=1970-01-01T00:00:00Z").await;
+    browser.sees(".nothing a", "Back to now").await;
+    browser.misses(".title").await;
+    browser.click(".nothing a").await;
+    browser.sees(".title .copies", "122").await;
     browser.has_no_faults().await;
 }
 

@@ -61,6 +61,15 @@ function parsed(text) {
   try { return JSON.parse(text); } catch { return null; }
 }
 
+/** A moment of an address as the server takes it for `asOf`, `{position}` or `{time}`; null if it is neither. */
+export function momentOf(text) {
+  if (/^\d+$/.test(text)) return { position: text };
+  // A plus of an offset is read as a space when nobody has encoded it.
+  const time = text.replace(" ", "+");
+  const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i.test(time) && !Number.isNaN(Date.parse(time));
+  return isTime ? { time } : null;
+}
+
 /** A key that names one intention, however often it is sent. */
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

@@ -1,5 +1,5 @@
 // One book: what there is, the events that made it so, and what there was at any time before.
-import { ask } from "./api.js";
+import { ask, momentOf } from "./api.js";
 import { book as bookOf, watch } from "./books.js";
 import { act } from "./commands.js";
 import { curve } from "./curve.js";
@@ -8,6 +8,7 @@ import { explain } from "./why.js";
 import { historyTable } from "./history.js";
 import { lastList, lowAt } from "./list.js";
 import { heard, lookAt } from "./live.js";
+import { Problem } from "./problem.js";
 import { edition, moment, number, t, titleOf } from "./words.js";
 
 const SIZE = 500;
@@ -16,12 +17,16 @@ const POLL_MS = 4_000;
 /** How many parts of a history are read to reach the moment that an address names. */
 const PARTS = 20;
 
-/** The page of book `id` at `#/books/<id>?at=<position>`; returns what has to be done when another view comes. */
+/** The page of book `id` at `#/books/<id>?at=<position or time>`; returns what has to be done when another view comes. */
 export function bookPage(root, parameters, id) {
   let movements = [];
   let older = null;
   // The position that is looked back to; null is now.
-  let at = /^\d+$/.test(parameters.get("at") ?? "") ? parameters.get("at") : null;
+  let at = null;
+  // What the book was there.
+  let past = null;
+  // The moment of the address, until the server has told its position.
+  let asked = parameters.get("at");
   const opened = new Set();
   let closed = false;
   const closing = new AbortController();
@@ -49,7 +54,7 @@ export function bookPage(root, parameters, id) {
     show();
     // What this page itself has asked for first is no news.
     if (what === "changed" || (what === "new" && !isBeginning)) {
-      pulse(copiesBox);
+      if (past === null) pulse(copiesBox);
       again();
     }
   });
@@ -68,20 +73,40 @@ export function bookPage(root, parameters, id) {
     isBeginning = true;
     try {
       await lookAt(id);
+      if (asked !== null) await lookBack();
       show();
     } catch (problem) {
       if (closed) return;
-      if (!bookOf(id)) fail(problem);
+      const isMissing = !bookOf(id) || asked !== null;
+      if (isMissing) fail(problem);
       if (problem.passes) setTimeout(() => { if (!closed) begin(); }, 1000 * (problem.retryAfter ?? 2));
-      if (!bookOf(id)) return;
+      if (isMissing) return;
     } finally {
       isBeginning = false;
     }
     loadNewest();
   }
 
+  /** Finds the event that the moment of the address means. */
+  async function lookBack() {
+    const given = momentOf(asked);
+    if (!given) throw new Problem({ status: 400, title: t("noMoment", { text: asked }) });
+    const { body: then } = await ask(`/books/${id}?asOf=${encodeURIComponent(given.position ?? given.time)}`, { signal });
+    past = then;
+    at = String(then.position);
+    asked = null;
+  }
+
   function fail(problem) {
+    if (bookOf(id) && !problem.passes) {
+      problemBox.hidden = false;
+      body.setAttribute("aria-busy", "false");
+      problemBox.replaceChildren(h("h2", {}, problem.title), h("p", {}, problem.detail), h("a.button.main", { href: `#/books/${id}` }, t("backToNow")));
+      return;
+    }
     const isUnknown = problem.status === 404;
+    // Of a book that never was there is no past either: its page waits for its first copies.
+    if (isUnknown) asked = null;
     const warehouse = h("button.button.main", { type: "button", onclick: () => act("warehouse", null, id) }, t("newBook"));
     problemBox.hidden = false;
     body.setAttribute("aria-busy", String(!isUnknown));
@@ -89,7 +114,7 @@ export function bookPage(root, parameters, id) {
   }
 
   function show() {
-    const book = bookOf(id);
+    const book = asked === null ? past ?? bookOf(id) : undefined;
     if (closed) return;
     // A first copy that was only intended is gone again when it is refused.
     title.hidden = !book;
@@ -100,6 +125,11 @@ export function bookPage(root, parameters, id) {
     copies.textContent = number(book.stock);
     unit.textContent = t("copies", { n: book.stock });
     copiesBox.classList.toggle("pending", book.state !== undefined);
+    copiesBox.setAttribute("aria-live", past ? "off" : "polite");
+    for (const button of acts.children) {
+      button.disabled = past !== null;
+      button.title = past ? t("onlyNow") : "";
+    }
     mark.hidden = book.stock > lowAt();
     mark.textContent = book.stock === 0 ? t("none") : t("low");
     facts.replaceChildren(h("span.number", {}, `${t("no")} ${book.bookId}`), h("span", {}, t("edition", { v: edition(book.version) })), mark);
@@ -107,6 +137,7 @@ export function bookPage(root, parameters, id) {
 
   /** The newest part of the history; what was loaded before it stays. */
   async function loadNewest() {
+    if (asked !== null) return;
     try {
       const page = await load("");
       if (isAnew) movements = [];
@@ -176,6 +207,8 @@ export function bookPage(root, parameters, id) {
     function mind(index) {
       const movement = movements[index];
       const isNow = at === null;
+      past = isNow ? null : movement;
+      show();
       plot.choose(index, isNow);
       table.choose(index, isNow);
       why.replaceChildren(...explain(movements, index, older !== null, choose));
@@ -188,9 +221,9 @@ export function bookPage(root, parameters, id) {
   /** What the server says of the book as it was: the same fold, asked by position. */
   const askThen = settled(async (movement, note) => {
     try {
-      const { body: then, headers } = await ask(`/books/${id}?asOf=${movement.position}`, { signal });
+      const { body: then } = await ask(`/books/${id}?asOf=${movement.position}`, { signal });
       if (at !== movement.position) return;
-      note.replaceChildren(h("span", {}, t("then", { when: moment(movement.occurredAt), stock: then.stock, v: edition(then.version) })), h("span.quiet.small", {}, t("atPosition", { p: headers.get("Bookstock-Position") ?? movement.position })),
+      note.replaceChildren(h("span", {}, t("then", { when: moment(movement.occurredAt), stock: then.stock, v: edition(then.version) })), h("span.quiet.small", {}, t("atPosition", { p: movement.position })),
         h("button.button", { type: "button", "data-key": "back", onclick: backToNow }, t("backToNow")));
     } catch (problem) {
       if (!closed) note.replaceChildren(h("span", {}, `${problem.title}. ${problem.detail}`), h("button.button", { type: "button", "data-key": "back", onclick: backToNow }, t("backToNow")));

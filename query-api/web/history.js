@@ -9,16 +9,20 @@ export function historyTable(movements, { choose, opened, older }) {
   const head = ["when", "what", "change", "after"].map((key) => h(`th${key === "change" || key === "after" ? ".end" : ""}`, { scope: "col", role: "columnheader" }, t(key)));
   const body = h("tbody", { role: "rowgroup" }, rows.toReversed());
   movements.forEach((movement, index) => { if (opened.has(movement.revision)) rows[index].after(wholeEvent(movement)); });
+  const count = h("span.quiet");
   const more = older ? h("button.button", { type: "button", "data-key": "older", onclick: () => { more.disabled = true; older(); } }, t("olderOnes")) : null;
-  const element = h("section.card", { "aria-labelledby": "history-title" }, h("header", {}, h("h2", { id: "history-title" }, t("history")), h("span.quiet", {}, number(movements.at(-1).revision + 1))),
+  const element = h("section.card", { "aria-labelledby": "history-title" }, h("header", {}, h("h2", { id: "history-title" }, t("history")), count),
     // The roles hold, too, where a phone shows the rows as lines of their own.
     h("div.scrolls", {}, h("table.history", { role: "table", "aria-labelledby": "history-title" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head, h("th.wide", { scope: "col", role: "columnheader" }, t("reason")), h("th", { role: "columnheader" }, h("span.for-readers", {}, t("more"))))), body)), more);
   return {
     element,
     choose(index, isNow) {
+      count.textContent = number(movements[index].revision + 1);
       rows.forEach((each, at) => {
         each.classList.toggle("chosen", at === index && !isNow);
-        each.classList.toggle("later", at > index);
+        // What came later was not there yet.
+        each.hidden = at > index;
+        if (each.nextElementSibling?.classList.contains("event")) each.nextElementSibling.hidden = each.hidden;
         if (at === index && !isNow) each.setAttribute("aria-current", "true");
         else each.removeAttribute("aria-current");
       });

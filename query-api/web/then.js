@@ -1,5 +1,5 @@
 // The list as it was at another time: read on and on in the order of numbers, and only looked at.
-import { ask } from "./api.js";
+import { ask, momentOf } from "./api.js";
 import { relative } from "./book.js";
 import { h } from "./dom.js";
 import { Rows } from "./rows.js";
@@ -11,21 +11,22 @@ const SIZE = 200;
 export const canLookBack = () => (answered ??= ask("/books?size=1&cursor=&asOf=0", { quietly: true }).then(() => true, (problem) => problem.status !== 400));
 let answered;
 
-/** The view at `#/?at=<time>`; returns what has to be done when another view comes. */
+/** The view at `#/?at=<position or time>`; returns what has to be done when another view comes. */
 export function openThen(root, parameters) {
-  const given = new Date(parameters.get("at"));
-  const isTime = !Number.isNaN(given.getTime());
-  const asOf = isTime ? given : new Date();
-  // As it was given: a Date knows no microseconds.
-  const exactly = isTime ? parameters.get("at") : asOf.toISOString();
+  const given = momentOf(parameters.get("at"));
+  const { position, time } = given ?? {};
   const found = [];
   const closing = new AbortController();
-  let next = `/books?size=${SIZE}&cursor=&asOf=${encodeURIComponent(exactly)}`;
+  // As it was given: a Date knows no microseconds.
+  let next = given && `/books?size=${SIZE}&cursor=&asOf=${encodeURIComponent(position ?? time)}`;
   let isAsking = false;
 
   const rows = new Rows({ label: t("books"), make, draw, seen: (_, last) => { if (last >= found.length - SIZE / 2) more(); } });
   const input = h("input.field-like", { type: "datetime-local", step: "1", "aria-label": t("asOf"), onchange: () => { if (input.value) location.replace(`#/?at=${encodeURIComponent(new Date(input.value).toISOString())}`); } });
-  input.value = new Date(asOf.getTime() - asOf.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+  if (time) {
+    const asOf = new Date(time);
+    input.value = new Date(asOf.getTime() - asOf.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+  }
   const count = h("span", { role: "status" });
   const nothing = h("div.nothing", { hidden: true });
   rows.element.append(nothing);
@@ -36,7 +37,7 @@ export function openThen(root, parameters) {
   table.style.display = "contents";
   root.append(
     h("div.tools", {}, h("label.then", {}, t("asOf"), input), h("a.button.main", { href: "#/" }, t("backToNow"))),
-    h("p.notice", {}, h("span.lamp.low"), t("listThen", { when: moment(asOf) })), table, h("div.foot", {}, count));
+    h("p.notice", {}, h("span.lamp.low"), given ? t(time ? "listThen" : "listThenAt", { when: time && moment(time), p: position }) : t("noMoment", { text: parameters.get("at") })), table, h("div.foot", {}, count));
   more();
 
   async function more() {

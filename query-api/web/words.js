@@ -20,7 +20,8 @@ const WORDS = {
   cannotShow: ["The books cannot be shown right now", "지금은 도서를 보여 드릴 수 없습니다"], again: ["Try again", "다시 시도"], trying: ["Trying again by itself…", "자동으로 다시 시도합니다…"],
   tooMany: ["Search to see beyond the first {n}.", "처음 {n}종까지만 표시합니다. 검색해 보세요."],
   asOf: ["As of", "시점"], asOfList: ["See the stock as it was", "지난 시점의 재고 보기"], backToNow: ["Back to now", "현재로"],
-  listThen: ["The stock as it was on {when}. Nothing can be changed here.", "{when} 당시의 재고입니다. 여기서는 바꿀 수 없습니다."],
+  listThen: ["The stock as it was on {when}. Nothing can be changed here.", "{when} 당시의 재고입니다. 여기서는 바꿀 수 없습니다."], listThenAt: ["The stock as it was at position {p}. Nothing can be changed here.", "위치 {p} 당시의 재고입니다. 여기서는 바꿀 수 없습니다."],
+  noMoment: ["“{text}” is neither a position, such as 42, nor a time, such as 2026-11-24T08:05:00Z", "“{text}”은(는) 42 같은 위치도, 2026-11-24T08:05:00Z 같은 시각도 아닙니다"], onlyNow: ["What is past cannot be changed", "지난 시점에서는 바꿀 수 없습니다"],
   // commands
   warehouse: ["Warehouse", "입고"], renew: ["Renew", "재판"], correct: ["Correct", "정정"],
   warehouseTitle: ["Warehouse copies", "입고"], renewTitle: ["Renew: a new edition", "재판: 새 판 발행"], correctTitle: ["Correct the stock", "재고 정정"],
