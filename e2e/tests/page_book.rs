@@ -39,7 +39,7 @@ async fn a_history_is_a_curve_and_a_table_whose_rows_open_to_the_whole_event() {
     let kinds = "[...document.querySelectorAll('.history tbody tr')].map((row) => [...row.querySelectorAll('td')].slice(1, 5).map((cell) => cell.innerText.trim()).join(' ')).join('; ')";
     browser
         .holds(&format!(
-            "{kinds} === 'Warehoused +25 122 ; Corrected -3 97 water damage; Renewed ed. 2.0 → 100 100 ; Warehoused +12 42 ; Warehoused +30 30 해리 포터'"
+            "{kinds} === 'Warehoused +25 122 ; Corrected -3 97 Reason: water damage; Renewed ed. 2.0 → 100 100 ; Warehoused +12 42 ; Warehoused +30 30 Title: 해리 포터'"
         ))
         .await;
     browser.click("[data-revision=\"3\"] .more").await;

@@ -13,7 +13,7 @@ export function historyTable(movements, { choose, opened, older }) {
   const more = older ? h("button.button", { type: "button", "data-key": "older", onclick: () => { more.disabled = true; older(); } }, t("olderOnes")) : null;
   const element = h("section.card", { "aria-labelledby": "history-title" }, h("header", {}, h("h2", { id: "history-title" }, t("history")), count),
     // The roles hold, too, where a phone shows the rows as lines of their own.
-    h("div.scrolls", {}, h("table.history", { role: "table", "aria-labelledby": "history-title" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head, h("th.wide", { scope: "col", role: "columnheader" }, t("reason")), h("th", { role: "columnheader" }, h("span.for-readers", {}, t("more"))))), body)), more);
+    h("div.scrolls", {}, h("table.history", { role: "table", "aria-labelledby": "history-title" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head, h("th.wide", { scope: "col", role: "columnheader" }, t("details")), h("th", { role: "columnheader" }, h("span.for-readers", {}, t("more"))))), body)), more);
   return {
     element,
     choose(index, isNow) {
@@ -32,7 +32,9 @@ export function historyTable(movements, { choose, opened, older }) {
 
 function row(movement, before, opened, onclick) {
   const what = movement.type === "Renewed" ? ` ${t("edition", { v: edition(movement.version) })}` : "";
-  const note = movement.reason ?? (movement.name && movement.name !== before?.name && movement.type === "Warehoused" ? movement.name : "");
+  const isTitled = movement.name && movement.name !== before?.name && movement.type === "Warehoused";
+  // What it is stands beside it: a phone shows no heads.
+  const note = movement.reason ? `${t("reason")}: ${movement.reason}` : isTitled ? `${t("name")}: ${movement.name}` : "";
   const isSkipped = movement.type === "Skipped";
   const more = h("button.more", { type: "button", "data-key": `more-${movement.revision}`, "aria-expanded": String(opened.has(movement.revision)), "aria-label": `${t("more")}, ${t("revision")} ${movement.revision}`, onclick: (event) => { event.stopPropagation(); open(); } }, "⋯");
   const cell = { role: "cell" };

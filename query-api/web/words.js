@@ -44,7 +44,7 @@ const WORDS = {
   slider: ["Time", "시점"], now: ["now", "현재"], then: ["{when}: {stock} in stock, edition {v}", "{when}: 재고 {stock}권, {v}판"], atPosition: ["position {p}", "위치 {p}"],
   why: ["Why is it {n}?", "왜 {n}권인가요?"], whyText: ["These events made it. What came before the last renewal no longer counts: a new edition begins with its first run.", "이 이벤트들이 지금의 재고를 만들었습니다. 마지막 재판 이전의 것은 더 이상 세지 않습니다. 새 판은 초행 100권으로 시작합니다."],
   whyAll: ["Every event of this book, from its first copy.", "첫 입고부터 모든 이벤트입니다."], whyPart: ["The older events are one number here; they can be shown below.", "더 오래된 이벤트는 숫자 하나로 모았습니다. 아래에서 더 볼 수 있습니다."], before: ["older events", "이전 이벤트"], others: ["{n} others|{n} others", "그 외 {n}건"],
-  history: ["History", "이력"], when: ["When", "언제"], what: ["What", "무엇"], change: ["Change", "변동"], after: ["In stock after", "이후 재고"], more: ["The whole event", "이벤트 전체 보기"],
+  history: ["History", "이력"], when: ["When", "언제"], what: ["What", "무엇"], change: ["Change", "변동"], after: ["In stock after", "이후 재고"], details: ["Details", "내용"], more: ["The whole event", "이벤트 전체 보기"],
   Warehoused: ["Warehoused", "입고"], Renewed: ["Renewed", "재판"], Corrected: ["Corrected", "재고 정정"], Skipped: ["Skipped", "건너뛰기"], olderOnes: ["Older events", "이전 이력 더 보기"],
   historyAway: ["The history cannot be shown right now", "지금은 이력을 보여 드릴 수 없습니다"], revision: ["Revision", "리비전"], position: ["Position", "위치"], actor: ["Actor", "처리자"], correlationId: ["Correlation", "상관 ID"],
   // receiving
