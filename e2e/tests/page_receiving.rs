@@ -122,7 +122,8 @@ async fn what_is_no_receiving_list_is_told_and_the_next_file_is_welcome() {
         (&b"title,copies\nMomo,5\n"[..], "must name the columns bookId and qty"),
         (b"bookId,qty\n", "It has no rows"),
         (b"bookId,qty,qty\n1,2,3\n", "The column qty comes twice"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0", "must name the columns"),
+        (b"", "The file is empty"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "It is not a text file"),
     ] {
         browser.drop_file("odd.csv", content).await;
         browser.sees("[role=alert]", told).await;

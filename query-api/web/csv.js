@@ -21,9 +21,10 @@ export class NotAList extends Error {}
 export function readList(bytes) {
   if (bytes.length > MOST_BYTES) throw new NotAList(t("tooLarge", { n: MOST_BYTES / 1024 / 1024 }));
   const { text, encoding } = decoded(bytes);
+  if (text.trim() === "") throw new NotAList(t("emptyFile"));
   const records = split(text, separator(text));
   const header = records.shift()?.cells ?? [];
-  const columns = columnsOf(header);
+  const columns = columnsOf(header, !/[\u0000-\u0008\u000e-\u001f]/.test(text.slice(0, 4096)));
   if (records.length === 0) throw new NotAList(t("noRows"));
   const delivery = sha256(bytes).slice(0, 24);
   const seen = new Map();
@@ -79,7 +80,7 @@ function split(text, mark) {
   return records;
 }
 
-function columnsOf(header) {
+function columnsOf(header, isText) {
   const names = header.map((name) => name.trim().toLowerCase().replace(/\s/g, ""));
   const columns = {};
   for (const [field, spellings] of Object.entries(COLUMNS)) {
@@ -87,7 +88,7 @@ function columnsOf(header) {
     if (at.length > 1) throw new NotAList(t("twiceColumn", { name: field }));
     if (at.length === 1) [columns[field]] = at;
   }
-  if (columns.bookId === undefined || columns.qty === undefined) throw new NotAList(t("noHeader", { names: header.join(", ").slice(0, 200) || "–" }));
+  if (columns.bookId === undefined || columns.qty === undefined) throw new NotAList(t(isText ? "noHeader" : "noText", { names: header.join(", ").slice(0, 200) || "–" }));
   return columns;
 }
 

@@ -58,6 +58,7 @@ const WORDS = {
   finishedAgain: ["{n} booked, {again} already booked, {bad} with problems", "{n}행 기록, 이미 기록된 행 {again}, 문제 {bad}행"],
   allAgain: ["Nothing new: this row was booked before|Nothing new: all {n} rows were booked before", "새로 기록한 것이 없습니다. {n}행 모두 이미 기록되어 있었습니다"], allDoneAgain: ["All {n} rows are booked, {again} of them before", "{n}행 모두 기록되었습니다. 그중 {again}행은 이미 기록되어 있었습니다"],
   notCsv: ["This is not a receiving list", "입고 목록이 아닙니다"], noHeader: ["Its first line must name the columns bookId and qty; it has: {names}", "첫 줄에 bookId(도서 번호)와 qty(수량) 열이 있어야 합니다. 있는 열: {names}"],
+  emptyFile: ["The file is empty.", "빈 파일입니다."], noText: ["It is not a text file. Save it as CSV first.", "텍스트 파일이 아닙니다. 먼저 CSV로 저장해 주세요."],
   noRows: ["It has no rows.", "행이 없습니다."], tooLarge: ["It is larger than {n} MB; split it.", "{n}MB보다 큽니다. 나누어 주세요."], twiceColumn: ["The column {name} comes twice.", "{name} 열이 두 번 나옵니다."],
   w_bookId: ["the book number is a whole number from 1", "도서 번호는 1 이상의 정수여야 합니다"], w_qty: ["the copies are a whole number from 1 to 1,000,000", "수량은 1부터 1,000,000까지의 정수여야 합니다"],
   w_version: ["the edition has at most two places, such as 1.0", "판은 1.0처럼 소수 둘째 자리까지입니다"], w_name: ["a title has at most 500 characters and no line breaks", "제목은 줄바꿈 없이 500자까지입니다"], w_cells: ["{n} cells where the first line has {of}", "칸이 {n}개입니다. 첫 줄은 {of}개입니다"], w_many: ["more than 1,000 rows of one book", "한 도서에 1,000행이 넘습니다"],
