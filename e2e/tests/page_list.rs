@@ -236,3 +236,15 @@ async fn a_title_is_text_whatever_is_in_it() {
     browser.sees("h1", hostile).await;
     browser.has_no_faults().await;
 }
+
+#[tokio::test]
+async fn an_address_that_nothing_is_at_is_told_and_leads_back_to_the_list() {
+    let (system, browser) = list_of(&[(1, 130, "B")]).await;
+    for view in ["#/foo", "#/books/abc", "#/books/0"] {
+        browser.open(&system.gateway(), view).await;
+        browser.sees(".nothing", &format!("Nothing is at {view}.")).await;
+        browser.click(".nothing a").await;
+        browser.sees(".foot", "1 book").await;
+    }
+    browser.has_no_faults().await;
+}

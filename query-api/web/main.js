@@ -59,17 +59,24 @@ function route() {
   const [path, search = ""] = location.hash.slice(1).split("?");
   const parameters = new URLSearchParams(search);
   const id = /^\/books\/([1-9]\d{0,15})$/.exec(path)?.[1];
+  const isList = path === "" || path === "/";
   leave();
-  const name = id ? `${t("no")} ${id}` : t(path === "/receive" ? "receiving" : "books");
+  const name = id ? `${t("no")} ${id}` : t(path === "/receive" ? "receiving" : isList ? "books" : "noSuchPage");
   view = h("section.view", { tabindex: "-1", "aria-label": name });
   document.getElementById("main").replaceChildren(view);
   document.title = "bookstock";
-  leave = id ? bookPage(view, parameters, Number(id)) : path === "/receive" ? receivePage(view) : list(view, parameters);
+  leave = id ? bookPage(view, parameters, Number(id)) : path === "/receive" ? receivePage(view) : isList ? list(view, parameters) : noPage(view, path);
   for (const link of document.querySelectorAll("[data-nav]")) {
-    const isHere = link.dataset.nav === (path === "/receive" ? "receive" : "list");
+    const isHere = link.dataset.nav === (path === "/receive" ? "receive" : isList || id ? "list" : null);
     if (isHere) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+}
+
+/** Where an address leads that nothing is at. */
+function noPage(root, path) {
+  root.append(h("div.nothing", { role: "alert" }, h("h2", {}, t("noSuchPage")), h("p", {}, t("noSuchPageText", { address: `#${path.slice(0, 100)}` })), h("a.button.main", { href: "#/" }, t("backToList"))));
+  return () => {};
 }
 
 /** To the part of the new view that keys are for, so that a keyboard's user is not left behind. */

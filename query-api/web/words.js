@@ -39,7 +39,8 @@ const WORDS = {
   bookedWarehouse: ["{name}: {qty} in, {stock} in stock", "{name}: {qty}권 입고, 재고 {stock}권"], bookedRenew: ["{name}: edition {v}, {stock} in stock", "{name}: {v}판, 재고 {stock}권"],
   bookedCorrect: ["{name}: corrected by {qty}, {stock} in stock", "{name}: {qty}권 정정, 재고 {stock}권"],
   // a book
-  backToList: ["All books", "전체 도서"], noSuchBook: ["There is no such book", "그런 도서가 없습니다"], noSuchBookText: ["No copy of book {id} has come in.", "{id}번 도서는 아직 입고되지 않았습니다."],
+  backToList: ["All books", "전체 도서"], noSuchPage: ["There is no such page", "그런 화면이 없습니다"], noSuchPageText: ["Nothing is at {address}.", "{address} 주소에는 아무것도 없습니다."],
+  noSuchBook: ["There is no such book", "그런 도서가 없습니다"], noSuchBookText: ["No copy of book {id} has come in.", "{id}번 도서는 아직 입고되지 않았습니다."],
   curve: ["Stock over time", "재고 추이"], curveLabel: ["Stock from {from} to {to}, between {min} and {max} copies", "{from}부터 {to}까지 재고: 최소 {min}권, 최대 {max}권"],
   slider: ["Time", "시점"], now: ["now", "현재"], then: ["{when}: {stock} in stock, edition {v}", "{when}: 재고 {stock}권, {v}판"], atPosition: ["position {p}", "위치 {p}"],
   why: ["Why is it {n}?", "왜 {n}권인가요?"], whyText: ["These events made it. What came before the last renewal no longer counts: a new edition begins with its first run.", "이 이벤트들이 지금의 재고를 만들었습니다. 마지막 재판 이전의 것은 더 이상 세지 않습니다. 새 판은 초행 100권으로 시작합니다."],
