@@ -64,6 +64,9 @@ async fn without_the_database_the_list_is_served_from_memory_and_says_so_while_b
     system.freeze_postgres().await;
     browser.sees(".notice", "The database is away. You see the stock as of").await;
     browser.sees("[data-status]", "As of").await;
+    browser.click("[data-status]").await;
+    browser.sees(".status", "Updates").await;
+    browser.holds("document.querySelector('.status dd').innerText !== 'Live'").await;
     browser.sees(".row", "Momo").await;
     // A look that is new, not one that was there before.
     browser.reload().await;

@@ -47,7 +47,7 @@ function fill(panel) {
   const { services, reachable, position, ageMs, parked } = health;
   const seconds = Math.round((ageMs ?? 0) / 1000);
   const facts = [
-    [t("updates"), health.live === "away" ? t("s_away") : t({ live: "s_live", polling: "s_polling" }[health.live] ?? "s_starting")],
+    [t("updates"), updates()],
     [t("age"), health.staleSince !== null ? t("s_stale", { when: clock(health.staleSince) }) : seconds < 2 ? t("ageNow") : t("ageOf", { s: seconds })],
     [t("lag"), lag()],
     [t("position"), position ?? "–"],
@@ -59,6 +59,12 @@ function fill(panel) {
   panel.replaceChildren(
     h("h2", {}, t("status")), h("h3", {}, t("views")), h("dl", {}, facts.flatMap(([term, text]) => [h("dt", {}, term), h("dd.number", {}, text)])),
     h("h3", {}, t("services")), h("ul", {}, names.map((name) => standing(name, reachable ? known[name] : undefined))));
+}
+
+/** How what changes comes here. A connection that stands says nothing where nothing new can come. */
+function updates() {
+  if (health.live === "live" && (health.staleSince !== null || isProjecting() === false)) return t("s_idle");
+  return t({ live: "s_live", polling: "s_polling", away: "s_away" }[health.live] ?? "s_starting");
 }
 
 /** How far the list is behind what was booked, in words. */

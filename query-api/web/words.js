@@ -64,7 +64,7 @@ const WORDS = {
   w_bookId: ["the book number is a whole number from 1", "도서 번호는 1 이상의 정수여야 합니다"], w_qty: ["the copies are a whole number from 1 to 1,000,000", "수량은 1부터 1,000,000까지의 정수여야 합니다"],
   w_version: ["the edition has at most two places, such as 1.0", "판은 1.0처럼 소수 둘째 자리까지입니다"], w_name: ["a title has at most 500 characters and no line breaks", "제목은 줄바꿈 없이 500자까지입니다"], w_cells: ["{n} cells where the first line has {of}", "칸이 {n}개입니다. 첫 줄은 {of}개입니다"], w_many: ["more than 1,000 rows of one book", "한 도서에 1,000행이 넘습니다"],
   // status
-  status: ["Status", "상태"], s_live: ["Live", "실시간"], s_polling: ["Every few seconds", "몇 초마다"], s_stale: ["As of {when}", "{when} 기준"], s_away: ["No connection", "연결 끊김"], s_part: ["Partly down", "일부 중단"], s_starting: ["Connecting", "연결 중"],
+  status: ["Status", "상태"], s_live: ["Live", "실시간"], s_idle: ["connected, nothing new comes", "연결됨, 새 변경이 오지 않음"], s_polling: ["Every few seconds", "몇 초마다"], s_stale: ["As of {when}", "{when} 기준"], s_away: ["No connection", "연결 끊김"], s_part: ["Partly down", "일부 중단"], s_starting: ["Connecting", "연결 중"],
   views: ["What you see", "화면의 자료"], updates: ["Updates", "갱신"], age: ["Age", "최신 정도"], ageNow: ["up to date", "최신"], ageOf: ["{s} s behind", "{s}초 전"], parked: ["Books set aside", "보류된 도서"], ownLag: ["Your last booking appeared", "내 마지막 기록 반영"], ownLagOf: ["after {s} s", "{s}초 후"],
   lag: ["The list is", "반영"], lagNone: ["not behind", "지연 없음"], lagOf: ["{ago} behind, at least {n} event|{ago} behind, at least {n} events", "{ago} 지연, 이벤트 {n}건 이상"], stoppedSince: ["not updated since {when}", "{when}부터 멈춤"],
   s_behind: ["{ago} behind", "{ago} 지연"], s_stopped: ["Not updated", "반영 멈춤"],
