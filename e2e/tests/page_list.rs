@@ -248,3 +248,18 @@ async fn an_address_that_nothing_is_at_is_told_and_leads_back_to_the_list() {
     }
     browser.has_no_faults().await;
 }
+
+#[tokio::test]
+async fn a_title_of_five_hundred_letters_leaves_room_for_the_rest() {
+    let title = "가".repeat(500);
+    let (_system, browser) = list_of(&[(1, 5, &title)]).await;
+    browser.click(".row .acts [data-act=warehouse]").await;
+    browser.fill("[name=qty]", "1").await;
+    browser.press_key(Key::Enter).await;
+    browser.sees(".toast", "…: 1 in, 6 in stock").await;
+    browser.click(".row .name a").await;
+    browser.sees("h1", "가").await;
+    browser.holds("document.querySelector('h1').clientHeight < 160").await;
+    browser.holds("document.querySelector('h1').title.length === 500").await;
+    browser.has_no_faults().await;
+}

@@ -121,7 +121,7 @@ export function bookPage(root, parameters, id) {
     problemBox.hidden = book !== undefined || problemBox.childElementCount === 0;
     if (!book) return;
     document.title = `${titleOf(book)} · bookstock`;
-    name.textContent = titleOf(book);
+    name.textContent = name.title = titleOf(book);
     copies.textContent = number(book.stock);
     unit.textContent = t("copies", { n: book.stock });
     copiesBox.classList.toggle("pending", book.state !== undefined);

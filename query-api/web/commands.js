@@ -3,7 +3,7 @@
 import { ask, newKey } from "./api.js";
 import { book as bookOf, booked, intend, learn, watch, withdraw } from "./books.js";
 import { h, settled, toast } from "./dom.js";
-import { edition, number, signed, t, titleOf } from "./words.js";
+import { edition, number, shortTitleOf, signed, t, titleOf } from "./words.js";
 
 const MAX_QTY = 1_000_000;
 const MAX_DELTA = 1_000_000_000;
@@ -20,14 +20,14 @@ const KINDS = {
     ],
     body: ({ qty, name }) => ({ qty: Number(qty), ...(name ? { name } : {}) }),
     becomes: (book, { qty, name }) => ({ version: book?.version ?? 1, name: name || (book?.name ?? null), stock: (book?.stock ?? 0) + Number(qty) }),
-    said: (answer, { qty }) => t("bookedWarehouse", { name: titleOf(answer), qty: Number(qty), stock: answer.stock }),
+    said: (answer, { qty }) => t("bookedWarehouse", { name: shortTitleOf(answer), qty: Number(qty), stock: answer.stock }),
   },
   renew: {
     path: "renewals",
     fields: (book) => [{ name: "version", label: "newVersion", numeric: true, optional: true, placeholder: edition(nextEdition(book)), hint: t("versionHint", { v: edition(book.version), next: edition(nextEdition(book)) }), check: (text) => (/^\d{1,10}(\.\d{1,2})?$/.test(text) ? "" : t("editionForm")) }],
     body: ({ version }) => (version ? { version } : {}),
     becomes: (book, { version }) => ({ name: book.name, version: Number(version || nextEdition(book)), stock: 100 }),
-    said: (answer) => t("bookedRenew", { name: titleOf(answer), v: edition(answer.version), stock: answer.stock }),
+    said: (answer) => t("bookedRenew", { name: shortTitleOf(answer), v: edition(answer.version), stock: answer.stock }),
   },
   correct: {
     path: "corrections",
@@ -37,7 +37,7 @@ const KINDS = {
     ],
     body: ({ qtyDelta, reason }) => ({ qtyDelta: Number(qtyDelta), reason }),
     becomes: (book, { qtyDelta }) => ({ name: book.name, version: book.version, stock: book.stock + Number(qtyDelta) }),
-    said: (answer, { qtyDelta }) => t("bookedCorrect", { name: titleOf(answer), qty: signed(Number(qtyDelta)), stock: answer.stock }),
+    said: (answer, { qtyDelta }) => t("bookedCorrect", { name: shortTitleOf(answer), qty: signed(Number(qtyDelta)), stock: answer.stock }),
   },
 };
 
@@ -68,7 +68,7 @@ export function act(name, book, id = null) {
   const cancelButton = h("button.button.plain", { type: "button", onclick: () => dialog.close() }, t("cancel"));
   const inputs = Object.fromEntries(fields.map((field) => [field.name, inputOf(field)]));
   const form = h("form", { novalidate: true, onsubmit: submit, oninput: retyped },
-    h("header", {}, h("h2", { id: "command-title" }, t(`${name}Title`)), book ? h("p", {}, `${titleOf(book)} · ${t("edition", { v: edition(book.version) })}`) : null),
+    h("header", {}, h("h2", { id: "command-title" }, t(`${name}Title`)), book ? h("p", { title: titleOf(book) }, `${shortTitleOf(book)} · ${t("edition", { v: edition(book.version) })}`) : null),
     wrong, fields.map((field) => fieldOf(field, inputs[field.name])), outcome, h("div.decide", {}, cancelButton, sendButton));
   const dialog = h("dialog", { "aria-labelledby": "command-title", "data-command": name, oncancel: (event) => { if (isSending) event.preventDefault(); }, onclose: closed }, form);
   let key = newKey();

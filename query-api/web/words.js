@@ -124,3 +124,9 @@ export const exactly = (time) => format(Intl.DateTimeFormat, { dateStyle: "mediu
 export const minute = (time) => format(Intl.DateTimeFormat, { timeStyle: "short" }).format(new Date(time));
 export const clock = (time) => format(Intl.DateTimeFormat, { timeStyle: "medium" }).format(new Date(time));
 export const titleOf = (book) => book.name ?? t("nameless", { id: String(book.bookId) });
+
+/** So much of a title that what is said after it is seen too. */
+export function shortTitleOf(book) {
+  const letters = [...titleOf(book)];
+  return letters.length > 100 ? `${letters.slice(0, 99).join("")}…` : letters.join("");
+}
