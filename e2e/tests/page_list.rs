@@ -252,7 +252,7 @@ async fn an_address_that_nothing_is_at_is_told_and_leads_back_to_the_list() {
 #[tokio::test]
 async fn a_title_of_five_hundred_letters_leaves_room_for_the_rest() {
     let title = "가".repeat(500);
-    let (_system, browser) = list_of(&[(1, 5, &title)]).await;
+    let (_system, browser) = list_of(&[(1, 5, title.as_str())]).await;
     browser.click(".row .acts [data-act=warehouse]").await;
     browser.fill("[name=qty]", "1").await;
     browser.press_key(Key::Enter).await;

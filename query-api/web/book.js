@@ -151,7 +151,8 @@ export function bookPage(root, parameters, id) {
     } catch (problem) {
       if (closed) return;
       if (problem.passes) setTimeout(again, 1000 * (problem.retryAfter ?? 3));
-      if (movements.length === 0) body.replaceChildren(h("section.card", { role: "status" }, h("h2", {}, t("historyAway")), h("p.quiet", {}, `${problem.title}. ${problem.detail}`), problem.passes ? h("p.quiet.small", {}, t("trying")) : null));
+      if (movements.length === 0) body.replaceChildren(h("section.card", { role: "status" }, h("h2", {}, t("historyAway")), h("p.quiet", {}, `${problem.title}. ${problem.detail}`), problem.passes ? h("p.quiet.small", {}, t("trying")) : null,
+        past && h("p", {}, `${t("atPosition", { p: at })} · `, h("a", { href: `#/books/${id}` }, t("backToNow")))));
     }
     body.setAttribute("aria-busy", "false");
   }
@@ -222,7 +223,7 @@ export function bookPage(root, parameters, id) {
   const askThen = settled(async (movement, note) => {
     try {
       const { body: then } = await ask(`/books/${id}?asOf=${movement.position}`, { signal });
-      if (at !== movement.position) return;
+      if (past !== movement) return;
       note.replaceChildren(h("span", {}, t("then", { when: moment(movement.occurredAt), stock: then.stock, v: edition(then.version) })), h("span.quiet.small", {}, t("atPosition", { p: movement.position })),
         h("button.button", { type: "button", "data-key": "back", onclick: backToNow }, t("backToNow")));
     } catch (problem) {
