@@ -18,6 +18,7 @@ pub mod openapi;
 pub mod origin;
 pub mod problem;
 pub mod program;
+pub mod quotes;
 pub mod request_id;
 pub mod shutdown;
 pub mod telemetry;

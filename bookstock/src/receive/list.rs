@@ -1,8 +1,9 @@
 //! A receiving list, read and checked.
 
-use csv::{ByteRecord, ReaderBuilder, StringRecord};
+use csv::{ByteRecord, Position, ReaderBuilder, StringRecord};
 use domain::book::{BookId, BookName, Edition, Quantity};
 use serde::Serialize;
+use service_kit::quotes::{BadQuote, Quotes};
 use std::collections::HashMap;
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -101,14 +102,24 @@ impl ReceivingList {
         // A row with too few or too many cells is a bad row, not the end of reading.
         let mut reader = ReaderBuilder::new().flexible(true).from_reader(content);
         let header = reader.headers().map_err(|error| ListError::Header(error.to_string()))?.clone();
+        let mut quotes = Quotes::default();
+        let mut begin = read_to(&mut quotes, content, 0, reader.position());
+        if let Some(bad) = quotes.record() {
+            return Err(ListError::Header(in_english(bad)));
+        }
         let columns = Columns::of(&header)?;
         let (mut rows, mut bad) = (Vec::new(), Vec::new());
         let mut rows_of = HashMap::new();
-        for record in reader.byte_records() {
-            // Reading from memory does not fail, and cells may have any length and any bytes.
-            let Ok(record) = record else { break };
+        let mut records = reader.byte_records();
+        // Reading from memory does not fail, and cells may have any length and any bytes.
+        while let Some(Ok(record)) = records.next() {
             let line = line_of(&record, content);
-            match columns.row(record, line, header.len()) {
+            begin = read_to(&mut quotes, content, begin, records.reader().position());
+            let row = match quotes.record() {
+                Some(bad) => Err(in_english(bad)),
+                None => columns.row(record, line, header.len()),
+            };
+            match row {
                 Ok(row) => {
                     let count = rows_of.entry(row.book_id).or_insert(0_usize);
                     *count += 1;
@@ -131,6 +142,17 @@ impl ReceivingList {
         }
         Ok(Self { ignored: columns.ignored, header, rows })
     }
+}
+
+/// Shows `quotes` the bytes from `begin` to where the reader is, and answers where that is.
+fn read_to(quotes: &mut Quotes, content: &[u8], begin: usize, reader: &Position) -> usize {
+    let end = usize::try_from(reader.byte()).unwrap_or(usize::MAX).min(content.len());
+    quotes.feed(content.get(begin..end).unwrap_or_default());
+    end
+}
+
+fn in_english(bad: BadQuote) -> String {
+    bad.told().en.into_owned()
 }
 
 fn too_many_rows(book: BookId) -> String {
@@ -264,6 +286,23 @@ mod tests {
                 "line 8: a bookId is a whole number from 1 to 9007199254740991, not 4\n4",
             ]
         );
+    }
+
+    #[test]
+    fn a_row_with_a_bad_quote_is_a_bad_row() {
+        assert_eq!(
+            bad_rows("bookId,qty,name\n5020,1,\"cut of"),
+            ["line 2: the quote of line 2 is not closed"]
+        );
+        assert_eq!(
+            bad_rows("bookId,qty,name\n1,1,\"a\"\n\n2,1,\"cut of\n3,1,c\n"),
+            ["line 4: the quote of line 4 is not closed"]
+        );
+        let bad = bad_rows("bookId,qty,name\r\n6403,1,\"a\"b\"\r\n1,1,\"c\"\r\n");
+        assert_eq!(bad.len(), 1);
+        assert!(bad[0].starts_with("line 2: text after a closed quote"), "{bad:?}");
+        let error = ReceivingList::parse(b"bookId,qty,\"name\n1,1,a\n").unwrap_err().to_string();
+        assert!(error.contains("the quote of line 1 is not closed"), "{error}");
     }
 
     #[test]

@@ -260,6 +260,8 @@ async fn what_is_no_list_is_refused_with_a_reason() {
         ("application/json", "[{\"bookId\":1,\"qty\":1}", 400),
         ("application/json", "{\"bookId\":1,\"qty\":1}", 400),
         ("text/csv", "bookId;qty\n1;1\n", 422),
+        ("text/csv", "bookId,qty,name\n1,1,\"unclosed", 400),
+        ("text/csv", "bookId,qty,name\n1,1,\"a\"b\"\n", 400),
         (NDJSON, &"{}\n".repeat(100_001), 413),
     ] {
         let answer = post(&replica, path, media_type, body, &[]).await;

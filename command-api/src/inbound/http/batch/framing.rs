@@ -183,6 +183,16 @@ mod tests {
     }
 
     #[test]
+    fn a_csv_row_with_a_bad_quote_is_refused_alone() {
+        let csv = |text: &str| found("text/csv", text);
+        assert_eq!(csv("bookId,qty,name\n5020,1,\"cut of").unwrap(), ["400"]);
+        assert_eq!(csv("bookId,qty,name\n1,1,\"cut of\n2,1,b\n").unwrap(), ["400"]);
+        assert_eq!(csv("bookId,qty,name\n1,1,\"a\"b\"\n2,1,\"c\"\n").unwrap(), ["400", "c"]);
+        assert_eq!(csv("bookId,qty,name\n1,1,\"cut of\n2,1,\"b\"\n3,1,c\n").unwrap(), ["400", "c"]);
+        assert_eq!(csv("bookId,qty,\"name\n1,1,a\n"), Err(400));
+    }
+
+    #[test]
     fn other_forms_are_none() {
         for other in ["", "text/plain", "application/xml", "application/json+x"] {
             assert!(Framing::of(other).is_none(), "{other}");

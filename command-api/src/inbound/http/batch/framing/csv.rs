@@ -4,6 +4,7 @@ use super::super::super::fields::Fields;
 use super::super::problem::malformed;
 use super::{Found, MAX_ROW_BYTES, too_long};
 use csv_core::{ReadRecordResult, Reader};
+use service_kit::quotes::{BadQuote, Quotes};
 use service_kit::{Problem, Text, text};
 
 /// The columns that mean something.
@@ -19,6 +20,7 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 /// How far the list has come.
 pub(in super::super) struct Csv {
     reader: Reader,
+    quotes: Quotes,
     /// The cells of the record that has not ended yet, one after the other, and where each ends.
     cells: Vec<u8>,
     ends: Vec<usize>,
@@ -32,6 +34,7 @@ impl Default for Csv {
     fn default() -> Self {
         Self {
             reader: Reader::new(),
+            quotes: Quotes::default(),
             cells: vec![0; MAX_ROW_BYTES],
             ends: vec![0; MAX_COLUMNS],
             used: (0, 0),
@@ -45,7 +48,9 @@ impl Csv {
     pub(super) fn feed(&mut self, mut bytes: &[u8], found: &mut Vec<Found>) -> Result<(), Problem> {
         while !bytes.is_empty() {
             let (result, taken) = self.read(bytes);
-            bytes = bytes.get(taken..).unwrap_or_default();
+            let (read, rest) = bytes.split_at_checked(taken).unwrap_or((bytes, &[]));
+            self.quotes.feed(read);
+            bytes = rest;
             self.note(result, found)?;
         }
         Ok(())
@@ -79,7 +84,11 @@ impl Csv {
         match result {
             ReadRecordResult::Record => {
                 let too_long = std::mem::take(&mut self.too_long);
-                let cells = if too_long { Err(self::too_long()) } else { self.record() };
+                let cells = match self.quotes.record() {
+                    Some(bad) => Err(bad_quote(bad)),
+                    None if too_long => Err(self::too_long()),
+                    None => self.record(),
+                };
                 self.used = (0, 0);
                 match &self.header {
                     None => self.header = Some(columns(&cells?)?),
@@ -107,6 +116,13 @@ impl Csv {
             .collect::<Result<_, _>>()
             .map_err(|_| malformed("The row is not UTF-8 text.", "줄이 UTF-8 텍스트가 아닙니다."))
     }
+}
+
+fn bad_quote(bad: BadQuote) -> Problem {
+    let Text { en, ko } = bad.told();
+    Problem::malformed(
+        text!(en: "The row is not well-formed CSV: {en}.", ko: "줄이 올바른 CSV 가 아닙니다: {ko}."),
+    )
 }
 
 fn columns(cells: &[String]) -> Result<Vec<Option<&'static str>>, Problem> {
