@@ -3,6 +3,7 @@
 use super::headers::IDEMPOTENCY_KEY;
 use crate::history::HistoryError;
 use crate::identity::Key;
+use crate::intention::Precondition;
 use crate::transact::Failure;
 use axum::http::{StatusCode, header};
 use domain::book::{BookId, CorrectError, Edition, MAX_STOCK, RenewError, WarehouseError};
@@ -58,11 +59,11 @@ pub(super) static NO_LATER_EDITION: Kind = Kind::new(
     Text::fixed("This is the last edition", "마지막 판입니다"),
 );
 
-/// The book is at another revision than `If-Match` says.
+/// The book is not as `If-Match` or `If-None-Match` says.
 pub(super) static REVISION_MISMATCH: Kind = Kind::new(
     StatusCode::PRECONDITION_FAILED,
     "revision-mismatch",
-    Text::fixed("The book has changed", "그 사이에 도서가 바뀌었습니다"),
+    Text::fixed("The book is not as the condition says", "도서가 조건과 다릅니다"),
 )
 .carrying(&[("ETag", "The revision that the book is at now, if there is such a book.")]);
 
@@ -171,7 +172,7 @@ impl Refusal for CorrectError {
 pub(super) fn of<R: Refusal>(failure: Failure<R>, key: &Key) -> Problem {
     match failure {
         Failure::Refused(refusal) => refusal.problem(),
-        Failure::PreconditionFailed(current) => revision_mismatch(current),
+        Failure::PreconditionFailed(condition, current) => revision_mismatch(condition, current),
         Failure::KeyReused => KEY_REUSED.because(text!(
             en: "Another command for this book was booked with this Idempotency-Key; a new command needs a new one.",
             ko: "이 Idempotency-Key 로 이 도서에 다른 커맨드가 이미 기록되었습니다. 새 커맨드에는 새 키를 쓰십시오."
@@ -198,13 +199,26 @@ pub(super) fn of<R: Refusal>(failure: Failure<R>, key: &Key) -> Problem {
     }
 }
 
-fn revision_mismatch(current: Option<u64>) -> Problem {
-    let problem = REVISION_MISMATCH
-        .because(text!(
-            en: "Look at the book as it is now, and send the command again with its ETag in If-Match.",
-            ko: "도서를 다시 조회한 뒤, 그 ETag 를 If-Match 에 넣어 커맨드를 다시 보내십시오."
-        ))
-        .with("revision", current);
+fn revision_mismatch(condition: Precondition, current: Option<u64>) -> Problem {
+    let detail = match (condition, current) {
+        (Precondition::Absent, Some(current)) => text!(
+            en: "The book exists already, at revision {current}, and If-None-Match says that it does not.",
+            ko: "이미 있는 도서입니다(리비전 {current}). If-None-Match 는 없는 도서여야 한다고 합니다."
+        ),
+        (Precondition::NotAt(_), Some(current)) => text!(
+            en: "The book is at revision {current}, and If-None-Match says that it is not.",
+            ko: "도서의 리비전이 {current}인데, If-None-Match 는 그 리비전이 아니어야 한다고 합니다."
+        ),
+        (_, None) => text!(
+            en: "There is no such book, and If-Match says that there is. Leave it out to warehouse the first copies.",
+            ko: "없는 도서인데, If-Match 는 있는 도서여야 한다고 합니다. 처음 입고하려면 If-Match 를 빼십시오."
+        ),
+        (_, Some(current)) => text!(
+            en: "The book has changed: it is at revision {current} now. Look at it, and send the command again with its ETag in If-Match.",
+            ko: "그 사이에 도서가 바뀌어 지금 리비전은 {current}입니다. 다시 조회한 뒤, 그 ETag 를 If-Match 에 넣어 커맨드를 다시 보내십시오."
+        ),
+    };
+    let problem = REVISION_MISMATCH.because(detail).with("revision", current);
     match current {
         Some(revision) => problem.header(header::ETAG, &format!("\"{revision}\"")),
         None => problem,

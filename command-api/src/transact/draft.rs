@@ -200,8 +200,9 @@ impl<A> Decision<A> {
 }
 
 fn decide<A: Persist>(ask: &mut dyn Ask<A>, state: &A, current: Option<u64>) -> (What, Vec<A::Event>) {
-    if !ask.intention().preconditions.iter().all(|precondition| precondition.holds(current)) {
-        return (What::Fails(Failure::PreconditionFailed(current)), Vec::new());
+    let failed = ask.intention().preconditions.iter().find(|precondition| !precondition.holds(current));
+    if let Some(failed) = failed {
+        return (What::Fails(Failure::PreconditionFailed(*failed, current)), Vec::new());
     }
     match ask.decide(state) {
         Ok(events) if events.is_empty() => (What::Nothing, events),
@@ -322,13 +323,13 @@ mod tests {
                 Ok((6, 4, 99, false)),
                 Err(Failure::Refused(())),
                 Err(Failure::Refused(())),
-                Err(Failure::PreconditionFailed(Some(4))),
-                Err(Failure::PreconditionFailed(Some(4))),
+                Err(Failure::PreconditionFailed(Precondition::At(7), Some(4))),
+                Err(Failure::PreconditionFailed(Precondition::Absent, Some(4))),
                 Ok((16, 5, 99, false)),
                 Ok((16, 5, 99, true)),
                 Err(Failure::KeyReused),
                 Ok((9, 6, 99, false)),
-                Err(Failure::PreconditionFailed(Some(6))),
+                Err(Failure::PreconditionFailed(Precondition::At(5), Some(6))),
             ]
         );
     }

@@ -1,6 +1,7 @@
 //! What a command leads to.
 
 use crate::history::HistoryError;
+use crate::intention::Precondition;
 use event_store::Appended;
 
 /// The answer to a command.
@@ -23,8 +24,8 @@ pub(crate) struct Outcome<A> {
 pub(crate) enum Failure<Refusal> {
     /// The rule says no.
     Refused(Refusal),
-    /// The client's condition does not hold of a stream at this revision.
-    PreconditionFailed(Option<u64>),
+    /// This condition of the client's does not hold of a stream at this revision.
+    PreconditionFailed(Precondition, Option<u64>),
     /// Another command was booked under the same key.
     KeyReused,
     /// The stream holds something that cannot be read.
@@ -44,7 +45,9 @@ impl Failure<()> {
         match (self, refusal) {
             (Self::Refused(()), Some(refusal)) => Failure::Refused(refusal),
             (Self::Refused(()), None) => Failure::Unavailable("the reason was lost".to_owned()),
-            (Self::PreconditionFailed(current), _) => Failure::PreconditionFailed(current),
+            (Self::PreconditionFailed(condition, current), _) => {
+                Failure::PreconditionFailed(condition, current)
+            }
             (Self::KeyReused, _) => Failure::KeyReused,
             (Self::Unreadable(reason), _) => Failure::Unreadable(reason),
             (Self::Unavailable(reason), _) => Failure::Unavailable(reason),

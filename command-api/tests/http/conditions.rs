@@ -11,10 +11,16 @@ async fn a_command_for_another_revision_is_refused_with_the_current_one() {
     let send = async |etag: &str| replica.post_with(path, json!({"qty": 1}), &[("if-match", etag)]).await;
 
     assert_eq!(send("\"0\"").await.problem(412, "revision-mismatch")["revision"], json!(null));
-    send("*").await.problem(412, "revision-mismatch");
+    let unknown = send("*").await;
+    let detail = unknown.problem(412, "revision-mismatch")["detail"].to_string();
+    assert!(detail.contains("There is no such book"), "{detail}");
     let etag = replica.warehouse(1, 1).await.header("etag").to_owned();
     send(&etag).await.ok(201);
-    assert_eq!(send(&etag).await.problem(412, "revision-mismatch")["revision"], 1);
+    let stale = send(&etag).await;
+    let problem = stale.problem(412, "revision-mismatch");
+    assert_eq!(problem["revision"], 1);
+    let detail = problem["detail"].to_string();
+    assert!(detail.contains("it is at revision 1 now"), "{detail}");
     send("\"1.7\"").await.ok(201);
     send("*").await.ok(201);
     send("1").await.problem(400, "malformed-request");
@@ -79,7 +85,10 @@ async fn a_command_for_a_book_that_is_not_there_yet_is_refused_once_it_is() {
     first.ok(201);
     assert_eq!(send("*", "a").await.lasting(), first.lasting());
     let refused = send("*", "b").await;
-    assert_eq!(refused.problem(412, "revision-mismatch")["revision"], 0);
+    let problem = refused.problem(412, "revision-mismatch");
+    assert_eq!(problem["revision"], 0);
+    let detail = problem["detail"].to_string();
+    assert!(detail.contains("The book exists already, at revision 0"), "{detail}");
     assert_eq!(refused.header("etag"), "\"0\"");
     send("\"0\"", "c").await.problem(412, "revision-mismatch");
     send("\"7\"", "d").await.ok(201);
