@@ -8,7 +8,7 @@ use read_model::{Column, Filter, ListRequest, Mark, Order, Place, Since, Words};
 use service_kit::{Problem, text};
 
 /// The rows of a page if nobody says how many.
-const DEFAULT_SIZE: u64 = 20;
+pub(super) const DEFAULT_SIZE: u32 = 20;
 
 /// The most rows that a page can have.
 pub(super) const MAX_SIZE: u64 = 1_000;
@@ -34,7 +34,7 @@ impl Asked {
             sort.extend(sort_by(value, sortable)?);
         }
         let page = parameters.number("page")?;
-        let size = parameters.number("size")?;
+        let size = size_of(parameters)?;
         let token = parameters.text("cursor")?.map(str::to_owned);
         let of_all = page.is_none() && size.is_none() && token.is_none();
         let place = match token {
@@ -49,7 +49,7 @@ impl Asked {
             Some(token) => walk(&token, &sort)?,
         };
         let filter = filter(parameters)?;
-        Ok(Self { request: ListRequest { filter, sort, place, size: size_of(size)? }, of_all })
+        Ok(Self { request: ListRequest { filter, sort, place, size: size.unwrap_or(DEFAULT_SIZE) }, of_all })
     }
 }
 
@@ -65,24 +65,18 @@ pub(super) struct Portion {
 
 /// The part of a list that is walked through in the order of `column`.
 pub(super) fn part_of(parameters: &mut Parameters, column: Column) -> Result<Portion, Problem> {
-    let size = parameters.number("size")?;
+    let size = size_of(parameters)?;
     let token = parameters.text("cursor")?;
     let of_all = size.is_none() && token.is_none();
     let after =
         token.filter(|token| !token.is_empty()).map(|token| cursor::read(token, column)).transpose()?;
-    Ok(Portion { after, size: size_of(size)?, of_all })
+    Ok(Portion { after, size: size.unwrap_or(DEFAULT_SIZE), of_all })
 }
 
-/// How many rows are asked for.
-pub(super) fn size_of(size: Option<u64>) -> Result<u32, Problem> {
-    let size = size.unwrap_or(DEFAULT_SIZE);
-    u32::try_from(size).ok().filter(|_| (1..=MAX_SIZE).contains(&size)).ok_or_else(|| {
-        let reason = text!(
-            en: "1 to {MAX_SIZE} rows fit on a page, not {size}",
-            ko: "한 쪽에는 1줄부터 {MAX_SIZE}줄까지 담을 수 있습니다(받은 값: {size})"
-        );
-        problem::invalid_parameter("size", &reason)
-    })
+/// How many rows are asked for, if anybody says.
+pub(super) fn size_of(parameters: &mut Parameters) -> Result<Option<u32>, Problem> {
+    let size = parameters.number_in("size", 1..=MAX_SIZE)?;
+    Ok(size.and_then(|size| u32::try_from(size).ok()))
 }
 
 /// Where a walk is that goes on from `token`; an empty one begins it.
@@ -156,9 +150,18 @@ fn sort_by(value: &str, sortable: &Sortable) -> Result<Vec<(Column, Order)>, Pro
         Some((fields, last)) if last.eq_ignore_ascii_case("desc") => (fields, Order::Descending),
         _ => (value, Order::Ascending),
     };
-    let column = |field: &str| {
-        let found = sortable.iter().find(|(name, _)| *name == field);
-        found.map(|(_, column)| (*column, order)).ok_or_else(|| {
+    let of_name = |field: &str| sortable.iter().find(|(name, _)| *name == field);
+    let column = |(place, field): (usize, &str)| {
+        of_name(field).map(|(_, column)| (*column, order)).ok_or_else(|| {
+            // What is last, behind a field, may be meant as either.
+            let is_last = fields == value && fields.split(',').nth(place + 1).is_none();
+            if is_last && place > 0 && !field.is_empty() {
+                let reason = text!(
+                    en: "{field:?} is no direction, and no field to sort by; a direction is asc or desc",
+                    ko: "{field:?}은(는) 정렬 방향도 정렬할 수 있는 필드도 아닙니다. 방향은 asc 나 desc 입니다"
+                );
+                return problem::invalid_parameter("sort", &reason);
+            }
             let names: Vec<_> = sortable.iter().map(|(name, _)| *name).collect();
             let names = names.join(", ");
             let reason = text!(
@@ -168,7 +171,7 @@ fn sort_by(value: &str, sortable: &Sortable) -> Result<Vec<(Column, Order)>, Pro
             problem::invalid_parameter("sort", &reason)
         })
     };
-    fields.split(',').map(column).collect()
+    fields.split(',').enumerate().map(column).collect()
 }
 
 #[cfg(test)]
@@ -221,6 +224,15 @@ mod tests {
         ] {
             assert_eq!(asked(query).unwrap_err().name(), "invalid-parameter", "{query}");
         }
+    }
+
+    #[test]
+    fn a_last_word_that_is_no_direction_is_told_what_a_direction_is() {
+        let detail = |query| asked(query).unwrap_err().detail().en.to_string();
+        assert!(detail("sort=stock,down").contains("a direction is asc or desc"));
+        assert!(detail("sort=shelf,desc").contains("\"shelf\" is no field to sort by; name, stock are"));
+        assert!(detail("sort=name,shelf,desc").contains("\"shelf\" is no field to sort by"));
+        assert!(detail("sort=down").contains("\"down\" is no field to sort by"));
     }
 
     #[test]

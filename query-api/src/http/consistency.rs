@@ -3,7 +3,7 @@
 use super::parameters::Parameters;
 use crate::problem;
 use read_model::{At, BookId, Reader, ReaderError};
-use service_kit::{Problem, text};
+use service_kit::Problem;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -30,14 +30,7 @@ pub(super) struct Freshness {
 impl Freshness {
     pub(super) fn of(parameters: &mut Parameters) -> Result<Self, Problem> {
         let min_position = parameters.number("minPosition")?.unwrap_or(0);
-        let wait_ms = parameters.number("wait")?.unwrap_or(DEFAULT_WAIT_MS);
-        if wait_ms > MAX_WAIT_MS {
-            let reason = text!(
-                en: "a reader can wait for {MAX_WAIT_MS} ms at most, not {wait_ms}",
-                ko: "기다릴 수 있는 시간은 {MAX_WAIT_MS} ms 까지입니다(받은 값: {wait_ms})"
-            );
-            return Err(problem::invalid_parameter("wait", &reason));
-        }
+        let wait_ms = parameters.number_in("wait", 0..=MAX_WAIT_MS)?.unwrap_or(DEFAULT_WAIT_MS);
         Ok(Self { min_position, wait: Duration::from_millis(wait_ms) })
     }
 

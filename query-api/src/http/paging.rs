@@ -84,7 +84,7 @@ mod tests {
         let origin = Origin::from_request_parts(&mut parts, &()).await.unwrap();
         let mut parameters = Parameters::from(query);
         let page = parameters.number("page").unwrap().unwrap_or(0);
-        let size = asked::size_of(parameters.number("size").unwrap()).unwrap();
+        let size = asked::size_of(&mut parameters).unwrap().unwrap_or(asked::DEFAULT_SIZE);
         let links = PageNumbers::new(page, size, total).links(&origin, "/books", &parameters);
         let links = serde_json::to_value(links).unwrap();
         let href = |link: &serde_json::Value| link["href"].as_str().unwrap().replace("http://h/books", "");

@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use service_kit::{Problem, text};
+use std::ops::RangeInclusive;
 
 /// The parameters of a request, in the order they came.
 #[derive(Debug)]
@@ -17,12 +18,23 @@ pub(super) struct Parameters {
 impl Parameters {
     /// The whole number that `name` is set to, if it is set.
     pub(super) fn number(&mut self, name: &'static str) -> Result<Option<u64>, Problem> {
+        self.number_in(name, 0..=u64::MAX)
+    }
+
+    /// The whole number of `range` that `name` is set to, if it is set.
+    pub(super) fn number_in(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        digits.then(|| text.parse().ok()).flatten().map(Some).ok_or_else(|| {
+        let number = digits.then(|| text.parse().ok()).flatten();
+        number.filter(|number| range.contains(number)).map(Some).ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
             let reason = text!(
-                en: "a whole number from 0 to 18446744073709551615 is needed, not {text:?}",
-                ko: "0부터 18446744073709551615까지의 정수여야 합니다(받은 값: {text:?})"
+                en: "a whole number from {least} to {most} is needed, not {text:?}",
+                ko: "{least}부터 {most}까지의 정수여야 합니다(받은 값: {text:?})"
             );
             problem::invalid_parameter(name, &reason)
         })
@@ -134,6 +146,17 @@ mod tests {
             "page=1&page=1",
         ] {
             assert!(Parameters::from(query).number("page").is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_not_in_its_range_is_refused_with_the_range() {
+        let number = |query: &str| Parameters::from(query).number_in("size", 1..=1_000);
+        assert_eq!(number("size=1").unwrap(), Some(1));
+        assert_eq!(number("size=1000").unwrap(), Some(1_000));
+        for query in ["size=0", "size=1001", "size=abc", "size=-1"] {
+            let detail = number(query).unwrap_err().detail().en.clone();
+            assert!(detail.contains("a whole number from 1 to 1000 is needed"), "{query}: {detail}");
         }
     }
 
