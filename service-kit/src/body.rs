@@ -44,6 +44,9 @@ pub static BODY_TOO_SLOW: Kind = Kind::new(
 /// How long a body of a few kilobytes may take.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
+/// The largest body that a route takes, in bytes.
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+
 /// How deep a body may nest: deeper than any that means something.
 const MAX_DEPTH: usize = 16;
 
@@ -125,8 +128,10 @@ pub async fn whole(request: Request) -> Result<(Parts, Bytes), Problem> {
         .map_err(|error| {
             let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
             if causes.any(<dyn Error>::is::<LengthLimitError>) {
-                return BODY_TOO_LARGE
-                    .because(text!(en: "Send a smaller body.", ko: "더 작은 본문을 보내십시오."));
+                return BODY_TOO_LARGE.because(text!(
+                    en: "A body has at most {BODY_LIMIT} bytes here; send a smaller one.",
+                    ko: "여기에서 본문은 {BODY_LIMIT}바이트까지입니다. 더 작은 본문을 보내십시오."
+                ));
             }
             Problem::malformed(text!(
                 en: "The body ended before it was complete; send it again.",
@@ -144,6 +149,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             ko: "본문이 올바른 JSON이 아닙니다({line}번째 줄 {column}번째 칸: {error})."
         ))
     };
+    if bytes.trim_ascii().is_empty() {
+        return Err(Problem::malformed(text!(
+            en: "The body is empty; send a JSON object.",
+            ko: "본문이 비어 있습니다. JSON 객체를 보내십시오."
+        )));
+    }
     shallow(bytes)?;
     // Reading into a type stops at the first wrong field and would take an array for an object, so the form
     // is looked at first.
@@ -191,6 +202,15 @@ mod tests {
         let route = post(|JsonBody(order): JsonBody<Order>| async move { order.qty.to_string() });
         let request = Request::post("/").header("content-type", content_type).body(body.into()).unwrap();
         Router::new().route("/", route).oneshot(request).await.unwrap().status()
+    }
+
+    #[test]
+    fn an_empty_body_is_told_to_be_empty() {
+        for empty in ["", " \n"] {
+            let Err(problem) = parse::<Order>(empty.as_bytes()) else { panic!("{empty:?} was taken") };
+            assert_eq!(problem.name(), "malformed-request");
+            assert_eq!(problem.detail().en, "The body is empty; send a JSON object.");
+        }
     }
 
     #[test]

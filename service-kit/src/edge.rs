@@ -5,6 +5,7 @@ mod calls;
 mod measure;
 mod span;
 
+use crate::body::BODY_LIMIT;
 use crate::limits::Limits;
 use crate::openapi::{self, Routes};
 use crate::problem::{Kind, in_language};
@@ -22,9 +23,6 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tower_http::catch_panic::CatchPanicLayer;
-
-/// The largest request body, unless a route takes more.
-const BODY_LIMIT: usize = 64 * 1024;
 
 /// The longest that a request may take, unless its route sets its own pace.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -51,7 +51,7 @@ impl Explain for QuantityError {
 impl Explain for QtyDeltaError {
     fn explain(&self, given: &str) -> Text {
         text!(
-            en: "a qtyDelta is a whole number from -{MAX_STOCK} to {MAX_STOCK} and not 0, not {given}",
+            en: "a qtyDelta is a whole number from -{MAX_STOCK} to {MAX_STOCK} other than 0; given was {given}",
             ko: "정정할 수량은 -{MAX_STOCK}부터 {MAX_STOCK}까지의 정수이며 0은 안 됩니다(받은 값: {given})"
         )
     }

@@ -62,7 +62,7 @@ pub struct QtyDelta(i32);
 
 /// The number is no difference between two stocks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a qtyDelta is a whole number from -1000000000 to 1000000000 and not 0, not {0}")]
+#[error("a qtyDelta is a whole number from -1000000000 to 1000000000 other than 0; given was {0}")]
 pub struct QtyDeltaError(String);
 
 impl QtyDelta {

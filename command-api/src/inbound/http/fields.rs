@@ -31,9 +31,10 @@ impl Fields {
         for (index, (name, _)) in self.0.iter().enumerate() {
             let name = shortened(name);
             if !known.contains(&name.as_str()) {
+                let fields = if known.len() == 1 { "the only field is" } else { "the fields are" };
                 let known = known.join(", ");
                 let detail = text!(
-                    en: "There is no field {name:?} here; the fields are {known}.",
+                    en: "There is no field {name:?} here; {fields} {known}.",
                     ko: "{name:?} 필드는 없습니다. 쓸 수 있는 필드: {known}."
                 );
                 return Err(Problem::invalid(detail).with("field", name));
@@ -94,7 +95,7 @@ fn no_number(text: &str) -> Text {
 fn unescaped(name: &str, json: &str) -> Result<String, Problem> {
     serde_json::from_str(json).map_err(|_| {
         let json = shortened(json);
-        invalid(name, &text!(en: "{json:?} is not a string of text", ko: "{json:?}는 문자열이 아닙니다"))
+        invalid(name, &text!(en: "a text in quotes is needed, not {json}", ko: "따옴표 안의 문자열이어야 합니다(받은 값: {json})"))
     })
 }
 
@@ -142,7 +143,7 @@ impl<S: Send + Sync> FromRequest<S> for OptionalFields {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::book::{BookName, Edition, Quantity};
+    use domain::book::{BookName, Edition, QtyDelta, Quantity};
 
     fn fields(json: &str) -> Fields {
         serde_json::from_str(json).unwrap()
@@ -193,6 +194,21 @@ mod tests {
         for json in ["1", "[]", "\"\"", "\"a\\nb\"", "\"\\udc00\""] {
             assert!(fields(&format!(r#"{{"name":{json}}}"#)).text::<BookName>("name").is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_field_is_told_plainly() {
+        let told = |problem: Problem| problem.detail().en.to_string();
+        let name = fields(r#"{"name":5}"#).text::<BookName>("name").unwrap_err();
+        assert_eq!(told(name), "name: a text in quotes is needed, not 5.");
+        let delta = fields(r#"{"qtyDelta":0}"#).number::<QtyDelta>("qtyDelta").unwrap_err();
+        assert_eq!(
+            told(delta),
+            "qtyDelta: a qtyDelta is a whole number from -1000000000 to 1000000000 other than 0; given was 0."
+        );
+        let unknown = |known: &[&str]| told(fields(r#"{"qty":1}"#).only(known).unwrap_err());
+        assert_eq!(unknown(&["version"]), "There is no field \"qty\" here; the only field is version.");
+        assert_eq!(unknown(&["a", "b"]), "There is no field \"qty\" here; the fields are a, b.");
     }
 
     #[test]
