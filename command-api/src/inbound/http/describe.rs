@@ -1,5 +1,6 @@
 //! What the operations of the command side have in common in the OpenAPI document.
 
+use super::fields::MAX_NUMBER_LENGTH;
 use super::problem::{
     BOOK_CONTENDED, BOOK_UNKNOWN, KEY_REUSED, OUTCOME_UNKNOWN, REVISION_MISMATCH, STORE_UNAVAILABLE,
     STREAM_UNREADABLE,
@@ -117,7 +118,7 @@ pub(super) fn optional(mut schema: Value) -> Value {
 pub(super) fn version() -> Value {
     json!({"description": "The edition, an exact decimal with at most two places.", "oneOf": [
         {"type": "number", "minimum": 0.01, "maximum": 1_000_000},
-        {"type": "string", "pattern": "^[1-9][0-9]{0,5}(\\.[0-9]{1,2})?$"},
+        {"type": "string", "pattern": "^0*(0\\.(0[1-9]|[1-9][0-9]?)0*|[1-9][0-9]{0,5}(\\.[0-9]{1,2}0*)?|1000000(\\.0+)?)$", "maxLength": MAX_NUMBER_LENGTH},
     ]})
 }
 
@@ -178,4 +179,46 @@ pub(super) fn library_example() -> Value {
     example["qty"] = json!(123);
     example["_links"] = json!({"library": link, "self": link});
     example
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::book::Edition;
+
+    #[test]
+    fn the_pattern_of_a_version_is_what_is_taken_for_one() {
+        let pattern = version()["oneOf"][1]["pattern"].as_str().map(regex::Regex::new).unwrap().unwrap();
+        for text in [
+            "0",
+            "0.0",
+            "0.00",
+            "0.001",
+            "0.01",
+            "0.010",
+            "0.5",
+            "0.50",
+            "0.05",
+            "1",
+            "01",
+            "1.0",
+            "1.25",
+            "1.2500",
+            "1.234",
+            "999999.99",
+            "1000000",
+            "1000000.00",
+            "1000000.01",
+            "1000001",
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "+1",
+            "1e2",
+        ] {
+            assert_eq!(pattern.is_match(text), text.parse::<Edition>().is_ok(), "{text}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The longest text that is looked at as a number, in bytes.
-const MAX_NUMBER_LENGTH: usize = 32;
+pub(super) const MAX_NUMBER_LENGTH: usize = 32;
 
 /// The fields of a JSON object as they were written.
 #[derive(Debug, Default)]
