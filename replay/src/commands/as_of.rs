@@ -72,6 +72,19 @@ impl Moment {
             Self::Position(position) => position.0 < happening.position,
         }
     }
+
+    /// Refuses a time after `now`, and a position behind the last one.
+    fn has_come(self, last: Option<Position>, now: i64) -> anyhow::Result<()> {
+        let moment = match self {
+            Self::Time(time) if time.unix_micros() > now => time.to_string(),
+            Self::Position(position) if last.unwrap_or(Position(0)) < position => {
+                format!("position {position}")
+            }
+            Self::Time(_) | Self::Position(_) => return Ok(()),
+        };
+        let end = last.map_or_else(|| "is empty".to_owned(), |last| format!("goes to position {last}"));
+        bail!("{moment} has not come yet, and what the books will be nobody knows; the log {end}")
+    }
 }
 
 /// Books as they are met, up to the moment.
@@ -141,13 +154,15 @@ impl Books {
 impl AsOf {
     pub(crate) async fn run(self, places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
         let store = places.store()?;
+        let last = log::last(&store).await?.map(|event| event.position);
+        self.moment.has_come(last, service_kit::clock::unix_micros())?;
         let mut books = Books::default();
         let unread = match self.book {
             Some(book) => {
                 let events = log::stream(&store, &book.stream()).await?;
                 books.hear_stream(book, &events, self.moment)
             }
-            None => self.all(&store, &mut books).await?,
+            None => self.all(&store, last, &mut books).await?,
         };
         for reason in &unread {
             note(reason);
@@ -165,13 +180,18 @@ impl AsOf {
     }
 
     /// Hears the whole log up to the moment; answers what could not be read.
-    async fn all(&self, store: &Kurrent, books: &mut Books) -> anyhow::Result<Vec<String>> {
+    async fn all(
+        &self,
+        store: &Kurrent,
+        last: Option<Position>,
+        books: &mut Books,
+    ) -> anyhow::Result<Vec<String>> {
         let mut unread: Vec<(String, String)> = Vec::new();
-        let Some(end) = log::last(store).await? else { return Ok(Vec::new()) };
+        let Some(last) = last else { return Ok(Vec::new()) };
         let end = match self.moment {
-            Moment::Position(position) => position.min(end.position),
+            Moment::Position(position) => position.min(last),
             // Books have their times, the log as a whole has none: a later event may be of an earlier time.
-            Moment::Time(_) => end.position,
+            Moment::Time(_) => last,
         };
         let mut progress = Progress::start("reading", end.0);
         let mut hearing = log::hear(store, None, &[STREAM_PREFIX], Until::End(Some(end)));
@@ -240,6 +260,23 @@ mod tests {
         assert_eq!(left_out(Moment::Position(Position(4))).len(), 1);
         assert_eq!(left_out(Moment::Position(Position(6))).len(), 1);
         assert_eq!(left_out(Moment::Position(Position(7))).len(), 2);
+    }
+
+    #[test]
+    fn what_has_not_come_yet_is_refused_with_the_end_of_the_log() {
+        let now = "2026-11-24T08:05:00Z".parse::<Timestamp>().unwrap().unix_micros();
+        let refused = |moment: &str, last: Option<u64>| {
+            let moment: Moment = moment.parse().unwrap();
+            moment.has_come(last.map(Position), now).err().map(|error| error.to_string())
+        };
+        for come in ["2026-11-24T08:05:00Z", "7", "0"] {
+            assert_eq!(refused(come, Some(7)), None, "{come}");
+        }
+        let words = "has not come yet, and what the books will be nobody knows; the log";
+        assert_eq!(refused("8", Some(7)).unwrap(), format!("position 8 {words} goes to position 7"));
+        assert_eq!(refused("8", None).unwrap(), format!("position 8 {words} is empty"));
+        let later = refused("2026-11-24T08:05:01Z", Some(7)).unwrap();
+        assert_eq!(later, format!("2026-11-24T08:05:01.000000Z {words} goes to position 7"));
     }
 
     #[test]

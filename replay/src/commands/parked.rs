@@ -4,7 +4,7 @@ use crate::fold::{self, Told};
 use crate::log;
 use crate::places::Places;
 use crate::table::{Table, count};
-use crate::tell::{Outcome, Tell};
+use crate::tell::{Outcome, Tell, WrongUse};
 use anyhow::{Context as _, bail, ensure};
 use domain::book::{Book, BookEvent, BookId, Reason, Skip};
 use domain::metadata::SCHEMA_VERSION;
@@ -42,7 +42,7 @@ enum What {
     /// Let the projector try a book's stream again, or all that wait, and tell what came of it.
     Retry {
         /// The book's number.
-        #[arg(value_name = "BOOK", required_unless_present = "all")]
+        #[arg(value_name = "BOOK")]
         book: Option<BookId>,
 
         /// All streams that wait.
@@ -109,7 +109,10 @@ impl Parked {
             What::List => list(places, tell).await,
             What::Show { book } => show(places, tell, book).await,
             What::Retry { book: Some(book), .. } => retry(places, tell, book).await,
-            What::Retry { book: None, .. } => retry_all(places, tell).await,
+            What::Retry { book: None, all: true } => retry_all(places, tell).await,
+            What::Retry { book: None, all: false } => {
+                Err(WrongUse).context("name a book, such as 1, or say --all for all streams that wait")
+            }
             What::Skip { book, reason } => skip(places, tell, book, reason).await,
         }
     }

@@ -5,6 +5,7 @@ use crate::places::Places;
 use crate::table::Table;
 use crate::tell::{Outcome, Tell};
 use anyhow::bail;
+use domain::book::BookId;
 use event_store::{Direction, EventStore as _, Start};
 use serde::Serialize;
 
@@ -46,7 +47,9 @@ impl Show {
             bail!("{} has no event {}", self.stream, self.from);
         }
         if events.is_empty() {
-            bail!("there is no stream {}", self.stream);
+            let of_book = self.stream.parse::<BookId>().map(|book| book.stream());
+            let hint = of_book.map(|stream| format!("; that of the book is {stream}")).unwrap_or_default();
+            bail!("there is no stream {}{hint}", self.stream);
         }
         let shown = Shown { stream: &self.stream, events: events.iter().map(Told::of).collect() };
         tell.document(&shown, || {

@@ -73,7 +73,7 @@ async fn as_of_tells_what_the_books_were() {
     let position = |event: usize| explained["events"][event]["position"].as_str().unwrap().to_owned();
     assert_eq!(stocks(&[&position(0)]).await, [(1, 123)]);
     assert_eq!(stocks(&[&position(1)]).await, [(1, 130), (2, 5)]);
-    assert_eq!(stocks(&["999999"]).await, [(1, 100), (2, 5)]);
+    assert_eq!(stocks(&[&position(2)]).await, [(1, 100), (2, 5)]);
     assert_eq!(stocks(&["2023-11-14T22:13:23.5Z"]).await, [(1, 130), (2, 5)]);
     assert_eq!(stocks(&["2023-11-14T22:13:24Z", "--book", "1"]).await, [(1, 100)]);
     assert_eq!(
@@ -85,6 +85,10 @@ async fn as_of_tells_what_the_books_were() {
     );
     let unknown = replay(&url, None, &["as-of", &position(0), "--book", "2"]).await;
     assert!(unknown.complaint(1).contains("book 2 was not known"), "{unknown:?}");
+    for beyond in ["99999999", "2099-01-01T00:00:00Z"] {
+        let refused = replay(&url, None, &["as-of", beyond]).await;
+        assert!(refused.complaint(1).contains("has not come yet"), "{refused:?}");
+    }
     assert_eq!(replay(&url, None, &["as-of", "yesterday"]).await.code, Some(2));
 }
 
@@ -110,6 +114,8 @@ async fn show_and_tail_tell_events_as_they_are_stored() {
     assert_eq!(revisions, [1, 2]);
     let beyond = replay(&url, None, &["show", "book-1", "--from", "3"]).await;
     assert_eq!(beyond.complaint(1), "replay: book-1 has no event 3");
+    let number = replay(&url, None, &["show", "1"]).await;
+    assert_eq!(number.complaint(1), "replay: there is no stream 1; that of the book is book-1");
     assert!(replay(&url, None, &["show", "shelf"]).await.complaint(1).contains("no stream shelf"));
 
     let tail = async |arguments: &[&str]| {
