@@ -6,6 +6,7 @@
 
 mod delivery;
 mod exchange;
+mod form;
 mod list;
 mod progress;
 mod rejected;
@@ -92,7 +93,7 @@ async fn send_all(list: &ReceivingList, sender: &Sender, summary: &mut Summary) 
                 progress.row_done();
             }
         };
-        sender.send(&rows, answered).await?;
+        sender.send(&rows, answered, |words| progress.say(words)).await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A receiving list, read and checked.
 
+use super::form;
 use csv::{ByteRecord, Position, ReaderBuilder, StringRecord};
 use domain::book::{BookId, BookName, Edition, Quantity};
 use serde::Serialize;
@@ -98,10 +99,13 @@ impl ReceivingList {
     /// # Errors
     /// [`ListError`], with the bad rows by line.
     pub fn parse(content: &[u8]) -> Result<Self, ListError> {
+        if let Some(what_to_do) = form::utf_16(content) {
+            return Err(ListError::Header(what_to_do.to_owned()));
+        }
         let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content);
         // A row with too few or too many cells is a bad row, not the end of reading.
         let mut reader = ReaderBuilder::new().flexible(true).from_reader(content);
-        let header = reader.headers().map_err(|error| ListError::Header(error.to_string()))?.clone();
+        let header = reader.headers().map_err(|_| ListError::Header(form::NOT_UTF_8.to_owned()))?.clone();
         let mut quotes = Quotes::default();
         let mut begin = read_to(&mut quotes, content, 0, reader.position());
         if let Some(bad) = quotes.record() {
@@ -192,14 +196,17 @@ impl Columns {
         }
         let [book_id, qty, name, version] = known;
         let needed = |(column, place): (&str, Option<usize>)| {
-            place.ok_or_else(|| ListError::Header(format!("{column} is missing")))
+            place.ok_or_else(|| {
+                let what_to_do = form::separator(&header.iter().collect::<Vec<_>>()).unwrap_or_default();
+                ListError::Header(format!("{column} is missing{what_to_do}"))
+            })
         };
         Ok(Self { book_id: needed(book_id)?, qty: needed(qty)?, name: name.1, version: version.1, ignored })
     }
 
     /// The row in a record, or all that is wrong with it.
     fn row(&self, record: ByteRecord, line: u64, cells: usize) -> Result<Row, String> {
-        let record = StringRecord::from_byte_record(record).map_err(|_| "it is not UTF-8 text".to_owned())?;
+        let record = StringRecord::from_byte_record(record).map_err(|_| form::NOT_UTF_8.to_owned())?;
         if record.len() != cells {
             return Err(format!("it has {} cells and the header has {cells}", record.len()));
         }
@@ -308,7 +315,15 @@ mod tests {
     #[test]
     fn what_is_not_utf_8_is_a_bad_row() {
         let error = ReceivingList::parse(b"bookId,qty,name\n1,2,\xb0\xa1\n").unwrap_err();
-        assert!(error.to_string().contains("line 2: it is not UTF-8 text"), "{error}");
+        assert!(
+            error.to_string().contains("line 2: it is not UTF-8 text; save the list as UTF-8"),
+            "{error}"
+        );
+        for header in [&b"\xc3\xa5,qty\n"[..], b"bookId,\xb0\xa1\n", b"\xff\xfeb\0o\0"] {
+            let error = ReceivingList::parse(header).unwrap_err().to_string();
+            let is_utf_8 = std::str::from_utf8(header).is_ok();
+            assert_eq!(error.contains("save the list as UTF-8"), !is_utf_8, "{error}");
+        }
     }
 
     #[test]
@@ -334,7 +349,7 @@ mod tests {
         for (text, says) in [
             ("", "bookId is missing"),
             ("bookId,name\n1,a\n", "qty is missing"),
-            ("bookId;qty\n1;2\n", "bookId is missing"),
+            ("bookId;qty\n1;2\n", "bookId is missing; columns are separated by commas, not by semicolons"),
             ("bookId,qty,QTY\n1,2,3\n", "qty is there twice"),
             ("bookId,qty\n", "no rows"),
         ] {

@@ -25,6 +25,14 @@ impl Progress {
         Self { bar, on_terminal }
     }
 
+    /// Says something, above the bar if there is one.
+    pub(super) fn say(&self, words: &str) {
+        self.bar.suspend(|| {
+            // What cannot be shown is no reason to stop.
+            let _ = writeln!(std::io::stderr(), "{words}");
+        });
+    }
+
     /// One row more is done.
     pub(super) fn row_done(&self) {
         self.bar.inc(1);

@@ -97,7 +97,7 @@ impl Sender {
     }
 
     /// Sends `rows`, which are all rows of their books, and tells what became of each by its place among them. Rows that
-    /// are not answered are sent again with the same keys as long as the system is out.
+    /// are not answered are sent again with the same keys as long as the system is out; `away` is told when that begins, and why.
     ///
     /// # Errors
     /// [`SendError`].
@@ -105,8 +105,10 @@ impl Sender {
         &self,
         rows: &[&Row],
         mut answered: impl FnMut(usize, Answer),
+        mut away: impl FnMut(&str),
     ) -> Result<(), SendError> {
         let mut open: Vec<usize> = (0..rows.len()).collect();
+        let mut is_told = false;
         let (mut since, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
             let before = open.len();
@@ -119,12 +121,16 @@ impl Sender {
                 }
             };
             if open.len() < before {
-                (since, pause) = (Instant::now(), FIRST_PAUSE);
+                (since, pause, is_told) = (Instant::now(), FIRST_PAUSE, false);
             }
             let (waited, after) = (since.elapsed(), after.unwrap_or_default().max(pause));
             if waited + after > self.patience {
                 let line = open.first().and_then(|place| rows.get(*place)).map_or(0, |row| row.line);
                 return Err(SendError::GaveUp { line, waited_secs: waited.as_secs(), reason });
+            }
+            if !is_told {
+                away(&format!("{} does not answer, trying again: {reason}", self.url));
+                is_told = true;
             }
             tokio::time::sleep(after).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -225,7 +231,9 @@ mod tests {
         let list = ReceivingList::parse(b"bookId,qty\n1,2\n2,2\n3,2\n").unwrap();
         let mut answered = Vec::new();
         let rows: Vec<&Row> = list.rows.iter().collect();
-        let outcome = sender.send(&rows, |place, answer| answered.push((place, answer))).await;
+        let mut told = 0;
+        let outcome = sender.send(&rows, |place, answer| answered.push((place, answer)), |_| told += 1).await;
+        assert!(told < bodies.lock().unwrap().len().max(1), "only before it sends again does it say so");
         server.abort();
         let bodies = bodies.lock().unwrap().clone();
         (outcome, answered, bodies)
@@ -288,7 +296,7 @@ mod tests {
         drop(listener);
         let sender = Sender::new(url, "truck".parse().unwrap(), Duration::ZERO).unwrap();
         let list = ReceivingList::parse(b"bookId,qty\n1,2\n").unwrap();
-        let outcome = sender.send(&[&list.rows[0]], |_, _| {}).await;
+        let outcome = sender.send(&[&list.rows[0]], |_, _| {}, |_| {}).await;
         assert!(
             matches!(&outcome, Err(SendError::GaveUp { reason, .. }) if reason.contains("refused")),
             "{outcome:?}"
