@@ -71,23 +71,28 @@ async fn an_outcome_that_nobody_knows_comes_with_the_key_to_ask_again() {
 #[tokio::test]
 async fn a_key_that_was_told_is_known_when_its_command_is_booked_after_all() {
     let store = Store::start().await;
-    let program = Program::start(&store, &["--store-timeout-ms", "777"]).await;
-    let (mut book, mut booked, mut told) = (0, 0, Vec::new());
-    let slow = store.slow_disk(Duration::from_millis(500)).await;
-    eventually("of two commands at once the later one is told its key", async || {
+    let program = Program::start(&store, &["--store-timeout-ms", "2000"]).await;
+    // What only happens at first takes its time while the disk is fast.
+    program.warehouse(1, 5).await.ok(201);
+    let (mut book, mut booked, mut told) = (1, 1, Vec::new());
+    let slow = store.slow_disk(Duration::from_millis(1_200)).await;
+    eventually("of some commands at once the later ones are told their keys", async || {
+        ready(&program, 200).await;
+        store.has_written(book).await;
         // It knows the book from its beginning, so it will not read it again to find a key.
         book += 1;
         let first = program.warehouse(book, 5).await;
-        // One waits for the other before it is sent, so its own time is over before that of its append.
-        let (one, other) = tokio::join!(program.warehouse(book, 5), program.warehouse(book, 5));
+        // Some wait for another before they are sent, so their own time is over before that of their append.
+        let command = || program.warehouse(book, 5);
+        let (a, b, c, d) = tokio::join!(command(), command(), command(), command());
         let is_first_booked = first.status == 201;
         let (in_time, late): (Vec<_>, Vec<_>) =
-            [first, one, other].into_iter().partition(|answer| answer.status == 201);
+            [first, a, b, c, d].into_iter().partition(|answer| answer.status == 201);
         booked += in_time.len();
         let unknown = late.iter().filter(|answer| answer.text.contains("outcome-unknown"));
         let keys: Vec<_> =
             unknown.map(|answer| (book, answer.header("idempotency-key").to_owned())).collect();
-        let is_told = is_first_booked && late.len() == 1 && keys.len() == 1;
+        let is_told = is_first_booked && in_time.len() > 1 && !keys.is_empty();
         told.extend(keys);
         is_told
     })
@@ -98,7 +103,7 @@ async fn a_key_that_was_told_is_known_when_its_command_is_booked_after_all() {
         booked += 1;
     }
     let all = store.client().read_all(Start::Beginning, Direction::Forwards, 1_000).await.unwrap();
-    assert_eq!(all.len(), booked);
+    assert_eq!(all.iter().filter(|event| event.stream.starts_with("book-")).count(), booked);
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use command_api::Settings;
 use domain::book::BookName;
-use event_store::{Direction, EventStore as _, Kurrent, Options, Start, StoredEvent};
+use event_store::{
+    ContentType, Direction, EventStore as _, Expected, Kurrent, NewEvent, Options, Start, StoredEvent,
+};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -70,6 +72,20 @@ impl Store {
         let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it attaches").unwrap();
         assert!(line.as_ref().is_some_and(|line| line.contains("attached")), "{line:?}");
         strace
+    }
+
+    /// Waits until all that was asked of it before is written, for the `time`th time: it writes one thing after the other.
+    pub(crate) async fn has_written(&self, time: u64) {
+        let event = NewEvent {
+            id: uuid::Uuid::from_u128(u128::from(time) + 1),
+            event_type: "Asked".to_owned(),
+            content_type: ContentType::Json,
+            data: "{}".into(),
+            metadata: "{}".into(),
+        };
+        let patient = Options { call_timeout: PATIENCE, ..Options::default() };
+        let client = Kurrent::connect(&self.url(), patient).unwrap();
+        client.append(&format!("nobodys-{time}"), Expected::NoStream, vec![event]).await.unwrap();
     }
 
     async fn signal(&self, signal: &str) {
