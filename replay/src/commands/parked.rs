@@ -58,6 +58,11 @@ enum What {
         /// Why the book is right without it, or as right as it gets.
         #[arg(long, value_name = "TEXT")]
         reason: Reason,
+
+        /// Which event, by its revision in the stream: the first that cannot be read, if it is not said. Said, the same
+        /// command can be run again and takes out no other.
+        #[arg(long, value_name = "N")]
+        revision: Option<u64>,
     },
 }
 
@@ -113,7 +118,7 @@ impl Parked {
             What::Retry { book: None, all: false } => {
                 Err(WrongUse).context("name a book, such as 1, or say --all for all streams that wait")
             }
-            What::Skip { book, reason } => skip(places, tell, book, reason).await,
+            What::Skip { book, reason, revision } => skip(places, tell, book, reason, revision).await,
         }
     }
 }
@@ -220,26 +225,45 @@ async fn tried(connection: &Connection, book: Option<BookId>) -> anyhow::Result<
     }
 }
 
-/// Appends the event that takes the first unreadable one out. The same again finds it done.
-async fn skip(places: &Places, tell: Tell, book: BookId, reason: Reason) -> anyhow::Result<Outcome> {
+/// Appends the event that takes an unreadable one out. The same again finds it done.
+async fn skip(
+    places: &Places,
+    tell: Tell,
+    book: BookId,
+    reason: Reason,
+    revision: Option<u64>,
+) -> anyhow::Result<Outcome> {
     let store = places.store()?;
     let stream = book.stream();
     let events = log::stream(&store, &stream).await?;
     let skipped = fold::skipped(&events);
-    let unreadable =
-        events.iter().find(|event| !skipped.contains(&event.revision) && fold::decode(event).is_err());
+    let is_asked_for = |candidate| revision.is_none_or(|revision| revision == candidate);
+    let unreadable = events.iter().find(|event| {
+        is_asked_for(event.revision) && !skipped.contains(&event.revision) && fold::decode(event).is_err()
+    });
     let (skipped, revision, position) = match unreadable {
         Some(unreadable) => {
             let last = events.last().map_or(0, |event| event.revision);
             let event = taking_out(book, unreadable, &events, &reason)?;
-            let appended = store
-                .append(&stream, Expected::Revision(last), vec![event])
-                .await
-                .with_context(|| format!("{stream} was not changed for sure; run the same again"))?;
+            let appended =
+                store.append(&stream, Expected::Revision(last), vec![event]).await.with_context(|| {
+                    let revision = unreadable.revision;
+                    format!(
+                        "{stream} may have been changed or not; run the same again, with --revision {revision}"
+                    )
+                })?;
             (unreadable.revision, appended.revision, appended.position)
         }
-        None => done_before(book, &events, &reason)
-            .with_context(|| format!("every event of {stream} can be read, so there is nothing to skip"))?,
+        None => done_before(book, &events, is_asked_for, &reason).with_context(|| match revision {
+            Some(revision) if skipped.contains(&revision) => {
+                format!("event {revision} of {stream} is taken out already, for another reason")
+            }
+            Some(revision) if events.iter().any(|event| event.revision == revision) => {
+                format!("event {revision} of {stream} can be read, so it is not to be skipped")
+            }
+            Some(revision) => format!("{stream} has no event {revision}"),
+            None => format!("every event of {stream} can be read, so there is nothing to skip"),
+        })?,
     };
     let told = Skipped { stream, skipped, revision, position: position.to_string(), reason };
     tell.document(&told, || {
@@ -252,10 +276,15 @@ async fn skip(places: &Places, tell: Tell, book: BookId, reason: Reason) -> anyh
 }
 
 /// The skip that this command appended before for this reason, if its answer was lost: what it took out, and where it is.
-fn done_before(book: BookId, events: &[StoredEvent], reason: &Reason) -> Option<(u64, u64, Position)> {
+fn done_before(
+    book: BookId,
+    events: &[StoredEvent],
+    is_asked_for: impl Fn(u64) -> bool,
+    reason: &Reason,
+) -> Option<(u64, u64, Position)> {
     events.iter().rev().find_map(|event| {
         let happened = fold::decode(event).ok()??.event;
-        let skipped = happened.skips(event.revision)?;
+        let skipped = happened.skips(event.revision).filter(|skipped| is_asked_for(*skipped))?;
         let is_it = matches!(&happened, BookEvent::Skipped(skip) if skip.reason == *reason);
         (is_it && event.id == id_of(book, skipped)).then_some((skipped, event.revision, event.position))
     })

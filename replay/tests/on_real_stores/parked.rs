@@ -97,3 +97,23 @@ async fn a_retry_that_is_asked_for_while_the_event_store_is_away_is_kept_and_don
     }
     projecting.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_skip_that_names_its_event_can_be_run_again_and_takes_out_no_other() {
+    let (mut library, database) = projected("named").await;
+    let url = library.store.url();
+    library.scribble(2).await;
+    library.scribble(2).await;
+    let skip = async |revision: &str, reason: &str| {
+        let arguments = ["parked", "skip", "2", "--revision", revision, "--reason", reason, "--json"];
+        replay(&url, Some(&database), &arguments).await
+    };
+    let first = skip("1", "shredded").await.json(0);
+    assert_eq!((&first["skipped"], &first["revision"]), (&json!(1), &json!(3)));
+    assert_eq!(skip("1", "shredded").await.json(0), first);
+    assert!(skip("1", "lost").await.complaint(1).contains("taken out already, for another reason"));
+    assert!(skip("0", "lost").await.complaint(1).contains("event 0 of book-2 can be read"));
+    assert!(skip("9", "lost").await.complaint(1).contains("book-2 has no event 9"));
+    let unnamed = ["parked", "skip", "2", "--reason", "shredded", "--json"];
+    assert_eq!(replay(&url, Some(&database), &unnamed).await.json(0)["skipped"], 2);
+}
