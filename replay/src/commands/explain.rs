@@ -6,7 +6,7 @@ use crate::places::Places;
 use crate::table::Table;
 use crate::tell::{Outcome, Tell};
 use domain::Timestamp;
-use domain::book::{After, Book, BookId};
+use domain::book::{After, Book, BookEvent, BookId, Reason};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -57,6 +57,9 @@ struct Step<'a> {
     data: Json<'a>,
     before: Option<After>,
     after: Option<After>,
+    /// For people; in the document it stands in the data.
+    #[serde(skip)]
+    reason: Option<Reason>,
     /// Why the event changed nothing: it cannot be read, or was taken out.
     #[serde(skip_serializing_if = "Option::is_none")]
     unread: Option<String>,
@@ -73,11 +76,13 @@ impl Explain {
         let mut outcome = Outcome::Done;
         for event in &events {
             let around = Around::of(event);
+            let mut reason = None;
             let (occurred_at, after, unread) = match fold::decode(event) {
                 _ if skipped.contains(&event.revision) => {
                     (None, before.clone(), Some("it was taken out by a later event".to_owned()))
                 }
                 Ok(Some(told)) => {
+                    reason = reason_of(&told.event).cloned();
                     (Some(told.event.occurred_at()), fold::evolve(&mut book, &told.event), None)
                 }
                 Ok(None) => (None, before.clone(), None),
@@ -97,6 +102,7 @@ impl Explain {
                 data: Json::of(&event.data),
                 before: std::mem::replace(&mut before, after.clone()),
                 after,
+                reason,
                 unread,
             });
         }
@@ -112,8 +118,17 @@ impl Explain {
 
 impl Explained<'_> {
     fn text(&self) -> String {
-        let mut table =
-            Table::new(&["revision>", "when", "what", "who", "before", "after", "correlation", "position>"]);
+        let mut table = Table::new(&[
+            "revision>",
+            "when",
+            "what",
+            "who",
+            "before",
+            "after",
+            "why",
+            "correlation",
+            "position>",
+        ]);
         for step in &self.events {
             table.row([
                 step.revision.to_string(),
@@ -121,15 +136,36 @@ impl Explained<'_> {
                 step.event_type.to_owned(),
                 step.actor.clone().unwrap_or_else(|| "-".to_owned()),
                 shown(step.before.as_ref()),
-                step.unread
-                    .as_ref()
-                    .map_or_else(|| shown(step.after.as_ref()), |why| format!("left out: {why}")),
+                shown(step.after.as_ref()),
+                step.why(),
                 step.correlation_id.clone().unwrap_or_else(|| "-".to_owned()),
                 step.position.clone(),
             ]);
         }
         let name = self.book.now.as_ref().and_then(|now| now.name.as_ref()).map(|name| name.as_str());
         format!("book {} {}\n\n{}", self.book.book_id, name.unwrap_or_default(), table.text())
+    }
+}
+
+impl Step<'_> {
+    /// What is to be said of it besides: its reason, the title that it brought, or why it was left out.
+    fn why(&self) -> String {
+        let title = |book: &Option<After>| book.as_ref().and_then(|book| book.name.clone());
+        let (before, after) = (title(&self.before), title(&self.after));
+        match (&self.unread, &self.reason, after.filter(|_| before != title(&self.after))) {
+            (Some(why), ..) => format!("left out: {why}"),
+            (None, Some(reason), _) => reason.as_str().to_owned(),
+            (None, None, Some(title)) => format!("title: {}", title.as_str()),
+            (None, None, None) => "-".to_owned(),
+        }
+    }
+}
+
+fn reason_of(event: &BookEvent) -> Option<&Reason> {
+    match event {
+        BookEvent::Corrected(event) => Some(&event.reason),
+        BookEvent::Skipped(event) => Some(&event.reason),
+        BookEvent::Warehoused(_) | BookEvent::Renewed(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::log::{self, Until};
 use crate::places::Places;
 use crate::progress::Progress;
 use crate::table::{Table, count};
-use crate::tell::{Outcome, Tell};
+use crate::tell::{Outcome, Tell, note};
 use domain::Timestamp;
 use domain::book::BookId;
 use event_store::StoredEvent;
@@ -84,12 +84,18 @@ impl Stats {
     }
 }
 
+/// The generation that serves. A database that is away keeps nobody from what the store holds.
 async fn serves(places: &Places) -> anyhow::Result<Option<Listed>> {
     if !places.names_a_database() {
         return Ok(None);
     }
-    let connection = places.database()?.connect("replay stats", "").await?;
-    Ok(generation::list(&connection).await?.into_iter().find(|listed| listed.serves))
+    let database = places.database()?;
+    let listed = async { generation::list(&database.connect("replay stats", "").await?).await };
+    let listed = listed.await.unwrap_or_else(|error| {
+        note(format_args!("how far the read models are is left out: {error}"));
+        Vec::new()
+    });
+    Ok(listed.into_iter().find(|listed| listed.serves))
 }
 
 impl Counted {

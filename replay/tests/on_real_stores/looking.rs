@@ -52,7 +52,7 @@ async fn explain_tells_every_event_that_made_a_row() {
     );
     assert_eq!(steps[1]["data"]["qty"], 7);
     let for_people = replay(&url, None, &["explain", "book", "1"]).await;
-    assert!(for_people.text(0).contains("123 (1.0)  130 (1.0)  req-1-1"), "{for_people:?}");
+    assert!(for_people.text(0).contains("123 (1.0)  title: 책 1  req-1-0"), "{for_people:?}");
     let unknown = replay(&url, None, &["explain", "book", "9"]).await;
     assert_eq!(unknown.complaint(1), "replay: there is no stream book-9");
 }
@@ -192,6 +192,10 @@ async fn stats_tell_how_far_the_read_models_are() {
     assert_eq!(stats().await["readModels"]["behind"], 0);
     let text = replay(&library.store.url(), Some(&database), &["stats"]).await;
     assert!(text.text(0).contains("read models: generation"), "{text:?}");
+
+    let away = replay(&url, Some("postgres://nobody@127.0.0.1:1/none"), &["stats", "--json"]).await;
+    assert_eq!((&away.json(0)["books"], &away.json(0)["readModels"]), (&json!(2), &json!(null)));
+    assert!(away.err.contains("how far the read models are is left out"), "{away:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,6 +67,7 @@ async fn a_parked_stream_is_shown_tried_again_and_flows_when_its_event_is_skippe
         (&explained["book"]["stock"], &explained["events"][2]["type"]),
         (&json!(9), &json!("Skipped"))
     );
+    assert!(tool(&["explain", "book", "2"]).await.text(0).contains("옛 도구의 기록"));
     let past = tool(&["as-of", &last.to_string(), "--json"]).await.json(0);
     assert_eq!(past["books"][1]["stock"], 9, "{past}");
     assert_eq!(tool(&["rebuild", "--json"]).await.json(0)["outcome"], "switched");
