@@ -115,6 +115,17 @@ async fn a_skip_that_names_its_event_can_be_run_again_and_takes_out_no_other() {
     assert!(skip("1", "lost").await.complaint(1).contains("taken out already, for another reason"));
     assert!(skip("0", "lost").await.complaint(1).contains("event 0 of book-2 can be read"));
     assert!(skip("9", "lost").await.complaint(1).contains("book-2 has no event 9"));
+    // While another event cannot be read, nobody knows what the book is, and so nothing says it.
+    let stored = async || replay(&url, None, &["show", "book-2", "--json"]).await.json(0)["events"].clone();
+    let metadata = stored().await[3]["metadata"].clone();
+    assert_eq!((&metadata["schemaVersion"], metadata.get("after")), (&json!(1), None), "{metadata}");
+    assert_eq!(first["stillUnreadable"], 1);
     let unnamed = ["parked", "skip", "2", "--reason", "shredded", "--json"];
-    assert_eq!(replay(&url, Some(&database), &unnamed).await.json(0)["skipped"], 2);
+    let second = replay(&url, Some(&database), &unnamed).await.json(0);
+    assert_eq!((&second["skipped"], &second["stillUnreadable"]), (&json!(2), &json!(0)));
+    assert_eq!(stored().await[4]["metadata"]["after"], after("책 2", 1.0, 5));
+
+    project(&library, &database, second["position"].as_str().unwrap().parse().unwrap()).await;
+    let verified = replay(&url, Some(&database), &["verify", "--json"]).await.json(0);
+    assert_eq!((&verified["drift"], &verified["wrongAfter"]), (&json!([]), &json!(0)), "{verified}");
 }

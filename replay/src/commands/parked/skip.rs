@@ -5,7 +5,7 @@ use crate::log;
 use crate::places::Places;
 use crate::tell::{Outcome, Tell};
 use anyhow::Context as _;
-use domain::book::{Book, BookEvent, BookId, Reason, Skip};
+use domain::book::{After, Book, BookEvent, BookId, Reason, Skip};
 use domain::metadata::SCHEMA_VERSION;
 use domain::{Decide as _, Evolve as _, Metadata, Persist as _, Timestamp};
 use event_store::{ContentType, EventStore as _, Expected, NewEvent, Position, StoredEvent};
@@ -13,12 +13,15 @@ use serde::Serialize;
 use uuid::Uuid;
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Skipped {
     stream: String,
     skipped: u64,
     revision: u64,
     position: String,
     reason: Reason,
+    /// The events of the stream that nobody can read even so: each needs a skip of its own.
+    still_unreadable: usize,
 }
 
 /// Appends the event that takes an unreadable one out. The same again finds it done.
@@ -34,10 +37,10 @@ pub(super) async fn skip(
     let events = log::stream(&store, &stream).await?;
     let skipped = fold::skipped(&events);
     let is_asked_for = |candidate| revision.is_none_or(|revision| revision == candidate);
-    let unreadable = events.iter().find(|event| {
-        is_asked_for(event.revision) && !skipped.contains(&event.revision) && fold::decode(event).is_err()
-    });
-    let (skipped, revision, position) = match unreadable {
+    let is_unreadable =
+        |event: &&StoredEvent| !skipped.contains(&event.revision) && fold::decode(event).is_err();
+    let unreadable: Vec<&StoredEvent> = events.iter().filter(is_unreadable).collect();
+    let (taken_out, revision, position) = match unreadable.iter().find(|event| is_asked_for(event.revision)) {
         Some(unreadable) => {
             let last = events.last().map_or(0, |event| event.revision);
             let event = taking_out(book, unreadable, &events, &reason)?;
@@ -61,14 +64,29 @@ pub(super) async fn skip(
             None => format!("every event of {stream} can be read, so there is nothing to skip"),
         })?,
     };
-    let told = Skipped { stream, skipped, revision, position: position.to_string(), reason };
-    tell.document(&told, || {
-        format!(
-            "event {} of {} is taken out, by event {} at position {}; the projector folds the book anew",
-            told.skipped, told.stream, told.revision, told.position
-        )
-    })?;
+    let told = Skipped {
+        stream,
+        skipped: taken_out,
+        revision,
+        position: position.to_string(),
+        reason,
+        still_unreadable: unreadable.iter().filter(|event| event.revision != taken_out).count(),
+    };
+    tell.document(&told, || told.text())?;
     Ok(Outcome::Done)
+}
+
+impl Skipped {
+    fn text(&self) -> String {
+        let Self { stream, skipped, revision, position, still_unreadable, .. } = self;
+        let then = match still_unreadable {
+            0 => "the projector folds the book anew".to_owned(),
+            many => format!("{many} more of its events cannot be read: the book waits until each is skipped"),
+        };
+        format!(
+            "event {skipped} of {stream} is taken out, by event {revision} at position {position}; {then}"
+        )
+    }
 }
 
 /// The skip that this command appended before for this reason, if its answer was lost: what it took out, and where it is.
@@ -103,8 +121,11 @@ fn taking_out(
     reason: &Reason,
 ) -> anyhow::Result<NewEvent> {
     let skipped = fold::skipped(events);
-    let left = events.iter().filter(|event| !skipped.contains(&event.revision));
-    let happenings = left.filter_map(|event| fold::decode(event).ok().flatten());
+    let is_left =
+        |event: &&StoredEvent| event.revision != unreadable.revision && !skipped.contains(&event.revision);
+    let left: Vec<_> = events.iter().filter(is_left).map(fold::decode).collect();
+    let is_whole = left.iter().all(Result::is_ok);
+    let happenings = left.into_iter().filter_map(|happening| happening.ok().flatten());
     let book = happenings.fold(Book::default(), |book, happening| book.evolve(&happening.event));
     let at = Timestamp::from_unix_micros(service_kit::clock::unix_micros())?;
     let command = Skip { book_id, revision: unreadable.revision, reason: reason.clone(), at };
@@ -123,12 +144,24 @@ fn taking_out(
         causation_id: id.to_string(),
         traceparent: None,
     };
+    // Nobody knows what the book is while another of its events cannot be read.
+    let metadata = if is_whole { serde_json::to_vec(&metadata)? } else { without_after(&metadata)? };
     let (event_type, data) = Book::encode(&event);
     Ok(NewEvent {
         id,
         event_type: event_type.to_owned(),
         content_type: ContentType::Json,
         data: data.into(),
-        metadata: serde_json::to_vec(&metadata)?.into(),
+        metadata: metadata.into(),
     })
+}
+
+/// The metadata without a word of what the book is after the event. A command that finds none folds the stream, and stops at
+/// the event that cannot be read; a word it would believe.
+fn without_after(metadata: &Metadata<Option<After>>) -> serde_json::Result<Vec<u8>> {
+    let mut metadata = serde_json::to_value(metadata)?;
+    if let Some(metadata) = metadata.as_object_mut() {
+        metadata.remove("after");
+    }
+    serde_json::to_vec(&metadata)
 }
