@@ -6,7 +6,7 @@ use crate::shift::{End, Which};
 use crate::status::Status;
 use crate::traced::Traced;
 use crate::views::VIEWS;
-use domain::book::STREAM_PREFIX;
+use domain::book::{BookId, STREAM_PREFIX};
 use event_store::{Direction, EventStore, Filter, Follow, Position, ReadError, Start};
 use read_model::batch::{self, Applied, ApplyError, Batch, Gap};
 use read_model::database::Connection;
@@ -147,13 +147,7 @@ impl<Store: EventStore> Owned<'_, Store> {
         if let Some(status) = self.status {
             status.measure(parked);
         }
-        let began = Instant::now();
-        for book in to_retry {
-            self.retry(book).await?;
-            if began.elapsed() > RETRYING {
-                break;
-            }
-        }
+        self.retry_some_of(to_retry).await?;
         if many {
             sorting::make(self.connection, self.lease, VIEWS).await?;
             tracing::info!(generation, "there are many books now: the indexes were made that sort them");
@@ -206,8 +200,18 @@ impl<Store: EventStore> Owned<'_, Store> {
 
     async fn retry_those_of(&mut self, applied: Applied) -> Result<(), End> {
         let parked = applied.parked.iter().map(|trouble| trouble.book_id);
-        for book in parked.chain(applied.retry).collect::<BTreeSet<_>>() {
+        self.retry_some_of(parked.chain(applied.retry).collect::<BTreeSet<_>>()).await
+    }
+
+    /// Tries streams again for as long as the lease may wait. The others stay marked, and have their turn after the next
+    /// renewal: many may be poisoned at once.
+    async fn retry_some_of(&mut self, books: impl IntoIterator<Item = BookId>) -> Result<(), End> {
+        let began = Instant::now();
+        for book in books {
             self.retry(book).await?;
+            if began.elapsed() > RETRYING {
+                break;
+            }
         }
         Ok(())
     }

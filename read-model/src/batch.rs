@@ -147,7 +147,7 @@ pub async fn apply(
     let to = new.map_or(from, |(position, id)| Checkpoint { position, event_id: Some(id) });
     let schema = Schema::of(lease.generation);
     let books: Vec<i64> = books.map(|book| value::bigint(book.get())).collect();
-    let step = step(happenings.len());
+    let step = step(batch.len());
 
     let transaction = within(step, async { Ok(connection.client.transaction().await?) }).await?;
     let (ours, revisions, waiting) = within(

@@ -175,15 +175,17 @@ pub(crate) async fn save(
     generation: i32,
     sifted: &Sifted<'_>,
 ) -> Result<(), DatabaseError> {
-    for trouble in &sifted.parked {
-        // It is tried again at once, and for as long as the event store is away: only then is it known that it waits.
+    if !sifted.parked.is_empty() {
+        let parked = &sifted.parked;
+        let books: Vec<i64> = parked.iter().map(|trouble| value::bigint(trouble.book_id.get())).collect();
+        let revisions: Vec<i64> = parked.iter().map(|trouble| value::bigint(trouble.revision)).collect();
+        let positions: Vec<i64> = parked.iter().map(|trouble| value::bigint(trouble.position)).collect();
+        let reasons: Vec<String> = parked.iter().map(|trouble| storable(&trouble.reason)).collect();
+        // Each is tried again at once, and for as long as the event store is away: only then is it known that it waits.
         let sql = "INSERT INTO bookstock.parked (generation, book_id, revision, position, reason, retry)
-                   VALUES ($1, $2, $3, $4, $5, true)";
-        let (book, revision) = (value::bigint(trouble.book_id.get()), value::bigint(trouble.revision));
-        let position = value::bigint(trouble.position);
-        let reason = storable(&trouble.reason);
+                   SELECT $1::int4, *, true FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::text[])";
         let statement = transaction.prepare_cached(sql).await?;
-        transaction.execute(&statement, &[&generation, &book, &revision, &position, &reason]).await?;
+        transaction.execute(&statement, &[&generation, &books, &revisions, &positions, &reasons]).await?;
     }
     if !sifted.later.is_empty() || !sifted.retry.is_empty() {
         let books: HashSet<BookId> = sifted.later.keys().chain(&sifted.retry).copied().collect();

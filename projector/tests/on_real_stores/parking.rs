@@ -69,6 +69,49 @@ async fn a_parked_stream_goes_on_when_its_unreadable_event_is_skipped() {
     projector.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn many_streams_that_are_poisoned_at_once_do_not_keep_the_lease_from_being_renewed() {
+    const POISONED: u64 = 30;
+    let (store, url) = (Store::start(), cluster::database("many_poisoned").await);
+    let reader = reader(&url);
+    let before = Running::start(&store, &url);
+    let first = warehouse(&store, 100, &[5]).await;
+    reader.wait_for(first, PATIENCE).await.unwrap();
+    before.stop().await;
+    // To find of each that it has to wait on takes a moment, and of all together longer than the lease lasts.
+    let client = connect(&url).await;
+    client
+        .batch_execute(
+            "CREATE FUNCTION public.slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 PERFORM pg_sleep(0.2); RETURN NEW; END $$;
+             CREATE TRIGGER slowly BEFORE UPDATE ON bookstock.parked FOR EACH ROW
+                 WHEN (OLD.retry AND NOT NEW.retry) EXECUTE FUNCTION public.slowly()",
+        )
+        .await
+        .unwrap();
+    for book in 1..=POISONED {
+        append_poison(&store, book, 0).await;
+    }
+    let active = Running::start(&store, &url);
+    until("it is active", async || active.readiness().await.contains("active")).await;
+    let epoch = async || -> i64 {
+        client.query_one("SELECT epoch FROM bookstock.projection", &[]).await.unwrap().get(0)
+    };
+    let (ours, standby) = (epoch().await, Running::start(&store, &url));
+    until("each waits on", async || {
+        let parked = all_parked(&url).await;
+        parked.len() as u64 == POISONED && parked.iter().all(|one| !one.retry)
+    })
+    .await;
+    assert_eq!(epoch().await, ours, "nobody took the lease meanwhile");
+    let last = warehouse(&store, 100, &[7]).await;
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    assert_eq!(stocks(&reader).await, [(100, 12)]);
+    for projector in [standby, active] {
+        projector.stop().await;
+    }
+}
+
 /// As if events had been left out before: the read models of a book are at its first event, and the checkpoint is ahead.
 async fn leave_out_all_but_the_first(url: &str, book: u64) {
     let sql = format!(

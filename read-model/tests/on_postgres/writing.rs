@@ -5,7 +5,8 @@ use domain::book::BookEvent;
 use domain::{Evolve as _, book::Book};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use read_model::batch::ApplyError;
+use read_model::batch::{ApplyError, Batch, apply};
+use read_model::sift::{Gaps, Trouble};
 use std::collections::BTreeMap;
 
 #[tokio::test]
@@ -98,6 +99,39 @@ async fn what_was_not_committed_is_not_taken_from_memory() {
     writer.apply(&batch[..2]).await.unwrap();
     writer.apply(&batch).await.unwrap();
     assert_eq!(rows(&url).await.0[0].stock, 1 + 2 + 3);
+}
+
+#[tokio::test]
+async fn thousands_of_streams_that_are_poisoned_at_once_are_parked_at_once_and_the_others_flow() {
+    const POISONED: u64 = 6_000;
+    let url = read_models("poisoned_at_once").await;
+    let mut writer = Writer::take(&url, "projector").await;
+    // A slow database: parking takes more than a small batch may take, and less than one of so many events.
+    let slowly = "CREATE FUNCTION public.slowly() RETURNS trigger LANGUAGE plpgsql AS
+                      $$ BEGIN PERFORM pg_sleep(3); RETURN NULL; END $$;
+                  CREATE TRIGGER slowly AFTER INSERT ON bookstock.parked
+                      FOR EACH STATEMENT EXECUTE FUNCTION public.slowly()";
+    sql(&url, slowly).await;
+    let happenings = happenings([warehoused(POISONED + 1, 5, "1.0", None)]);
+    let unreadable = (1..=POISONED).map(|number| Trouble {
+        book_id: book(number),
+        revision: 0,
+        position: 1_000 + number,
+        event_id: uuid::Uuid::from_u128(number.into()),
+        reason: format!("nobody can read {number}\0"),
+    });
+    let batch = Batch { happenings, unreadable: unreadable.collect() };
+    let Writer { connection, lease, checkpoint, writers } = &mut writer;
+    let applied = apply(connection, lease, *checkpoint, &batch, Gaps::Refuse, writers).await.unwrap();
+    assert_eq!(applied.checkpoint.position, 1_000 + POISONED);
+
+    let stocks: Vec<_> = rows(&url).await.0.iter().map(|row| (row.book_id, row.stock)).collect();
+    assert_eq!(stocks, [(book(POISONED + 1), 5)]);
+    let parked = read_model::parked::list(&writer.connection).await.unwrap();
+    assert_eq!(parked.len() as u64, POISONED);
+    let last = parked.last().unwrap();
+    assert_eq!((last.book_id, last.revision, last.position), (book(POISONED), 0, 1_000 + POISONED));
+    assert_eq!((last.reason.as_str(), last.retry), ("nobody can read 6000\u{fffd}", true));
 }
 
 #[tokio::test]
