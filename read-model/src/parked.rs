@@ -3,6 +3,7 @@
 //! Only the place and the reason are kept. A retry reads the whole stream again and folds it anew.
 
 use crate::database::{Connection, DatabaseError, within};
+use crate::generation::FOLD_VERSION;
 use crate::lease::Lease;
 use crate::sift::Sifted;
 use crate::value;
@@ -34,7 +35,15 @@ pub struct Parked {
     pub parked_at: Timestamp,
     /// Whether the active projector is to try again.
     pub retry: bool,
+    /// Whether a projector of this version writes the generation. In one that is frozen, being built, or of other folds,
+    /// nobody tries again.
+    pub written: bool,
 }
+
+/// The generations that projectors write: the one that serves, and those of the fold version $1 that are kept beside it.
+const WRITTEN: &str = "
+    SELECT generation FROM bookstock.active
+    UNION SELECT generation FROM bookstock.projection WHERE stage = 'kept' AND fold_version = $1";
 
 /// All streams that wait, by generation and book.
 ///
@@ -42,14 +51,11 @@ pub struct Parked {
 /// [`DatabaseError`].
 pub async fn list(connection: &Connection) -> Result<Vec<Parked>, DatabaseError> {
     within(LIMIT, async {
-        let rows = connection
-            .client
-            .query(
-                "SELECT generation, book_id, revision, position, reason, later, parked_at, retry
-                 FROM bookstock.parked ORDER BY generation, book_id",
-                &[],
-            )
-            .await?;
+        let sql = format!(
+            "SELECT generation, book_id, revision, position, reason, later, parked_at, retry, generation IN ({WRITTEN})
+             FROM bookstock.parked ORDER BY generation, book_id"
+        );
+        let rows = connection.client.query(&sql, &[&FOLD_VERSION]).await?;
         let parked = |row: &tokio_postgres::Row| {
             Ok(Parked {
                 generation: value::read(row, 0)?,
@@ -60,6 +66,7 @@ pub async fn list(connection: &Connection) -> Result<Vec<Parked>, DatabaseError>
                 later: value::read_u64(row, 5)?,
                 parked_at: value::read_moment(row, 6)?,
                 retry: value::read(row, 7)?,
+                written: value::read(row, 8)?,
             })
         };
         rows.iter().map(parked).collect()
@@ -67,16 +74,19 @@ pub async fn list(connection: &Connection) -> Result<Vec<Parked>, DatabaseError>
     .await
 }
 
-/// Asks the active projector to try the stream of `book` again, or of every book, in every generation; within about a
-/// second it begins. Answers how many wait, each in each generation.
+/// Asks the active projector to try the stream of `book` again, or of every book, in every generation that one writes;
+/// within about a second it begins. Answers how many wait, each in each of these.
 ///
 /// # Errors
 /// [`DatabaseError`].
 pub async fn ask_retry(connection: &Connection, book: Option<BookId>) -> Result<u64, DatabaseError> {
     within(LIMIT, async {
-        let sql = "UPDATE bookstock.parked SET retry = true WHERE $1::int8 IS NULL OR book_id = $1";
+        let sql = format!(
+            "UPDATE bookstock.parked SET retry = true
+             WHERE ($2::int8 IS NULL OR book_id = $2) AND generation IN ({WRITTEN})"
+        );
         let book = book.map(|book| value::bigint(book.get()));
-        Ok(connection.client.execute(sql, &[&book]).await?)
+        Ok(connection.client.execute(&sql, &[&FOLD_VERSION, &book]).await?)
     })
     .await
 }

@@ -7,7 +7,7 @@ use crate::log;
 use crate::places::Places;
 use crate::table::{Table, count};
 use crate::tell::{Outcome, Tell, WrongUse};
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use domain::Timestamp;
 use domain::book::{BookId, Reason};
 use read_model::database::Connection;
@@ -82,6 +82,8 @@ struct One {
     later: u64,
     parked_at: Timestamp,
     retry: bool,
+    /// Whether a projector writes that generation, so that the stream can be tried again there.
+    written: bool,
 }
 
 #[derive(Serialize)]
@@ -162,7 +164,16 @@ async fn show(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outco
 
 async fn retry(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outcome> {
     let connection = connect(places).await?;
-    ensure!(parked::ask_retry(&connection, Some(book)).await? > 0, "{} is not parked", book.stream());
+    if parked::ask_retry(&connection, Some(book)).await? == 0 {
+        let stream = book.stream();
+        match of_book(&connection, book).await?.first() {
+            None => bail!("{stream} is not parked"),
+            Some(One { generation, .. }) => bail!(
+                "{stream} is parked only in generation {generation}, which no projector writes: it stays as it is; \
+                 `replay generations --drop {generation}` drops it"
+            ),
+        }
+    }
     let left = tried(&connection, Some(book)).await?;
     let retried = Retried {
         stream: book.stream(),
@@ -182,7 +193,7 @@ async fn retry_all(places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
     let left = All { parked: tried(&connection, None).await? };
     tell.document(&left, || {
         if left.parked.is_empty() {
-            "no stream is parked".to_owned()
+            "no stream waits in a generation that a projector writes".to_owned()
         } else {
             format!("these wait on:\n\n{}", table(&left.parked).text())
         }
@@ -190,12 +201,12 @@ async fn retry_all(places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
     Ok(if left.parked.is_empty() { Outcome::Done } else { Outcome::Found })
 }
 
-/// Waits until the projector has tried the stream of `book` again, or all; answers what waits on.
+/// Waits until the projector has tried the stream of `book` again, or all, wherever it writes; answers what waits on.
 async fn tried(connection: &Connection, book: Option<BookId>) -> anyhow::Result<Vec<One>> {
     let (mut asked, mut before) = (Instant::now(), usize::MAX);
     loop {
         let mut left = all(connection).await?;
-        left.retain(|one| book.is_none_or(|book| one.book_id == book));
+        left.retain(|one| one.written && book.is_none_or(|book| one.book_id == book));
         let to_try = left.iter().filter(|one| one.retry).count();
         if to_try == 0 {
             return Ok(left);
@@ -216,11 +227,20 @@ async fn tried(connection: &Connection, book: Option<BookId>) -> anyhow::Result<
 }
 
 fn table(parked: &[One]) -> Table {
-    let mut table =
-        Table::new(&["generation>", "stream", "revision>", "position>", "later events>", "since", "reason"]);
+    let mut table = Table::new(&[
+        "generation>",
+        "",
+        "stream",
+        "revision>",
+        "position>",
+        "later events>",
+        "since",
+        "reason",
+    ]);
     for one in parked {
         table.row([
             one.generation.to_string(),
+            if one.written { String::new() } else { "not written".to_owned() },
             one.stream.clone(),
             one.revision.to_string(),
             one.position.clone(),
@@ -244,6 +264,7 @@ impl From<parked::Parked> for One {
             later: parked.later,
             parked_at: parked.parked_at,
             retry: parked.retry,
+            written: parked.written,
         }
     }
 }

@@ -22,11 +22,20 @@ async fn a_parked_stream_is_shown_tried_again_and_flows_when_its_event_is_skippe
         without(listed.clone(), &["parkedAt", "reason", "retry"]),
         json!({"parked": [{
             "generation": 1, "bookId": 2, "stream": "book-2", "revision": 1, "position": position.to_string(), "later": 0,
+            "written": true,
         }]})
     );
     assert!(listed["parked"][0]["reason"].as_str().unwrap().contains("Shredded"), "{listed}");
     assert!(tool(&["parked", "list"]).await.text(0).contains("book-2"));
     assert_eq!(tool(&["parked", "show", "2", "--json"]).await.json(0)["event"]["type"], "Shredded");
+    // In a generation that stays as it is, it waits as well, and nobody ever tries it there.
+    let to = position.to_string();
+    assert_eq!(tool(&["rebuild", "--to", &to, "--json"]).await.json(0)["outcome"], "frozen");
+    let listed = tool(&["parked", "list", "--json"]).await.json(0);
+    let written =
+        |index: usize| (&listed["parked"][index]["generation"], &listed["parked"][index]["written"]);
+    assert_eq!((written(0), written(1)), ((&json!(1), &json!(true)), (&json!(2), &json!(false))));
+    assert!(tool(&["parked", "list"]).await.text(0).contains("not written"));
     let retried = tool(&["parked", "retry", "2", "--json"]).await.json(1);
     assert_eq!(retried["waits"], true);
 
@@ -59,6 +68,9 @@ async fn a_parked_stream_is_shown_tried_again_and_flows_when_its_event_is_skippe
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     };
     assert_eq!(stock, 9);
+    let only = tool(&["parked", "retry", "2"]).await;
+    assert!(only.complaint(1).contains("parked only in generation 2, which no projector writes"), "{only:?}");
+    tool(&["generations", "--drop", "2"]).await.text(0);
     assert_eq!(tool(&["parked", "list", "--json"]).await.json(0), json!({"parked": []}));
     assert_eq!(tool(&["parked", "retry", "--all", "--json"]).await.json(0), json!({"parked": []}));
     tool(&["verify"]).await.text(0);
