@@ -225,7 +225,7 @@ async fn check_names_every_event_that_this_version_cannot_read() {
     assert_eq!(
         checked,
         json!({
-            "events": 4, "others": 0, "unreadable": 0, "firstUnreadable": [],
+            "events": 4, "others": 0, "skipped": 0, "unreadable": 0, "firstUnreadable": [],
             "shapes": [
                 {"type": "Renewed", "schemaVersion": 1, "events": 1},
                 {"type": "Warehoused", "schemaVersion": 1, "events": 3},
