@@ -91,8 +91,11 @@ impl Verify {
         let (tables, without) = (drift::tables(self.view.as_deref()), waiting::numbers(&gone));
         let among = Among { only: only.as_deref(), without: &without };
         let compared = Compared::of(&snapshot, build, store, &tables, among, self.limit).await?;
+        let (generation, position) = (snapshot.generation, snapshot.checkpoint.position);
+        // The log may be read many times more, and an old snapshot keeps PostgreSQL from cleaning up.
+        drop(snapshot);
         while let Some(share) = after.left.pop() {
-            after.join(check_again(store, share, snapshot.checkpoint.position).await?);
+            after.join(check_again(store, share, position).await?);
         }
         for skip in std::mem::take(&mut after.skips) {
             // One that was deleted since then has no events, which tells nothing.
@@ -103,8 +106,7 @@ impl Verify {
         }
         let mut parked = build.parked().await?;
         parked.retain(|parked| !gone.contains(&parked.book_id));
-        Ok(Verified::of(snapshot.generation, events, compared, after, self.limit)
-            .with(parked, waiting, &gone))
+        Ok(Verified::of(generation, events, compared, after, self.limit).with(parked, waiting, &gone))
     }
 }
 
