@@ -93,21 +93,29 @@ struct Books {
     books: BTreeMap<BookId, (Book, u64, u64)>,
     /// Those of which an event was taken out, so that they are to be read again.
     anew: BTreeSet<BookId>,
+    /// Those of which an event after the moment was met: what comes behind that is after it as well.
+    over: BTreeSet<BookId>,
 }
 
 impl Books {
-    /// Takes an event in. What cannot be read changes nothing, and is answered.
+    /// Takes an event in. What cannot be read changes nothing, and is answered if it may be of the moment or before: it has no
+    /// time of its own.
     fn hear(&mut self, event: &StoredEvent, moment: Moment) -> Option<String> {
         let happening = match fold::decode(event) {
             Ok(happening) => happening?,
             Err(reason) => {
                 let StoredEvent { revision, stream, position, .. } = event;
+                if BookId::of_stream(stream).is_some_and(|book| self.over.contains(&book)) {
+                    return None;
+                }
                 return Some(format!(
                     "event {revision} of {stream} at position {position} was left out: {reason}"
                 ));
             }
         };
-        if !moment.is_before(&happening) {
+        if moment.is_before(&happening) {
+            self.over.insert(happening.book_id);
+        } else {
             if happening.event.skips(happening.revision).is_some() {
                 self.anew.insert(happening.book_id);
             }
@@ -121,6 +129,7 @@ impl Books {
     /// Takes in a whole stream, without what was taken out of it by then; answers what could not be read.
     fn hear_stream(&mut self, book: BookId, events: &[StoredEvent], moment: Moment) -> Vec<String> {
         self.books.remove(&book);
+        self.over.remove(&book);
         // One that cannot be read has no time, but a place.
         let is_after = |event: &StoredEvent| match (moment, fold::decode(event)) {
             (Moment::Position(position), _) => position < event.position,
@@ -238,6 +247,7 @@ impl Past {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::book::{BookEvent, Renewed};
 
     #[test]
     fn an_event_behind_the_position_is_not_looked_at_though_nobody_can_read_it() {
@@ -260,6 +270,44 @@ mod tests {
         assert_eq!(left_out(Moment::Position(Position(4))).len(), 1);
         assert_eq!(left_out(Moment::Position(Position(6))).len(), 1);
         assert_eq!(left_out(Moment::Position(Position(7))).len(), 2);
+    }
+
+    #[test]
+    fn an_event_behind_one_of_a_later_time_is_not_of_the_moment_though_it_has_no_time_itself() {
+        let time = |second: u64| format!("2026-11-24T08:05:{second:02}Z").parse::<Timestamp>().unwrap();
+        let stored = |revision: u64, event_type: &str, data: Vec<u8>| StoredEvent {
+            stream: "book-1".to_owned(),
+            revision,
+            position: Position(revision),
+            id: uuid::Uuid::from_u128(revision.into()),
+            event_type: event_type.to_owned(),
+            content_type: event_store::ContentType::Json,
+            data: data.into(),
+            metadata: bytes::Bytes::new(),
+            created_micros: 0,
+        };
+        let renewed = |revision: u64| {
+            let event = BookEvent::Renewed(Renewed {
+                book_id: BookId::try_from(1).unwrap(),
+                version: "2.0".parse().unwrap(),
+                stock: 100,
+                occurred_at: time(revision),
+            });
+            let (event_type, data) = event.encode();
+            stored(revision, event_type, data)
+        };
+        let shredded = |revision: u64| stored(revision, "Shredded", b"{}".to_vec());
+        let log = [renewed(1), shredded(2), renewed(3), shredded(4), renewed(5)];
+        let left_out = |moment: u64| {
+            let (mut books, moment) = (Books::default(), Moment::Time(time(moment)));
+            let heard = log.iter().filter_map(|event| books.hear(event, moment)).count();
+            // Also when it is read once more.
+            let book = BookId::try_from(1).unwrap();
+            (heard, books.hear_stream(book, &log, moment).len())
+        };
+        // Nobody knows whether an event without a time is before the next one's.
+        assert_eq!([1, 2, 3, 4, 5].map(left_out), [(1, 1), (1, 1), (2, 2), (2, 2), (2, 2)]);
+        assert_eq!(left_out(0), (0, 0));
     }
 
     #[test]
