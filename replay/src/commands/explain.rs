@@ -125,9 +125,10 @@ impl Explained<'_> {
             "who",
             "before",
             "after",
-            "why",
             "correlation",
             "position>",
+            // The last one, as it may be longer than a terminal is wide.
+            "why",
         ]);
         for step in &self.events {
             table.row([
@@ -137,9 +138,9 @@ impl Explained<'_> {
                 step.actor.clone().unwrap_or_else(|| "-".to_owned()),
                 shown(step.before.as_ref()),
                 shown(step.after.as_ref()),
-                step.why(),
                 step.correlation_id.clone().unwrap_or_else(|| "-".to_owned()),
                 step.position.clone(),
+                step.why(),
             ]);
         }
         let name = self.book.now.as_ref().and_then(|now| now.name.as_ref()).map(|name| name.as_str());
