@@ -32,7 +32,8 @@ struct Retry<'a, Store> {
     checkpoint: Checkpoint,
 }
 
-/// Tries the stream of `book` again, for a generation that is written by somebody else than a projector.
+/// Tries the stream of `book` again, for a generation that is written by somebody else than a projector: one who does not
+/// come back to it, so that a stream which cannot be read is an error.
 ///
 /// # Errors
 /// When one of the stores fails, or the lease is lost.
@@ -43,7 +44,9 @@ pub async fn try_again(
     checkpoint: Checkpoint,
     book: BookId,
 ) -> anyhow::Result<()> {
-    (Retry { store, connection, lease, checkpoint }).retry(book).await.map_err(failed)
+    let mut retry = Retry { store, connection, lease, checkpoint };
+    let survey = retry.survey_all(book).await?;
+    retry.settle(book, survey).await.map_err(failed)
 }
 
 /// Folds the stream of `book` anew up to the revision `last`, or not at all, for the same: as it is in a generation where
@@ -82,16 +85,29 @@ impl<Store: EventStore> Owned<'_, Store> {
     pub(crate) async fn retry(&mut self, book: BookId) -> Result<(), End> {
         let Self { store, connection, lease, checkpoint, writers, .. } = self;
         writers.forget();
-        Retry { store: *store, connection, lease, checkpoint: *checkpoint }.retry(book).await
+        let mut retry = Retry { store: *store, connection, lease, checkpoint: *checkpoint };
+        match retry.survey_all(book).await {
+            Ok(survey) => retry.settle(book, survey).await,
+            Err(error) => {
+                tracing::warn!(stream = book.stream(), %error, "a parked stream could not be read again; later");
+                Ok(())
+            }
+        }
     }
 }
 
 impl<Store: EventStore> Retry<'_, Store> {
-    async fn retry(&mut self, book: BookId) -> Result<(), End> {
+    /// Looks through the stream up to the checkpoint.
+    async fn survey_all(&self, book: BookId) -> Result<Survey, ReadError> {
         let checkpoint = self.checkpoint.position;
-        let (skipped, last) = match self.survey(book, |event| event.position.0 > checkpoint).await {
-            Ok(Survey::Foldable { skipped, last }) => (skipped, last),
-            Ok(Survey::Waits(reason)) => {
+        self.survey(book, |event| event.position.0 > checkpoint).await
+    }
+
+    /// Folds the stream anew, or lets it wait on, as it was found.
+    async fn settle(&mut self, book: BookId, survey: Survey) -> Result<(), End> {
+        let (skipped, last) = match survey {
+            Survey::Foldable { skipped, last } => (skipped, last),
+            Survey::Waits(reason) => {
                 parked::wait_on(self.connection, self.lease, book, &reason).await?;
                 tracing::error!(
                     stream = book.stream(),
@@ -99,10 +115,6 @@ impl<Store: EventStore> Retry<'_, Store> {
                     reason,
                     "a stream is parked: its book stays as it is, all others go on; see `replay parked`"
                 );
-                return Ok(());
-            }
-            Err(error) => {
-                tracing::warn!(stream = book.stream(), %error, "a parked stream could not be read again; later");
                 return Ok(());
             }
         };

@@ -4,9 +4,9 @@ use crate::cluster;
 use crate::given::*;
 use crate::store::Store;
 use crate::wire::{Fate, Wire, contains};
-use read_model::Database;
-use read_model::lease::WRITER_SETTINGS;
-use read_model::parked;
+use event_store::{Kurrent, Options};
+use read_model::lease::{Lease, WRITER_SETTINGS};
+use read_model::{Database, generation, migrate, parked};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 async fn connection(url: &str) -> read_model::database::Connection {
@@ -231,6 +231,20 @@ async fn a_stream_that_could_not_be_tried_again_while_the_event_store_was_away_i
     until("it is healed", async || stocks(&reader).await == [(1, 18), (2, 1_100)]).await;
     assert_eq!(all_parked(&url).await, []);
     projector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_never_comes_back_to_a_stream_is_told_that_it_could_not_be_read() {
+    let url = cluster::database("never_comes_back").await;
+    migrate(&url).await.unwrap();
+    let mut rebuilding = connection(&url).await;
+    generation::active_or_first(&mut rebuilding, projector::VIEWS).await.unwrap();
+    let taken = Lease::take(&rebuilding, 1, "a rebuild", PATIENCE).await.unwrap();
+    let (lease, checkpoint) = taken.expect("nobody else has it");
+    let away = Kurrent::connect("esdb://127.0.0.1:1?tls=false", Options::default()).unwrap();
+    let book = 1u64.try_into().unwrap();
+    let tried = projector::try_again(&away, &mut rebuilding, &lease, checkpoint, book).await;
+    assert!(tried.is_err(), "a stream that was not read counts as one that waits");
 }
 
 #[tokio::test(flavor = "multi_thread")]
