@@ -239,19 +239,21 @@ impl Explaining {
     }
 }
 
-/// Of the events of a book, the one that explains how its row should be.
+/// Of the events of a book, the one that explains how its row should be. One that was taken out explains nothing.
 fn choose<'a>(events: &'a [StoredEvent], difference: &Difference) -> Option<(&'a StoredEvent, &'static str)> {
+    let skipped = fold::skipped(events);
+    let left = || events.iter().filter(|event| !skipped.contains(&event.revision));
     let revision = difference.cells.iter().find(|cell| cell.column == "revision");
     let found = revision.and_then(|cell| cell.snapshot.as_ref()?.parse::<u64>().ok());
     if let (Some(found), true) = (found, difference.in_snapshot)
-        && let Some(event) = events.iter().find(|event| event.revision > found)
+        && let Some(event) = left().find(|event| event.revision > found)
     {
         return Some((event, "the row lacks it"));
     }
     let mut book = Book::default();
     let mut before: Option<After> = None;
-    let mut changed = events.last().map(|event| (event, "it is the last one in the row"));
-    for event in events {
+    let mut changed = left().last().map(|event| (event, "it is the last one in the row"));
+    for event in left() {
         let Ok(Some(happening)) = fold::decode(event) else { continue };
         let after = fold::evolve(&mut book, &happening.event);
         let changes = difference.cells.iter().any(|cell| match cell.column.trim_start_matches("book_") {
@@ -266,4 +268,56 @@ fn choose<'a>(events: &'a [StoredEvent], difference: &Difference) -> Option<(&'a
         before = after;
     }
     changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::book::{BookEvent, Skipped, Warehoused};
+    use event_store::ContentType;
+
+    #[test]
+    fn an_event_that_was_taken_out_explains_nothing() {
+        let (book_id, occurred_at) = (BookId::try_from(1).unwrap(), Timestamp::default());
+        let warehoused = |qty: u64| {
+            BookEvent::Warehoused(Warehoused {
+                book_id,
+                qty: qty.try_into().unwrap(),
+                version: "1.0".parse().unwrap(),
+                name: None,
+                occurred_at,
+            })
+        };
+        let reason = "a mistake".parse().unwrap();
+        let skipped = BookEvent::Skipped(Skipped { book_id, revision: 1, reason, occurred_at });
+        let stored = |(revision, event): (u64, BookEvent)| {
+            let (event_type, data) = event.encode();
+            StoredEvent {
+                stream: book_id.stream(),
+                revision,
+                position: Position(10 + revision),
+                id: Uuid::from_u128(revision.into()),
+                event_type: event_type.to_owned(),
+                content_type: ContentType::Json,
+                data: data.into(),
+                metadata: bytes::Bytes::new(),
+                created_micros: 0,
+            }
+        };
+        let events: Vec<_> = (0..).zip([warehoused(5), warehoused(7), skipped]).map(stored).collect();
+        let cell = |column: &str, snapshot: &str, other: &str| Cell {
+            column: column.to_owned(),
+            snapshot: Some(snapshot.to_owned()),
+            other: Some(other.to_owned()),
+        };
+        let explained = |cells: Vec<Cell>| {
+            let key = vec![("book_id".to_owned(), 1)];
+            let difference = Difference { key, cells, in_snapshot: true, in_other: true };
+            choose(&events, &difference).map(|(event, why)| (event.revision, why))
+        };
+        assert_eq!(explained(vec![cell("stock", "12", "5")]), Some((0, "it changed that last")));
+        let behind = vec![cell("revision", "0", "2"), cell("occurred_at", "then", "now")];
+        assert_eq!(explained(behind), Some((2, "the row lacks it")));
+        assert_eq!(explained(vec![cell("position", "11", "12")]), Some((2, "it is the last one in the row")));
+    }
 }
