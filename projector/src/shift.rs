@@ -61,7 +61,8 @@ pub(crate) enum End {
     TakenOver,
     /// PostgreSQL failed.
     DatabaseLost(String),
-    /// The event store failed before it could be followed. Later failures do not end a shift.
+    /// The event store failed before it could be followed, while it was to prove to be the same one, or in the middle of
+    /// folding a stream anew. An interruption alone does not end a shift.
     StoreLost(String),
     /// An operator is needed.
     Halted(Halt),
