@@ -10,7 +10,8 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// How much has been done of what there is, shown until dropped.
 ///
-/// How far it is, is told by positions, of which the last one is known before; how fast, in events.
+/// How far it is, is told by positions, of which the last one is known before, or by the books of a sample; how fast, in
+/// events.
 #[derive(Debug)]
 pub(crate) struct Progress {
     what: &'static str,

@@ -157,22 +157,25 @@ async fn a_tail_that_follows_tells_what_comes_until_it_is_stopped() {
 /// `script` gives it a terminal.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_work_shows_how_far_it_is_on_a_terminal() {
-    let library = library().await;
-    let mut on_a_terminal = Command::new("script");
-    on_a_terminal
-        .args([
-            "--quiet",
-            "--return",
-            "--command",
-            concat!(env!("CARGO_BIN_EXE_replay"), " check"),
-            "/dev/null",
-        ])
-        .env("EVENT_STORE_URL", library.store.url())
-        .env("TERM", "xterm")
-        .stdin(Stdio::null());
-    let shown = run(on_a_terminal).await;
-    let bar = ["checking", "100%", "4 events, ", " left", "all of them can be read"];
-    assert!(bar.iter().all(|part| shown.text(0).contains(part)), "{shown:?}");
+    let (library, database) = projected("on_a_terminal").await;
+    let on_a_terminal = async |arguments: &str| {
+        let mut on_a_terminal = Command::new("script");
+        let command = format!("{} {arguments}", env!("CARGO_BIN_EXE_replay"));
+        on_a_terminal
+            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .env("EVENT_STORE_URL", library.store.url())
+            .env("DATABASE_URL", &database)
+            .env("TERM", "xterm")
+            .stdin(Stdio::null());
+        run(on_a_terminal).await
+    };
+    for (arguments, what, end) in
+        [("check", "checking", "all of them can be read"), ("verify --sample 2", "folding books", "no drift")]
+    {
+        let shown = on_a_terminal(arguments).await;
+        let bar = [what, "100%", "4 events, ", " left", end];
+        assert!(bar.iter().all(|part| shown.text(0).contains(part)), "{shown:?}");
+    }
     let elsewhere = replay(&library.store.url(), None, &["check"]).await;
     assert_eq!((elsewhere.code, elsewhere.err.as_str()), (Some(0), ""), "{elsewhere:?}");
 }

@@ -2,6 +2,7 @@
 
 use crate::after::AfterCheck;
 use crate::build::Build;
+use crate::progress::Progress;
 use domain::book::BookId;
 use event_store::{Direction, EventStore as _, Kurrent, Start, StoredEvent};
 use projector::Understood;
@@ -33,11 +34,13 @@ pub(super) async fn apply(
 ) -> anyhow::Result<Sampled> {
     let mut sampled = Sampled::default();
     let mut batch = Batch::default();
-    for number in books {
+    let mut progress = Progress::start("folding books", books.len() as u64);
+    for (number, done) in books.iter().zip(1..) {
         let book = BookId::try_from(u64::try_from(*number)?)?;
         let mut events = page(store, book, 0, snapshot).await?;
         if events.first().is_none_or(|first| first.revision > 0) {
             sampled.gone.push(book);
+            progress.done(0, done);
             continue;
         }
         if batch.len() + events.len() > PAGE {
@@ -46,6 +49,7 @@ pub(super) async fn apply(
         let mut next = 0;
         while events.len() == PAGE {
             next += events.len() as u64;
+            progress.done(events.len(), done - 1);
             take(&events, &mut batch, after);
             sampled.events += batch.len() as u64;
             build.apply(&std::mem::take(&mut batch)).await?;
@@ -55,6 +59,7 @@ pub(super) async fn apply(
         if next > 0 {
             sampled.events += write(&mut batch, build).await?;
         }
+        progress.done(events.len(), done);
     }
     sampled.events += write(&mut batch, build).await?;
     Ok(sampled)
