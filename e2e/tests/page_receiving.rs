@@ -135,6 +135,48 @@ async fn what_is_no_receiving_list_is_told_and_the_next_file_is_welcome() {
 }
 
 #[tokio::test]
+async fn what_a_row_with_a_bad_quote_or_lost_letters_means_is_not_guessed() {
+    let (_system, browser) = receiving_page().await;
+    for (what, content, good, told) in [
+        (
+            "open at the end",
+            &b"bookId,qty,name\n1,1,a\n5020,1,\"cut of"[..],
+            1,
+            "the quote of line 3 is not closed",
+        ),
+        (
+            "over lines",
+            b"bookId,qty,name\n1,1,\"a\"\n\n2,1,\"cut of\n3,1,c\n",
+            1,
+            "the quote of line 4 is not closed",
+        ),
+        (
+            "text after",
+            b"bookId,qty,name\r\n6403,1,\"a\"b\"\r\n1,1,\"c\"\r\n",
+            1,
+            "text after a closed quote, of line 2",
+        ),
+        ("a number", b"bookId,qty\n\"1\"2,5\n3,4\n4,4\n", 2, "text after a closed quote, of line 2"),
+        ("western", b"bookId,qty,name\n1,5,M\xfcller\n2,5,Momo\n", 1, "letters are lost"),
+    ] {
+        browser.drop_file(&format!("{what}.csv"), content).await;
+        browser.sees("h2", what).await;
+        browser.sees("[data-filter=bad]", "1 problem").await;
+        browser.sees("[data-filter=good]", &format!("{good} ready")).await;
+        browser.sees(".row.wrong", told).await;
+    }
+    browser.drop_file("header.csv", b"bookId,qty,\"name\n1,1,a\n").await;
+    browser.sees("[role=alert]", "the quote of line 1 is not closed").await;
+    // Among the rows that are good, a quote within quotes, a blank behind a closed quote, and a quote that opens none.
+    let good = b"bookId,qty,name\n\"1\" ,5,\"a, \"\"b\"\"\"\n2,5,5\" disk\n";
+    browser.drop_file("good.csv", good).await;
+    browser.sees("[data-filter=good]", "2 ready").await;
+    browser.sees(".row.ready", "a, \"b\"").await;
+    browser.sees(".row.ready", "5\" disk").await;
+    browser.has_no_faults().await;
+}
+
+#[tokio::test]
 async fn rows_that_the_library_refuses_can_be_saved_as_a_list_of_their_own() {
     let (system, browser) = receiving_page().await;
     system.gateway().book("/books/2/warehousings", &json!({"qty": 5})).await;

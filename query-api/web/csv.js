@@ -23,16 +23,19 @@ export function readList(bytes) {
   const { text, encoding } = decoded(bytes);
   if (text.trim() === "") throw new NotAList(t("emptyFile"));
   const records = split(text, separator(text));
-  const header = records.shift()?.cells ?? [];
-  const columns = columnsOf(header, !/[\u0000-\u0008\u000e-\u001f]/.test(text.slice(0, 4096)));
+  const { cells: header = [], badQuote: why } = records.shift() ?? {};
+  const isText = !/[\u0000-\u0008\u000e-\u001f]/.test(text.slice(0, 4096));
+  if (why && isText) throw new NotAList(t("badHeader", { why }));
+  const columns = columnsOf(header, isText);
   if (records.length === 0) throw new NotAList(t("noRows"));
   const delivery = sha256(bytes).slice(0, 24);
   const seen = new Map();
-  const rows = records.map(({ line, cells }) => {
+  const rows = records.map(({ line, cells, badQuote }) => {
     const row = rowOf(cells, columns, header.length);
     const count = (seen.get(row.bookId) ?? 0) + 1;
     seen.set(row.bookId, count);
-    return { line, cells, key: `${delivery}:${line}`, ...row, fault: row.fault || (count > ROWS_OF_A_BOOK ? t("w_many") : "") };
+    const lost = cells.some((cell) => cell.includes("\ufffd")) ? t("w_letters") : "";
+    return { line, cells, key: `${delivery}:${line}`, ...row, fault: badQuote || lost || row.fault || (count > ROWS_OF_A_BOOK ? t("w_many") : "") };
   });
   return { header, rows, encoding, ignored: header.filter((_, at) => !Object.values(columns).includes(at)) };
 }
@@ -54,29 +57,48 @@ function separator(text) {
   return [",", ";", "\t"].reduce((best, mark) => (count(mark) > count(best) ? mark : best));
 }
 
-/** The records with the line on which each begins; empty lines are none. */
+/**
+ * The records, each with the line on which it begins and what is wrong with its quotes; empty lines are none. A quote that nobody
+ * closes takes in all that follows, and what stands behind a closed one may belong to its cell or not: that is not guessed but told,
+ * as by `bookstock receive`, and the cell stays as the file has it.
+ */
 function split(text, mark) {
   const records = [];
-  let [cells, cell, isQuoted, line, begins] = [[], "", false, 1, 1];
-  const end = () => {
-    cells.push(cell);
-    if (cells.length > 1 || cells[0] !== "") records.push({ line: begins, cells });
-    [cells, cell, begins] = [[], "", line + 1];
+  let [cells, cell, line, begins, badQuote] = [[], "", 1, 1, ""];
+  // What of a cell has come: "nothing", "plain" text, an open quote ("within"), a closed one ("behind"), or one with text "after" it.
+  let [place, from, opened] = ["nothing", 0, 1];
+  const endCell = (at) => {
+    cells.push(place === "within" || place === "after" ? text.slice(from, at) : cell);
+    [cell, place] = ["", "nothing"];
+  };
+  const end = (at) => {
+    endCell(at);
+    if (cells.length > 1 || cells[0] !== "" || badQuote) records.push({ line: begins, cells, badQuote });
+    [cells, begins, badQuote] = [[], line + 1, ""];
   };
   for (let at = 0; at < text.length; at += 1) {
     const char = text[at];
-    if (isQuoted) {
+    if (place === "within") {
       if (char === "\n") line += 1;
       if (char !== '"') cell += char;
-      else if (text[at + 1] === '"') { cell += '"'; at += 1; } else isQuoted = false;
-    } else if (char === '"' && cell === "") isQuoted = true;
-    else if (char === mark) { cells.push(cell); cell = ""; } else if (char === "\n" || char === "\r") {
+      else if (text[at + 1] === '"') { cell += '"'; at += 1; } else place = "behind";
+    } else if (char === mark) endCell(at);
+    else if (char === "\n" || char === "\r") {
+      end(at);
       if (char === "\r" && text[at + 1] === "\n") at += 1;
-      end();
       line += 1;
-    } else cell += char;
+    } else if (char === '"' && place === "nothing") [place, from, opened] = ["within", at, line];
+    else {
+      cell += char;
+      if (place === "nothing") place = "plain";
+      else if (place === "behind" && char !== " " && char !== "\t") {
+        place = "after";
+        badQuote ||= t("w_afterQuote", { line: String(opened) });
+      }
+    }
   }
-  if (cell !== "" || cells.length > 0) end();
+  if (place === "within") badQuote ||= t("w_openQuote", { line: String(opened) });
+  if (place !== "nothing" || cells.length > 0) end(text.length);
   return records;
 }
 

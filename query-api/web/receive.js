@@ -135,8 +135,10 @@ export function receivePage(root) {
     const { line, bookId, name, version, qty, state, note } = visible[index];
     row.className = `row ${state}`;
     const shown = [String(line), bookId, name, version && !Number.isNaN(Number(version)) ? t("edition", { v: edition(Number(version)) }) : version, /^\d+$/.test(qty) ? number(Number(qty)) : qty, isBad({ state }) ? note : t(`r_${state}`, { stock: note })];
-    row.children[2].dataset.no = `${t("no")} ${bookId}`;
-    [...row.children].forEach((cell, at) => { cell.textContent = shown[at]; cell.title = at === 5 || at === 2 ? shown[at] : ""; });
+    row.children[2].dataset.no = `${t("no")} ${bookId.slice(0, 600)}`;
+    // A quote that nobody closed has the rest of the file in its cell.
+    const parts = shown.map((text) => text.slice(0, 600));
+    [...row.children].forEach((cell, at) => { cell.textContent = parts[at]; cell.title = at === 5 || at === 2 ? parts[at] : ""; });
   }
 
   return () => {
