@@ -182,6 +182,18 @@ async fn when_the_answer_is_lost_sending_again_books_once() {
     browser.picture("outcome-unknown").await;
     assert_eq!(stock_in_the_store(&system.gateway()).await, 35);
     browser.holds("document.querySelector('[name=qty]').readOnly").await;
+    // Sent again while the store is away, it is not booked by that; the first one may be all the same.
+    let away = "const send = window.fetch;
+        window.fetch = async (...request) => {
+            if (request[1]?.method !== 'POST') return send(...request);
+            window.fetch = send;
+            return new Response('{\"type\":\"urn:bookstock:problem:event-store-unavailable\",\"title\":\"Away\"}', { status: 503 });
+        };";
+    browser.run(away, vec![]).await;
+    browser.click("dialog [type=submit]").await;
+    browser.sees("dialog [type=submit]:enabled", "Send again").await;
+    browser.sees("dialog", "It is not known whether this was booked").await;
+    browser.holds("document.querySelector('[name=qty]').readOnly").await;
     browser.click("dialog [type=submit]").await;
     browser.misses("dialog").await;
     browser.sees(".row:not(.pending) .stock", "35").await;

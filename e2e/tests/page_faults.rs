@@ -92,8 +92,14 @@ async fn without_the_event_store_or_the_command_api_nothing_is_booked_and_the_li
     browser.sees(".status [data-service=command-api][data-up=false]", "does not work").await;
     pictures(&browser, "command-api-away").await;
     shows_the_list(&browser).await;
+    // The gateway knows that nobody took the command, and the form says so: it can be changed and sent again.
+    warehouse_five(&browser).await;
+    browser.sees("dialog [role=alert]", "nothing was booked").await;
+    browser.fill("[name=qty]", "6").await;
     topology.command_apis[1].start_again().await;
     browser.misses(".notice").await;
+    browser.click("dialog [type=submit]").await;
+    browser.sees(".row:not(.pending) .stock", "41").await;
     browser.has_no_faults().await;
 }
 

@@ -174,7 +174,8 @@ export function act(name, book, id = null) {
 
   function refused(problem, id) {
     setSending(false);
-    isUncertain = problem.isUncertain ?? false;
+    // That a request booked nothing says nothing of the one before it, whose answer got lost.
+    isUncertain = Boolean(problem.isUncertain || (isUncertain && problem.passes));
     const input = inputs[problem.field] ?? null;
     // What is not known to be booked is not shown as booked; what was, shows up by itself.
     withdraw(id);

@@ -10,6 +10,11 @@ export class Problem extends Error {
   /** Whether asking once more can help. */
   get passes() { return this.status === 0 || this.status === 429 || this.status >= 500; }
 
-  /** Whether a command may have been booked all the same. Another 503 of ours says that nothing was. */
-  get isUncertain() { return this.status === 0 || (this.status >= 500 && !["event-store-unavailable", "stream-unreadable"].includes(this.name)); }
+  /**
+   * Whether a command may have been booked all the same. A 503 of ours, or of the gateway, says that nothing was, but for two; one
+   * without a problem document is of somebody who knows nothing of that.
+   */
+  get isUncertain() {
+    return this.status === 0 || (this.status >= 500 && (this.status !== 503 || ["", "outcome-unknown", "deadline-exceeded"].includes(this.name)));
+  }
 }
