@@ -26,7 +26,9 @@ export async function offerFile(file) {
   showing();
 }
 
-const isBad = (row) => row.state === "wrong" || row.state === "refused";
+/** What can be put right and sent as another list; there, a row that may be booked already would be booked twice. */
+const isRejected = (row) => row.state === "wrong" || row.state === "refused";
+const isBad = (row) => isRejected(row) || row.state === "unreadable";
 const FILTERS = { all: () => true, good: (row) => row.state === "ready" || row.state === "sending", done: (row) => row.state === "booked", already: (row) => row.state === "repeated", bad: isBad };
 
 window.addEventListener("beforeunload", (event) => { if (delivery?.run) event.preventDefault(); });
@@ -80,7 +82,7 @@ export function receivePage(root) {
     const isOver = counts.good === 0;
     root.querySelector(".progress span").textContent = delivery.waiting ? `${t("waiting")} (${delivery.waiting.title})` : isOver ? outcome(counts) : "";
     root.querySelector(".progress").hidden = booked === 0 && !delivery.run;
-    decisions({ ...counts, done: booked }, isOver);
+    decisions({ ...counts, done: booked, rejected: delivery.rows.filter(isRejected).length }, isOver);
   }
 
   /** What has come of the whole list: what is booked now is not what was booked before. */
@@ -89,15 +91,15 @@ export function receivePage(root) {
     return done === 0 ? t("allAgain", { n: again }) : again > 0 ? t("allDoneAgain", { n: done + again, again }) : t("allDone", { n: done });
   }
 
-  function decisions({ good, done, bad }, isOver) {
-    const state = `${delivery.run ? "run" : isOver ? "over" : done > 0 ? "go" : `start ${good}`} ${bad > 0}`;
+  function decisions({ good, done, rejected }, isOver) {
+    const state = `${delivery.run ? "run" : isOver ? "over" : done > 0 ? "go" : `start ${good}`} ${rejected > 0}`;
     const place = root.querySelector(".decide");
     if (place.dataset.state === state) return;
     place.dataset.state = state;
     const other = h("button.button", { type: "button", onclick: () => { file.value = ""; file.click(); } }, t("another"));
     const main = delivery.run ? h("button.button", { type: "button", "data-do": "stop", onclick: () => delivery.run.abort() }, t("stop"))
       : isOver ? null : h("button.button.main", { type: "button", "data-do": "start", onclick: start }, done > 0 ? t("goOn", { n: good }) : t("start", { n: good }));
-    const save = bad > 0 && !delivery.run ? h("button.button", { type: "button", "data-do": "save", onclick: saveProblems }, t("rejectedFile")) : null;
+    const save = rejected > 0 && !delivery.run ? h("button.button", { type: "button", "data-do": "save", onclick: saveProblems }, t("rejectedFile")) : null;
     place.replaceChildren(...[delivery.run ? null : other, save, main].filter(Boolean));
   }
 
@@ -121,7 +123,7 @@ export function receivePage(root) {
   show.refresh = refresh;
 
   function saveProblems() {
-    const text = "\ufeff" + [[...delivery.header, t("result")], ...delivery.rows.filter(isBad).map((row) => [...row.cells, row.note])].map(csvLine).join("");
+    const text = "\ufeff" + [[...delivery.header, t("result")], ...delivery.rows.filter(isRejected).map((row) => [...row.cells, row.note])].map(csvLine).join("");
     const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
     h("a", { href, download: delivery.file.replace(/(\.\w+)?$/, ".rejected.csv") }).click();
     setTimeout(() => URL.revokeObjectURL(href), 10_000);

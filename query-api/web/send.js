@@ -5,7 +5,7 @@ import { problem, unreachable } from "./api.js";
 import { sleep } from "./dom.js";
 import { authorization, renewed } from "./login.js";
 import { Problem } from "./problem.js";
-import { language } from "./words.js";
+import { language, t } from "./words.js";
 
 /** So many rows are sent in one request: enough to be fast, and few to be asked about again when it breaks off. */
 const ROWS_AT_ONCE = 500;
@@ -50,6 +50,8 @@ async function sendSome(rows, signal, tell) {
   for await (const { row, status, replayed, answer, problem: refusal } of lines(response.body)) {
     const mine = rows[row - 1];
     if (answer) Object.assign(mine, { state: replayed ? "repeated" : "booked", note: answer.stock });
+    // Only an operator can mend the history of its book: to wait for that is not for a page.
+    else if (refusal.type?.endsWith(":stream-unreadable")) Object.assign(mine, { state: "unreadable", note: t("mayBeBooked", { why: refusal.title }) });
     else if (status < 500 && status !== 429) refuse(mine, refusal.title, refusal.detail);
     else trouble = new Problem({ status, title: refusal.title, detail: refusal.detail });
     tell(trouble);

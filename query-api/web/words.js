@@ -55,6 +55,7 @@ const WORDS = {
   start: ["Book {n} row|Book {n} rows", "{n}행 입고"], stop: ["Stop", "멈추기"], goOn: ["Go on: {n} left", "계속: {n}행 남음"], rejectedFile: ["Save the problems as CSV", "문제 행 저장 (CSV)"],
   all: ["All {n}", "전체 {n}"], good: ["{n} ready", "대기 {n}"], bad: ["{n} problem|{n} problems", "문제 {n}"], done: ["{n} booked", "기록됨 {n}"], already: ["{n} already booked", "이미 기록됨 {n}"],
   r_ready: ["ready", "대기"], r_sending: ["booking…", "기록 중…"], r_booked: ["booked, {stock} in stock", "기록됨, 재고 {stock}권"], r_repeated: ["was booked before, {stock} in stock then", "이미 기록됨, 당시 재고 {stock}권"],
+  mayBeBooked: ["{why}. It may be booked or not: send this list again when it can be read", "{why}. 기록되었는지 알 수 없습니다. 읽을 수 있게 된 뒤 이 목록을 다시 보내 주세요"],
   waiting: ["The server does not take commands; trying again until it does.", "서버가 기록을 받지 못하고 있습니다. 될 때까지 다시 시도합니다."], finished: ["{n} booked, {bad} with problems", "{n}행 기록, 문제 {bad}행"], allDone: ["All {n} rows are booked", "{n}행 모두 기록되었습니다"],
   finishedAgain: ["{n} booked, {again} already booked, {bad} with problems", "{n}행 기록, 이미 기록된 행 {again}, 문제 {bad}행"],
   allAgain: ["Nothing new: this row was booked before|Nothing new: all {n} rows were booked before", "새로 기록한 것이 없습니다. {n}행 모두 이미 기록되어 있었습니다"], allDoneAgain: ["All {n} rows are booked, {again} of them before", "{n}행 모두 기록되었습니다. 그중 {again}행은 이미 기록되어 있었습니다"],
