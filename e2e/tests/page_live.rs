@@ -126,6 +126,46 @@ async fn a_new_book_comes_into_the_list_of_who_warehoused_it_also_before_anybody
     browser.has_no_faults().await;
 }
 
+/// Keeps each stream of changes that the page opens, and has it hidden as a tab behind another one is while `isBehind` is true.
+const BEHIND: &str = "window.isBehind = false;
+    window.streams = [];
+    Object.defineProperty(document, 'hidden', { get: () => window.isBehind });
+    const send = window.fetch;
+    window.fetch = (...request) => {
+        if (request[0] === '/books/changes') streams.push(request[1]);
+        return send(...request);
+    };
+    window.goBehind = (isBehind) => {
+        window.isBehind = isBehind;
+        document.dispatchEvent(new Event('visibilitychange'));
+    };";
+
+#[tokio::test]
+async fn a_hidden_page_holds_no_connection_and_sees_what_it_missed_when_it_is_shown_again() {
+    let system = System::start().await;
+    let gateway = system.gateway();
+    gateway.book("/books/1/warehousings", &json!({"qty": 30})).await;
+    let browser = Browser::start(&system.place, "en").await;
+    browser.first_runs(BEHIND).await;
+    browser.open(&gateway, "").await;
+    browser.sees("[data-status]", "Live").await;
+    // A glance at another tab ends nothing.
+    browser.run("goBehind(true); goBehind(false);", vec![]).await;
+    gateway.book("/books/1/warehousings", &json!({"qty": 1})).await;
+    browser.sees(".row[data-book=\"1\"] .stock", "31").await;
+    browser.holds("!streams.at(-1).signal.aborted").await;
+    browser.run("goBehind(true);", vec![]).await;
+    browser.holds("streams.every(({ signal }) => signal.aborted)").await;
+    gateway.book("/books/1/warehousings", &json!({"qty": 7})).await;
+    gateway.book("/books/2/warehousings", &json!({"qty": 5})).await;
+    browser.run("goBehind(false);", vec![]).await;
+    browser.sees(".row[data-book=\"1\"] .stock", "38").await;
+    browser.sees(".foot", "2 books").await;
+    browser.holds("!streams.at(-1).signal.aborted").await;
+    browser.sees("[data-status]", "Live").await;
+    browser.has_no_faults().await;
+}
+
 #[tokio::test]
 async fn rows_that_were_made_anew_are_taken_whatever_their_revisions_are() {
     let (_system, browser) = library(2).await;

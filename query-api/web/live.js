@@ -9,6 +9,9 @@ import { sleep } from "./dom.js";
 const SILENCE_MS = 45_000;
 const POLL_MS = 3_000;
 
+/** So long a page that nobody sees goes on to listen. Over HTTP/1.1 all tabs of a browser share six connections to a server. */
+const UNSEEN_MS = 4_000;
+
 const listeners = new Set();
 const onlookers = new Set();
 let position = null;
@@ -40,9 +43,39 @@ export function followFrom(shown) {
   follow();
 }
 
+/** Waits until this page is seen. */
+function seen() {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", look);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", look);
+    look();
+  });
+}
+
+/** Calls `end` when this page has not been seen for a while; returns what calls that off. */
+function whenUnseen(end) {
+  let timer;
+  const look = () => {
+    clearTimeout(timer);
+    if (document.hidden) timer = setTimeout(end, UNSEEN_MS);
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
+  return () => {
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", look);
+  };
+}
+
 async function follow() {
   for (let failures = 0; ; ) {
+    await seen();
     const silence = new AbortController();
+    const callOff = whenUnseen(() => silence.abort());
     try {
       const pass = authorization();
       const headers = { Accept: "text/event-stream", "Last-Event-ID": position, ...pass };
@@ -55,11 +88,11 @@ async function follow() {
         become("polling");
         for (const listener of listeners) listener(false);
         await sleep(POLL_MS);
-        while (document.hidden) await sleep(POLL_MS);
         continue;
       } else if (response.status === 401) await loginAgain(problem(response, await response.text()), pass);
-    } catch { /* it ended; the next one resumes where it did */ }
+    } catch { /* it ended; the next one resumes where it did */ } finally { callOff(); }
     silence.abort();
+    if (document.hidden) continue;
     failures += 1;
     if (failures > 1) become("away");
     await sleep(Math.min(8_000, 400 * 2 ** failures));
