@@ -20,14 +20,17 @@ export function openThen(root, parameters) {
   // As it was given: a Date knows no microseconds.
   let next = given && `/books?size=${SIZE}&cursor=&asOf=${encodeURIComponent(position ?? time)}`;
   let isAsking = false;
+  // The last row that was looked at.
+  let looked = 0;
 
-  const rows = new Rows({ label: t("books"), make, draw, seen: (_, last) => { if (last >= found.length - SIZE / 2) more(); } });
+  const rows = new Rows({ label: t("books"), make, draw, seen: (_, last) => { looked = last; more(); } });
   const input = h("input.field-like", { type: "datetime-local", step: "1", "aria-label": t("asOf"), onchange: () => { if (input.value) location.replace(`#/?at=${encodeURIComponent(new Date(input.value).toISOString())}`); } });
   if (time) {
     const asOf = new Date(time);
     input.value = new Date(asOf.getTime() - asOf.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
   }
   const count = h("span", { role: "status" });
+  const goOn = h("button.button", { type: "button", hidden: true, onclick: () => { looked = found.length; more(); } }, t("again"));
   const nothing = h("div.nothing", { hidden: true });
   rows.element.append(nothing);
   root.classList.add("books", "old");
@@ -37,28 +40,40 @@ export function openThen(root, parameters) {
   table.style.display = "contents";
   root.append(
     h("div.tools", {}, h("label.then", {}, t("asOf"), input), h("a.button.main", { href: "#/" }, t("backToNow"))),
-    h("p.notice", {}, h("span.lamp.low"), given ? t(time ? "listThen" : "listThenAt", { when: time && moment(time), p: position }) : t("noMoment", { text: parameters.get("at") })), table, h("div.foot", {}, count));
+    h("p.notice", {}, h("span.lamp.low"), given ? t(time ? "listThen" : "listThenAt", { when: time && moment(time), p: position }) : t("noMoment", { text: parameters.get("at") })), table, h("div.foot", {}, count, goOn));
   more();
 
+  /** Asks for one part after another until all is there that is looked at. A part may be short, or empty, and not the last. */
   async function more() {
-    if (next === null || isAsking) return;
+    if (isAsking) return;
     isAsking = true;
     try {
-      const { body } = await ask(next, { signal: closing.signal });
-      found.push(...(body._embedded?.books ?? []));
-      next = body._links?.next ? relative(body._links.next.href) : null;
-      rows.count = found.length;
-      rows.all();
-      count.textContent = next === null ? t("count", { n: found.length }) : `${number(found.length)}+`;
-      nothing.hidden = found.length > 0;
-      if (found.length === 0) nothing.replaceChildren(h("h2", {}, t("emptyTitle")));
+      while (next !== null && looked >= found.length - SIZE / 2) await part();
     } catch (problem) {
-      if (closing.signal.aborted) return;
-      nothing.hidden = found.length > 0;
-      nothing.replaceChildren(h("h2", {}, t("cannotShow")), h("p", {}, `${problem.title}. ${problem.detail}`), h("button.button", { type: "button", onclick: () => more() }, t("again")));
+      if (!closing.signal.aborted) tell(problem);
     } finally {
       isAsking = false;
     }
+  }
+
+  async function part() {
+    goOn.hidden = true;
+    const { body } = await ask(next, { signal: closing.signal });
+    found.push(...(body._embedded?.books ?? []));
+    next = body._links?.next ? relative(body._links.next.href) : null;
+    rows.count = found.length;
+    rows.all();
+    count.textContent = next === null ? t("count", { n: found.length }) : found.length > 0 ? `${number(found.length)}+` : t("loading");
+    nothing.hidden = found.length > 0 || next !== null;
+    nothing.replaceChildren(h("h2", {}, t("emptyTitle")));
+  }
+
+  /** Where there are rows, they stay, and what keeps the next ones away is told below them. */
+  function tell(problem) {
+    nothing.hidden = found.length > 0;
+    goOn.hidden = found.length === 0;
+    if (found.length > 0) count.textContent = `${number(found.length)}+ · ${problem.title}`;
+    else nothing.replaceChildren(h("h2", {}, t("cannotShow")), h("p", {}, `${problem.title}. ${problem.detail}`), h("button.button", { type: "button", onclick: () => more() }, t("again")));
   }
 
   function make() {
