@@ -164,7 +164,7 @@ export function act(name, book, id = null) {
     if (!isUncertain && isTold()) intend(id, { ...kind.becomes(subject(), given), state: "sending" });
     try {
       const { body } = await ask(`/books/${id}/${kind.path}`, { method: "POST", body: kind.body(given), headers: { "Idempotency-Key": key } });
-      dialog.close();
+      dialog.close("booked");
       toast(kind.said(body, given));
       await booked(body);
     } catch (problem) {
@@ -207,7 +207,12 @@ export function act(name, book, id = null) {
     preview();
   }
 
+  /** A browser lets the second Esc through, whatever the page says. What is on its way needs its form: for its answer and its key. */
   function closed() {
+    if (isSending && dialog.returnValue !== "booked") {
+      dialog.showModal();
+      return;
+    }
     unwatch();
     dialog.remove();
   }
