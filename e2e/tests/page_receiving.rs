@@ -233,6 +233,9 @@ async fn ten_thousand_rows_go_on_after_a_stop_and_each_is_booked_once() {
     // The rest would be booked sooner than a picture is taken.
     system.freeze_launcher().await;
     browser.picture("receiving-under-way").await;
+    browser.drop_file("another.csv", b"bookId,qty\n1,2\n").await;
+    browser.sees(".toast", "delivery.csv is still being booked").await;
+    browser.sees("h2", "delivery.csv").await;
     browser.click("[data-do=stop]").await;
     system.thaw_launcher();
     browser.click("[data-do=start]").await;

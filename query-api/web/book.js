@@ -6,7 +6,7 @@ import { curve } from "./curve.js";
 import { h, paced, pulse, settled, toast } from "./dom.js";
 import { explain } from "./why.js";
 import { historyTable } from "./history.js";
-import { lastList, lowAt } from "./list.js";
+import { LOW_AT, lastList } from "./list.js";
 import { heard, lookAt } from "./live.js";
 import { Problem } from "./problem.js";
 import { edition, moment, number, t, titleOf } from "./words.js";
@@ -130,7 +130,7 @@ export function bookPage(root, parameters, id) {
       button.disabled = past !== null;
       button.title = past ? t("onlyNow") : "";
     }
-    mark.hidden = book.stock > lowAt();
+    mark.hidden = book.stock > LOW_AT;
     mark.textContent = book.stock === 0 ? t("none") : t("low");
     facts.replaceChildren(h("span.number", {}, `${t("no")} ${book.bookId}`), h("span", {}, t("edition", { v: edition(book.version) })), mark);
   }

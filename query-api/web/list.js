@@ -1,15 +1,15 @@
 // The list of books: search, order, low stock, and what can be done with a book without leaving the list.
 import { watch, book as bookOf } from "./books.js";
 import { act } from "./commands.js";
-import { h, icon, paced, pulse, remembered, settled } from "./dom.js";
+import { h, icon, paced, pulse, settled } from "./dom.js";
 import { followFrom, heard } from "./live.js";
 import { Pages } from "./pages.js";
 import { Rows } from "./rows.js";
 import { canLookBack, openThen } from "./then.js";
 import { edition, number, t, titleOf } from "./words.js";
 
-/** At how many copies a book is low, unless it was chosen here otherwise. */
-export const lowAt = () => Number(remembered.get("lowAt") ?? 10);
+/** At how many copies a book is low. */
+export const LOW_AT = 10;
 
 const COLUMNS = [["bookId", "no", ""], ["name", "name", ""], ["version", "version", ""], ["stock", "stock", "end"]];
 
@@ -20,7 +20,7 @@ export const lastList = () => left.address;
 /** The list at `#/?q=&sort=&low=&at=`; returns what has to be done when another view comes. */
 export function list(root, parameters) {
   if (parameters.has("at")) return openThen(root, parameters);
-  const query = { q: parameters.get("q") ?? "", sort: parameters.get("sort") ?? "bookId", maxStock: parameters.has("low") ? lowAt() : null };
+  const query = { q: parameters.get("q") ?? "", sort: parameters.get("sort") ?? "bookId", maxStock: parameters.has("low") ? LOW_AT : null };
   let pages = new Pages(query, changed);
   let shownPages = pages;
   let here = 0;
@@ -32,7 +32,7 @@ export function list(root, parameters) {
   const rows = new Rows({ label: t("books"), make: makeRow, draw, seen: (first, last) => pages.need(first, last) });
   const search = h("input", { type: "search", placeholder: t("searchHint"), "aria-label": t("search"), autocomplete: "off", spellcheck: "false", maxlength: "200", oninput: settled(searchFor, 150), onkeydown: leaveSearch });
   search.value = query.q;
-  const lowOnly = h("button.button.toggle", { type: "button", "aria-pressed": String(query.maxStock !== null), onclick: toggleLow }, t("lowOnly", { n: lowAt() }));
+  const lowOnly = h("button.button.toggle", { type: "button", "aria-pressed": String(query.maxStock !== null), onclick: toggleLow }, t("lowOnly", { n: LOW_AT }));
   const lookBack = h("a.button.toggle", { href: `#/?at=${encodeURIComponent(fullMinute())}`, title: t("asOfList"), "aria-label": t("asOfList"), "data-then": true, hidden: true }, icon16("clock"), h("span", {}, t("asOf")));
   canLookBack().then((can) => { lookBack.hidden = !can; });
   const head = h("div.head", { role: "row", id: "list-head", "aria-rowindex": 1 }, COLUMNS.map(([field, key, place]) => h(`div${place && `.${place}`}`, { role: "columnheader", "data-field": field }, h("button", { type: "button", onclick: () => sortBy(field) }, t(key)))), h("div.acts", { role: "columnheader" }, h("span.for-readers", {}, t("actions"))));
@@ -126,7 +126,7 @@ export function list(root, parameters) {
     const clear = h("button.button", { type: "button", onclick: () => { query.q = search.value = ""; query.maxStock = null; lowOnly.setAttribute("aria-pressed", "false"); ask(); } }, t("clear"));
     const texts = failed ? [t("cannotShow"), `${problem.title}. ${problem.detail}`, problem.passes ? h("p.small", {}, t("trying")) : "", again]
       : shownPages.query.q ? [t("noneFound"), t("noneFoundText", { q: shownPages.query.q }), clear]
-        : shownPages.query.maxStock !== null ? [t("noneFound"), t("noneLow", { n: lowAt() }), clear]
+        : shownPages.query.maxStock !== null ? [t("noneFound"), t("noneLow", { n: LOW_AT }), clear]
           : [t("emptyTitle"), t("emptyText"), h("button.button.main", { type: "button", onclick: () => act("warehouse", null) }, t("newBook"))];
     nothing.replaceChildren(h("h2", {}, texts[0]), h("p", {}, texts[1]), ...texts.slice(2));
     nothing.setAttribute("role", failed ? "alert" : "status");
@@ -158,7 +158,7 @@ export function list(root, parameters) {
     if (found) link.href = `#/books/${found.bookId}`;
     version.textContent = no.dataset.edition = found ? t("edition", { v: edition(found.version) }) : "";
     copies.textContent = found ? number(found.stock) : "";
-    low.hidden = !found || found.stock > lowAt();
+    low.hidden = !found || found.stock > LOW_AT;
     low.textContent = found?.stock === 0 ? t("none") : t("low");
   }
 
@@ -210,7 +210,7 @@ export function list(root, parameters) {
   }
 
   function toggleLow() {
-    query.maxStock = query.maxStock === null ? lowAt() : null;
+    query.maxStock = query.maxStock === null ? LOW_AT : null;
     lowOnly.setAttribute("aria-pressed", String(query.maxStock !== null));
     ask();
   }

@@ -1,6 +1,6 @@
 // A receiving list on the page: looked at before anything is booked, then sent with the result of each row beside it.
 import { MOST_BYTES, NotAList, csvLine, readList } from "./csv.js";
-import { h, icon } from "./dom.js";
+import { h, icon, toast } from "./dom.js";
 import { Rows } from "./rows.js";
 import { sendRows } from "./send.js";
 import { edition, number, t } from "./words.js";
@@ -12,7 +12,11 @@ let showing = () => {};
 
 /** Takes a file that was dropped or chosen. */
 export async function offerFile(file) {
-  if (!file || delivery?.run) return;
+  if (!file) return;
+  if (delivery?.run) {
+    toast(t("oneAtATime", { file: delivery.file }), "bad");
+    return;
+  }
   complaint = null;
   delivery = null;
   try {

@@ -59,6 +59,7 @@ const WORDS = {
   waiting: ["The server does not take commands; trying again until it does.", "서버가 기록을 받지 못하고 있습니다. 될 때까지 다시 시도합니다."], finished: ["{n} booked, {bad} with problems", "{n}행 기록, 문제 {bad}행"], allDone: ["All {n} rows are booked", "{n}행 모두 기록되었습니다"],
   finishedAgain: ["{n} booked, {again} already booked, {bad} with problems", "{n}행 기록, 이미 기록된 행 {again}, 문제 {bad}행"],
   allAgain: ["Nothing new: this row was booked before|Nothing new: all {n} rows were booked before", "새로 기록한 것이 없습니다. {n}행 모두 이미 기록되어 있었습니다"], allDoneAgain: ["All {n} rows are booked, {again} of them before", "{n}행 모두 기록되었습니다. 그중 {again}행은 이미 기록되어 있었습니다"],
+  oneAtATime: ["{file} is still being booked. Stop it first, or drop the other file when it is done.", "{file} 파일을 아직 기록하고 있습니다. 멈추거나, 끝난 뒤에 다른 파일을 놓으세요."],
   notCsv: ["This is not a receiving list", "입고 목록이 아닙니다"], noHeader: ["Its first line must name the columns bookId and qty; it has: {names}", "첫 줄에 bookId(도서 번호)와 qty(수량) 열이 있어야 합니다. 있는 열: {names}"],
   badHeader: ["Its first line cannot be read: {why}.", "첫 줄을 읽을 수 없습니다: {why}."],
   emptyFile: ["The file is empty.", "빈 파일입니다."], noText: ["It is not a text file. Save it as CSV first.", "텍스트 파일이 아닙니다. 먼저 CSV로 저장해 주세요."],
