@@ -1,7 +1,7 @@
 //! 도서 이력: every movement of each book. What the books were at a time or a position is read from here (`past`).
 
 use crate::cell::Cell;
-use crate::desk::{Question, found};
+use crate::desk::{Question, STANDING, found};
 use crate::generation::Schema;
 use crate::list::{Key, Mark, Order, Page};
 use crate::list_sql::Parameter;
@@ -140,9 +140,7 @@ pub(crate) async fn read(
 ) -> Result<At<Vec<Row>>, ReaderError> {
     let sql = |schema: Schema| {
         format!(
-            "SELECT {}, active.generation, projection.position
-             FROM bookstock.active JOIN bookstock.projection USING (generation)
-             LEFT JOIN ({}) AS v ON true ORDER BY {order}",
+            "SELECT {}, standing.* FROM ({STANDING}) AS standing LEFT JOIN ({}) AS v ON true ORDER BY {order}",
             BookHistory::SELECT,
             select.replace("{table}", &schema.table(BookHistory::NAME)),
         )

@@ -6,7 +6,7 @@ use crate::generation::{FOLD_VERSION, Schema};
 use crate::list::{ListRequest, Listed, Page};
 use crate::list_sql::ListSql;
 use crate::migrate::READER_ROLE;
-use crate::reader::{ReaderError, ReaderOptions};
+use crate::reader::{ReaderError, ReaderOptions, State};
 use crate::value::{self, Unreadable};
 use crate::view::View;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
@@ -20,19 +20,20 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{NoTls, Row};
 
-/// Which generation serves, and where it stands.
-pub(crate) const STANDING: &str = "SELECT active.generation, projection.position
-    FROM bookstock.active JOIN bookstock.projection USING (generation)";
+/// Which generation serves, how often a stream of it was folded anew, and where it stands: told once, however many rows come
+/// with it. Control tables of an earlier version count no refolds.
+pub(crate) const STANDING: &str = "
+    SELECT generation, (to_jsonb(projection) ->> 'refolds')::int8 AS refolds, position
+    FROM bookstock.active JOIN bookstock.projection USING (generation) OFFSET 0";
 
 /// How often a query is tried when the generation that serves changes under it.
 const ATTEMPTS: usize = 3;
 
-/// A value, and where the read models stood when it was read.
+/// A value, and the state that it was read of.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked<T> {
     pub(crate) value: T,
-    pub(crate) position: u64,
-    pub(crate) generation: i32,
+    pub(crate) state: State,
 }
 
 /// Connections for queries.
@@ -83,9 +84,7 @@ impl Desk {
     pub(crate) async fn by_id<V: View>(&self, book: BookId) -> Result<Asked<Option<V::Row>>, ReaderError> {
         let sql = |schema: Schema| {
             format!(
-                "SELECT {}, active.generation, projection.position
-                 FROM bookstock.active JOIN bookstock.projection USING (generation)
-                 LEFT JOIN {} AS v ON v.book_id = $1",
+                "SELECT {}, standing.* FROM ({STANDING}) AS standing LEFT JOIN {} AS v ON v.book_id = $1",
                 V::SELECT,
                 schema.table(V::NAME)
             )
@@ -106,7 +105,7 @@ impl Desk {
         // Clients choose filter and order: a statement kept for each would cost every connection memory.
         let question = Question { sql: &sql, parameters: &parameters, kept: false };
         self.ask(question, |rows| {
-            let total: Option<i64> = rows.first().map_or(Ok(None), |row| value::read(row, row.len() - 3))?;
+            let total: Option<i64> = rows.first().map_or(Ok(None), |row| value::read(row, row.len() - 4))?;
             let mut page =
                 Page { rows: found::<V>(rows).collect::<Result<Vec<_>, _>>()?, total: None, next: None };
             page.total = total.and_then(|total| u64::try_from(total).ok());
@@ -131,7 +130,7 @@ impl Desk {
         let deadline = Instant::now() + self.query_timeout;
         for _ in 0..ATTEMPTS {
             let asked = match self.generation.load(Ordering::Relaxed) {
-                0 => standing(&self.run(STANDING, &[], true, deadline).await?)?.0,
+                0 => standing(&self.run(STANDING, &[], true, deadline).await?)?.generation,
                 known => known,
             };
             let sql = (question.sql)(Schema::of(asked));
@@ -149,10 +148,10 @@ impl Desk {
                 }
                 Err(error) => return Err(error),
             };
-            let (generation, position) = standing(&rows)?;
-            self.generation.store(generation, Ordering::Relaxed);
-            if generation == asked {
-                return Ok(Asked { value: read(&rows)?, position, generation });
+            let state = standing(&rows)?;
+            self.generation.store(state.generation, Ordering::Relaxed);
+            if state.generation == asked {
+                return Ok(Asked { value: read(&rows)?, state });
             }
         }
         Err(ReaderError::Unavailable("the generation that serves keeps changing".to_owned()))
@@ -241,10 +240,15 @@ pub(crate) struct Question<'a> {
     pub(crate) kept: bool,
 }
 
-/// Generation and position, the last two columns of any answer.
-pub(crate) fn standing(rows: &[Row]) -> Result<(i32, u64), ReaderError> {
+/// The state that an answer is of: its last three columns.
+pub(crate) fn standing(rows: &[Row]) -> Result<State, ReaderError> {
     let row = rows.first().ok_or_else(|| ReaderError::NotSetUp("no generation serves".to_owned()))?;
-    Ok((value::read(row, row.len() - 2)?, value::read_u64(row, row.len() - 1)?))
+    let refolds: Option<i64> = value::read(row, row.len() - 2)?;
+    Ok(State {
+        generation: value::read(row, row.len() - 3)?,
+        refolds: refolds.and_then(|refolds| u64::try_from(refolds).ok()).unwrap_or(0),
+        position: value::read_u64(row, row.len() - 1)?,
+    })
 }
 
 /// The rows of a view in an answer: when there is none, the outer join left one without a book id.

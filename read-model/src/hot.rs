@@ -68,10 +68,10 @@ impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
     where
         Asking: Future<Output = Result<Asked<Option<Row>>, ReaderError>>,
     {
-        let snapshot = &latest.snapshot;
-        let State { generation, refolds, .. } = snapshot.state();
-        let key = (generation, refolds, book);
-        let holds = |asked: &Asked<Option<Row>>| asked.position >= snapshot.since;
+        let (since, now) = (latest.snapshot.since, latest.snapshot.state());
+        let key = (now.generation, now.refolds, book);
+        let holds =
+            |asked: &Asked<Option<Row>>| asked.state.position >= since && !asked.state.lacks_refolds_of(now);
         if self.rows.get(&key).await.is_some_and(|known| !holds(&known)) {
             self.rows.invalidate(&key).await;
         }
@@ -81,8 +81,8 @@ impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
             self.rows.invalidate(&key).await;
             asked = self.asked(key, &ask).await?;
         }
-        let is_as_it_was = holds(&asked) && asked.position <= snapshot.position;
-        if asked.generation == snapshot.generation && is_as_it_was {
+        let same_tables = (asked.state.generation, asked.state.refolds) == (now.generation, now.refolds);
+        if same_tables && holds(&asked) && asked.state.position <= now.position {
             return Ok(latest.at(asked.value.clone()));
         }
         Ok(latest.at_its_own(&asked))
@@ -111,11 +111,12 @@ impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
     where
         Asking: Future<Output = Result<Asked<Page<Row>>, ReaderError>>,
     {
-        let key = (latest.snapshot.state(), request.clone());
+        let now = latest.snapshot.state();
+        let key = (now, request.clone());
         let asking = async { ask().await.map(Arc::new) };
         match self.pages.try_get_with_by_ref(&key, asking).await {
             Ok(asked) => {
-                if asked.position < latest.snapshot.position {
+                if asked.state.position < now.position || asked.state.lacks_refolds_of(now) {
                     // A replica that lags behind the one which is followed. It will have caught up some day.
                     self.pages.invalidate(&key).await;
                 }
@@ -128,5 +129,68 @@ impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
                 Ok(At { stale: true, ..latest.at_its_own(&last) })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::{Filter, Place};
+    use crate::memory::{Shelf, Snapshot};
+    use std::future::ready;
+    use std::time::Duration;
+
+    fn state(position: u64, refolds: u64) -> State {
+        State { generation: 1, refolds, position }
+    }
+
+    /// A snapshot of that state which holds no book: none changed after `since`.
+    fn latest(of: State, since: u64) -> Latest {
+        let State { generation, refolds, position } = of;
+        let snapshot = Snapshot {
+            generation,
+            position,
+            refolds: Some(refolds),
+            since,
+            parked: Arc::default(),
+            books: Shelf::of(Vec::new()),
+            admins: Shelf::of(Vec::new()),
+        };
+        Latest { snapshot: Arc::new(snapshot), age: Duration::ZERO, stale: false }
+    }
+
+    fn book(number: u64) -> BookId {
+        number.try_into().unwrap()
+    }
+
+    async fn row(hot: &HotRows<u32>, latest: &Latest, value: u32, of: State) -> At<Option<u32>> {
+        let told = || ready(Ok(Asked { value: Some(value), state: of }));
+        hot.row(book(1), latest, told).await.unwrap()
+    }
+
+    async fn page(hot: &HotRows<u32>, latest: &Latest, value: u32, of: State) -> At<Page<u32>> {
+        let request =
+            ListRequest { filter: Filter::default(), sort: Vec::new(), place: Place::Page(0), size: 1 };
+        let told = || {
+            let value = Page { rows: vec![value], total: Some(1), next: None };
+            ready(Ok(Asked { value, state: of }))
+        };
+        hot.page(&request, latest, told).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_a_stream_was_folded_anew_is_told_as_such_and_not_kept() {
+        let hot = HotRows::default();
+        let latest = latest(state(10, 1), 1);
+        // A replica lags behind the one that is followed; then it has caught up.
+        for (value, of) in [(5, state(10, 0)), (6, state(10, 1))] {
+            let found = row(&hot, &latest, value, of).await;
+            assert_eq!((found.value, found.state()), (Some(value), of));
+            let found = page(&hot, &latest, value, of).await;
+            assert_eq!((&found.value.rows, found.state()), (&vec![value], of));
+        }
+        // That is kept.
+        assert_eq!(row(&hot, &latest, 7, state(10, 1)).await.value, Some(6));
+        assert_eq!(page(&hot, &latest, 7, state(10, 1)).await.value.rows, [6]);
     }
 }

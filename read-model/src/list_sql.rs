@@ -1,5 +1,6 @@
 //! A list as PostgreSQL is asked for it.
 
+use crate::desk::STANDING;
 use crate::generation::Schema;
 use crate::list::{Column, Key, ListRequest, Listed, Order, Place, Since, text};
 use crate::value;
@@ -36,7 +37,7 @@ impl<V: Listed> ListSql<V> {
         sql
     }
 
-    /// The part that is asked for, as a statement that ends with the total, generation and position.
+    /// The part that is asked for, as a statement that ends with the total and where the read models stand.
     pub(crate) fn part(&mut self, request: &ListRequest) -> impl Fn(Schema) -> String + use<V> {
         // One more than asked for tells whether there is more.
         let size = self.parameter(i64::from(request.size) + 1, Type::INT8);
@@ -52,9 +53,7 @@ impl<V: Listed> ListSql<V> {
                 "NULL::int8".to_owned()
             };
             format!(
-                "SELECT {}, {total}, active.generation, projection.position
-                 FROM bookstock.active JOIN bookstock.projection USING (generation)
-                 LEFT JOIN (
+                "SELECT {}, {total}, standing.* FROM ({STANDING}) AS standing LEFT JOIN (
                     SELECT * FROM {table} AS v WHERE {filter}{place} ORDER BY {order} LIMIT {size} OFFSET {offset}
                  ) AS v ON true
                  ORDER BY {order}",

@@ -2,7 +2,7 @@
 
 use crate::book_history::{self, BookHistory, Row};
 use crate::book_stock::BookStock;
-use crate::desk::{Question, found};
+use crate::desk::{Question, STANDING, found};
 use crate::generation::Schema;
 use crate::list_sql::Parameter;
 use crate::reader::{At, Reader, ReaderError};
@@ -107,9 +107,8 @@ async fn look(
             "WITH looked_at AS MATERIALIZED (
                 SELECT book_id FROM {books} WHERE book_id > $1 ORDER BY book_id LIMIT $4
              )
-             SELECT {select}, (SELECT max(book_id) FROM looked_at HAVING count(*) = $4),
-                active.generation, projection.position
-             FROM bookstock.active JOIN bookstock.projection USING (generation)
+             SELECT {select}, (SELECT max(book_id) FROM looked_at HAVING count(*) = $4), standing.*
+             FROM ({STANDING}) AS standing
              LEFT JOIN (
                 SELECT past.* FROM looked_at CROSS JOIN LATERAL ({lateral}) AS past ORDER BY past.book_id LIMIT $3
              ) AS v ON true
@@ -126,7 +125,7 @@ async fn look(
         .ask(question, |answer| {
             let rows = found::<BookHistory>(answer).collect::<Result<Vec<_>, _>>()?;
             let looked_at: Option<i64> =
-                answer.first().map_or(Ok(None), |row| value::read(row, row.len() - 3))?;
+                answer.first().map_or(Ok(None), |row| value::read(row, row.len() - 4))?;
             let next = match rows.last() {
                 Some(last) if i64::try_from(rows.len()).is_ok_and(|rows| rows >= size) => Some(last.book_id),
                 _ => looked_at.map(value::book_id).transpose()?,

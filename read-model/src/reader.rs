@@ -53,6 +53,13 @@ pub struct State {
     pub position: u64,
 }
 
+impl State {
+    /// Whether `other` is of the same tables, after a stream was folded anew that was not yet in this.
+    pub(crate) fn lacks_refolds_of(self, other: Self) -> bool {
+        self.generation == other.generation && self.refolds < other.refolds
+    }
+}
+
 /// A value, and where the read models stood when it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At<T> {
@@ -256,12 +263,8 @@ impl Reader {
 
     /// What the database has just said.
     fn fresh<T>(&self, asked: Asked<T>) -> At<T> {
-        let Asked { value, position, generation } = asked;
-        let (refolds, parked) = self
-            .shared
-            .memory
-            .latest()
-            .map_or((0, 0), |latest| (latest.snapshot.state().refolds, latest.snapshot.parked()));
+        let Asked { value, state: State { generation, refolds, position } } = asked;
+        let parked = self.shared.memory.latest().map_or(0, |latest| latest.snapshot.parked());
         At { value, position, generation, refolds, age: Duration::ZERO, stale: false, parked }
     }
 
@@ -311,8 +314,8 @@ impl<T> At<T> {
 impl Latest {
     /// An answer of the database, which is no older than this.
     pub(crate) fn at_its_own<T: Clone>(&self, asked: &Asked<T>) -> At<T> {
-        let Asked { value, position, generation } = asked.clone();
-        At { position, generation, ..self.at(value) }
+        let Asked { value, state: State { generation, refolds, position } } = asked.clone();
+        At { position, generation, refolds, ..self.at(value) }
     }
 
     pub(crate) fn at<T>(&self, value: T) -> At<T> {

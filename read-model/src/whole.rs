@@ -1,10 +1,10 @@
 //! A whole list of one position, row by row, however long it is and however slowly it is taken.
 
-use crate::desk::{Asked, Desk, failed, late, standing};
+use crate::desk::{Asked, Desk, STANDING, failed, late, standing};
 use crate::generation::Schema;
 use crate::list_sql::Parameter;
 use crate::memory::Entry;
-use crate::reader::ReaderError;
+use crate::reader::{ReaderError, State};
 use crate::view::View;
 use deadpool_postgres::{Object, Transaction};
 use std::sync::Arc;
@@ -86,13 +86,13 @@ impl Desk {
             }
             let _ = ended.send(handed_over);
         });
-        let (generation, position) =
+        let state =
             beginning.await.map_err(|_| ReaderError::Unavailable("the list was not begun".to_owned()))??;
-        Ok(Asked { value: Rows(Source::Database { parts, end: Some(end) }), position, generation })
+        Ok(Asked { value: Rows(Source::Database { parts, end: Some(end) }), state })
     }
 }
 
-type Begun = oneshot::Sender<Result<(i32, u64), ReaderError>>;
+type Begun = oneshot::Sender<Result<State, ReaderError>>;
 
 async fn hand_over<V: View>(
     mut client: Object,
@@ -111,7 +111,7 @@ async fn hand_over<V: View>(
         let standing = read_standing(&transaction).await?;
         Ok((transaction, standing))
     };
-    let (transaction, (generation, position)) = match beginning.await {
+    let (transaction, state) = match beginning.await {
         Ok(begun) => begun,
         Err(error) => {
             // Whoever asked is told so, and has no list yet that could be cut off.
@@ -119,12 +119,12 @@ async fn hand_over<V: View>(
             return Ok(());
         }
     };
-    let _ = begun.send(Ok((generation, position)));
-    parts::<V>(&transaction, list, generation, &sender).await
+    let _ = begun.send(Ok(state));
+    parts::<V>(&transaction, list, state.generation, &sender).await
 }
 
-async fn read_standing(transaction: &Transaction<'_>) -> Result<(i32, u64), ReaderError> {
-    let rows = bounded(async { transaction.query(crate::desk::STANDING, &[]).await }).await?;
+async fn read_standing(transaction: &Transaction<'_>) -> Result<State, ReaderError> {
+    let rows = bounded(async { transaction.query(STANDING, &[]).await }).await?;
     standing(&rows)
 }
 

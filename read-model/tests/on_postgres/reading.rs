@@ -2,9 +2,10 @@
 
 use crate::cluster::Cluster;
 use crate::given::*;
+use read_model::past::{self, Moment};
 use read_model::{
     Behind, Column, Filter, ListRequest, Order, Place, Reader, ReaderError, ReaderOptions, State, admin_list,
-    book_stock,
+    book_history, book_stock,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -57,6 +58,46 @@ async fn an_answer_carries_its_position_and_generation() {
     let found = admin_list::by_id(&reader, book(1)).await.unwrap();
     assert_eq!((found.value.unwrap().book_stock, found.position), (5, 10));
     assert_eq!(book_stock::by_id(&reader, book(2)).await.unwrap().value, None);
+}
+
+/// As a replica would that lags behind the one which is followed: for queries no stream was folded anew yet.
+const NOT_YET_FOLDED_ANEW: &str = "
+    UPDATE bookstock.projection SET refolds = 1;
+    ALTER TABLE bookstock.projection RENAME TO told;
+    CREATE VIEW bookstock.projection AS SELECT generation, fold_version, position, event_id, epoch, owner, lease_until,
+        CASE current_setting('application_name') WHEN 'bookstock reader' THEN 0 ELSE refolds END AS refolds
+        FROM bookstock.told;
+    GRANT SELECT ON bookstock.projection TO bookstock_reader";
+
+const FOLDED_ANEW: &str = "
+    UPDATE rm_1.book_stock SET stock = 31 WHERE book_id = 1;
+    CREATE OR REPLACE VIEW bookstock.projection AS SELECT generation, fold_version, position, event_id, epoch, owner,
+        lease_until, refolds FROM bookstock.told";
+
+#[tokio::test]
+async fn an_answer_is_of_the_state_that_its_own_query_saw_and_not_of_the_one_in_memory() {
+    let url = with_books("own_state").await;
+    sql(&url, NOT_YET_FOLDED_ANEW).await;
+    let reader = Reader::new(&url, ReaderOptions { memory_books: 0, ..ReaderOptions::default() }).unwrap();
+    assert!(reader.wait_for_change(State::default()).await);
+    let now = reader.standing().unwrap().state();
+    assert_eq!((now.generation, now.refolds), (1, 1));
+    let before = State { refolds: 0, ..now };
+    let request = ListRequest { filter: Filter::default(), sort: vec![], place: Place::Page(0), size: 10 };
+    let list = book_stock::list(&reader, &request).await.unwrap();
+    assert_eq!((list.state(), list.value.rows[0].stock), (before, 30));
+    let found = book_stock::by_id(&reader, book(1)).await.unwrap();
+    assert_eq!((found.state(), found.value.unwrap().stock), (before, 30));
+    assert_eq!(reader.ping().await.unwrap().state(), before);
+    assert_eq!(book_stock::whole(&reader, &request).await.unwrap().state(), before);
+    assert_eq!(book_history::since(&reader, 0, 10).await.unwrap().state(), before);
+    assert_eq!(past::books(&reader, Moment::Position(0), None, 10).await.unwrap().state(), before);
+
+    sql(&url, FOLDED_ANEW).await;
+    let list = book_stock::list(&reader, &request).await.unwrap();
+    assert_eq!((list.state(), list.value.rows[0].stock), (now, 31));
+    let found = book_stock::by_id(&reader, book(1)).await.unwrap();
+    assert_eq!((found.state(), found.value.unwrap().stock), (now, 31));
 }
 
 #[tokio::test]
