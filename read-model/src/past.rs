@@ -66,18 +66,22 @@ pub async fn books(
     size: u32,
 ) -> Result<At<Slice>, ReaderError> {
     let deadline = Instant::now() + LOOKING;
-    let mut rows = Vec::new();
-    let mut after = after;
-    loop {
-        let left = size.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
-        let (at, slice) = look(reader, moment, after, left).await?.split();
-        rows.extend(slice.rows);
-        after = slice.next;
-        let full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= size);
-        if full || after.is_none() || Instant::now() >= deadline {
-            return Ok(at.with(Slice { rows, next: after }));
+    let (first, mut slice) = look(reader, moment, after, size, None).await?.split();
+    while let Some(after) = slice.next {
+        let left = size.saturating_sub(u32::try_from(slice.rows.len()).unwrap_or(u32::MAX));
+        if left == 0 || Instant::now() >= deadline {
+            break;
         }
+        let (at, more) = look(reader, moment, Some(after), left, Some(first.position)).await?.split();
+        let same_tables = (at.generation, at.refolds) == (first.generation, first.refolds);
+        if !same_tables || at.position < first.position {
+            // These are not of the first look's state, and whoever goes on sees them.
+            break;
+        }
+        slice.rows.extend(more.rows);
+        slice.next = more.next;
     }
+    Ok(first.with(slice))
 }
 
 /// What all books were at `moment`, in the order of their ids.
@@ -86,7 +90,7 @@ pub async fn books(
 /// [`ReaderError`].
 pub async fn all(reader: &Reader, moment: Moment) -> Result<At<Rows<Row>>, ReaderError> {
     let sql = move |schema: Schema| {
-        let (select, lateral) = (BookHistory::SELECT, moment.lateral(&schema, "b", "$1"));
+        let (select, lateral) = (BookHistory::SELECT, moment.lateral(&schema, "b", "$1", "true"));
         let books = schema.table(BookStock::NAME);
         format!("SELECT {select} FROM {books} AS b CROSS JOIN LATERAL ({lateral}) AS v ORDER BY b.book_id")
     };
@@ -94,13 +98,16 @@ pub async fn all(reader: &Reader, moment: Moment) -> Result<At<Rows<Row>>, Reade
     reader.stream::<BookHistory>(Whole { sql: Box::new(sql), parameters }).await
 }
 
+/// One query, by the movements up to position `until`: whatever moved since the first look is left out of the next ones.
 async fn look(
     reader: &Reader,
     moment: Moment,
     after: Option<BookId>,
     size: u32,
+    until: Option<u64>,
 ) -> Result<At<Slice>, ReaderError> {
     let (after, size) = (after.map_or(0, |book| value::bigint(book.get())), i64::from(size));
+    let until = until.map_or(i64::MAX, value::bigint);
     let (bound, of) = moment.bound();
     let sql = |schema: Schema| {
         format!(
@@ -114,12 +121,17 @@ async fn look(
              ) AS v ON true
              ORDER BY v.book_id",
             books = schema.table(BookStock::NAME),
-            lateral = moment.lateral(&schema, "looked_at", "$2"),
+            lateral = moment.lateral(&schema, "looked_at", "$2", "h.position <= $5"),
             select = BookHistory::SELECT,
         )
     };
-    let parameters: [(&(dyn ToSql + Sync), Type); 4] =
-        [(&after, Type::INT8), (&*bound, of), (&size, Type::INT8), (&LOOKED_AT, Type::INT8)];
+    let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+        (&after, Type::INT8),
+        (&*bound, of),
+        (&size, Type::INT8),
+        (&LOOKED_AT, Type::INT8),
+        (&until, Type::INT8),
+    ];
     let question = Question { sql: &sql, parameters: &parameters, kept: true };
     reader
         .ask(question, |answer| {
@@ -144,10 +156,12 @@ impl Moment {
         }
     }
 
-    /// What each of `books` was then.
-    fn lateral(self, schema: &Schema, books: &str, bound: &str) -> String {
+    /// What each of `books` was then, by the movements of its that are `among` these.
+    fn lateral(self, schema: &Schema, books: &str, bound: &str, among: &str) -> String {
         let (table, condition) = (schema.table(BookHistory::NAME), self.condition(bound));
-        format!("SELECT * FROM {table} AS h WHERE h.book_id = {books}.book_id AND {condition} LIMIT 1")
+        format!(
+            "SELECT * FROM {table} AS h WHERE h.book_id = {books}.book_id AND {among} AND {condition} LIMIT 1"
+        )
     }
 
     pub(crate) fn bound(self) -> Parameter {

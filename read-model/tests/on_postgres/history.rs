@@ -4,6 +4,7 @@ use crate::given::*;
 use read_model::book_history::{self, Movement, Stretch};
 use read_model::past::{self, Moment};
 use read_model::{Order, Reader, ReaderError, ReaderOptions, book_stock};
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn every_movement_is_kept_with_the_book_after_it() {
@@ -88,6 +89,48 @@ async fn the_whole_list_is_walked_as_it_was() {
         }
     }
     assert_eq!(stocks, (1..=9).collect::<Vec<_>>());
+}
+
+/// More books than are looked at in one query, all of them unknown then.
+const UNKNOWN_THEN: &str = "
+    INSERT INTO rm_1.book_stock (book_id, search, version, stock, revision, position, occurred_at)
+        SELECT number, '', 1.0, 1, 0, 10, now() FROM generate_series(2, 5001) AS number";
+
+/// For queries, every book moves again between any two of them, and the position moves on.
+const ALWAYS_MOVING: &str = "
+    CREATE FUNCTION public.moving() RETURNS bigint LANGUAGE sql STABLE
+        AS 'SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint';
+    ALTER TABLE bookstock.projection RENAME TO told;
+    CREATE VIEW bookstock.projection AS SELECT generation, fold_version,
+        CASE current_setting('application_name') WHEN 'bookstock reader' THEN public.moving() ELSE position END AS position,
+        event_id, epoch, owner, lease_until, refolds FROM bookstock.told;
+    GRANT SELECT ON bookstock.projection TO bookstock_reader;
+    ALTER TABLE rm_1.book_history RENAME TO told;
+    CREATE VIEW rm_1.book_history AS SELECT * FROM rm_1.told UNION ALL
+        SELECT public.moving(), book_id, movement, qty, version, stock + 1, name, reason, actor, correlation_id,
+            revision + 1, occurred_at FROM rm_1.told;
+    GRANT SELECT ON rm_1.book_history TO bookstock_reader";
+
+#[tokio::test]
+async fn a_list_of_a_past_time_is_of_one_position_however_many_queries_it_takes() {
+    let url = read_models("past_of_one_position").await;
+    let batch = happenings([warehoused(1, 5, "1.0", None), warehoused(6_000, 7, "1.0", None)]);
+    Writer::take(&url, "projector").await.apply(&batch).await.unwrap();
+    sql(&url, UNKNOWN_THEN).await;
+    sql(&url, ALWAYS_MOVING).await;
+    let reader = reader(&url);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // A machine that stands still for a moment has the list in parts: then it is asked for again.
+    let (at, slice) = loop {
+        let found = past::books(&reader, Moment::Time(at(60)), None, 10).await.unwrap();
+        if found.value.next.is_none() {
+            break found.split();
+        }
+        assert!(Instant::now() < deadline, "{found:?}");
+    };
+    // The first query saw the first book move. That the other did too is later than what it saw.
+    let told: Vec<_> = slice.rows.iter().map(|row| (row.book_id, row.stock, row.position)).collect();
+    assert_eq!(told, [(book(1), 6, at.position), (book(6_000), 7, batch[1].position)]);
 }
 
 #[tokio::test]
