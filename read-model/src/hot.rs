@@ -34,8 +34,9 @@ pub(crate) struct HotRows<Row: Send + Sync + 'static> {
     rows: Cache<(i32, u64, BookId), AskedRow<Row>>,
     /// By the state they were asked at: later, a page may be another.
     pages: Cache<(State, ListRequest), AskedPage<Row>>,
-    /// The last of each, for when the database is out.
-    last: Cache<ListRequest, AskedPage<Row>>,
+    /// What was last read of each row and each page, for when the database is out.
+    last_rows: Cache<BookId, AskedRow<Row>>,
+    last_pages: Cache<ListRequest, AskedPage<Row>>,
 }
 
 impl<Row: Clone + Send + Sync + 'static> Default for HotRows<Row> {
@@ -51,15 +52,35 @@ impl<Row: Clone + Send + Sync + 'static> Default for HotRows<Row> {
                 .weigher(weight)
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),
-            last: Cache::builder().max_capacity(ROWS_IN_PAGES).weigher(weight).build(),
+            last_rows: Cache::new(ROWS),
+            last_pages: Cache::builder().max_capacity(ROWS_IN_PAGES).weigher(weight).build(),
         }
     }
 }
 
 impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
+    /// A row as it is at the latest position; as it was when it was last read, if the database is out.
+    pub(crate) async fn row<Asking>(
+        &self,
+        book: BookId,
+        latest: &Latest,
+        ask: impl Fn() -> Asking,
+    ) -> Result<At<Option<Row>>, ReaderError>
+    where
+        Asking: Future<Output = Result<Asked<Option<Row>>, ReaderError>>,
+    {
+        match self.current(book, latest, ask).await {
+            Err(error @ ReaderError::Unavailable(_)) => {
+                let last = self.last_rows.get(&book).await.ok_or(error)?;
+                Ok(At { stale: true, ..latest.at_its_own(&last) })
+            }
+            answer => answer,
+        }
+    }
+
     /// A row that is not among those that changed since the latest snapshot's `since`. So one that was read after that
     /// is still as it was.
-    pub(crate) async fn row<Asking>(
+    async fn current<Asking>(
         &self,
         book: BookId,
         latest: &Latest,
@@ -97,7 +118,12 @@ impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
     where
         Asking: Future<Output = Result<Asked<Option<Row>>, ReaderError>>,
     {
-        let asking = async { ask().await.map(Arc::new) };
+        let (_, _, book) = key;
+        let asking = async {
+            let asked = Arc::new(ask().await?);
+            self.last_rows.insert(book, Arc::clone(&asked)).await;
+            Ok::<_, ReaderError>(asked)
+        };
         self.rows.try_get_with(key, asking).await.map_err(|error| ReaderError::clone(&error))
     }
 
@@ -120,12 +146,12 @@ impl<Row: Clone + Send + Sync + 'static> HotRows<Row> {
                     // A replica that lags behind the one which is followed. It will have caught up some day.
                     self.pages.invalidate(&key).await;
                 }
-                self.last.insert(request.clone(), Arc::clone(&asked)).await;
+                self.last_pages.insert(request.clone(), Arc::clone(&asked)).await;
                 Ok(latest.at_its_own(&asked))
             }
             Err(error) if !matches!(*error, ReaderError::Unavailable(_)) => Err(ReaderError::clone(&error)),
             Err(error) => {
-                let last = self.last.get(request).await.ok_or_else(|| ReaderError::clone(&error))?;
+                let last = self.last_pages.get(request).await.ok_or_else(|| ReaderError::clone(&error))?;
                 Ok(At { stale: true, ..latest.at_its_own(&last) })
             }
         }
@@ -176,6 +202,26 @@ mod tests {
             ready(Ok(Asked { value, state: of }))
         };
         hot.page(&request, latest, told).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_row_that_may_have_changed_is_answered_as_it_was_while_the_database_is_out() {
+        let hot = HotRows::default();
+        let found = row(&hot, &latest(state(10, 0), 1), 5, state(10, 0)).await;
+        assert_eq!((found.value, found.state(), found.stale), (Some(5), state(10, 0), false));
+        let out = || ready(Err(ReaderError::Unavailable("it is out".to_owned())));
+        // Others changed since, more than are held, or a stream was folded anew. It is asked for again and again.
+        for (now, since) in [(state(30, 0), 20), (state(30, 0), 20), (state(30, 1), 1)] {
+            let latest = latest(now, since);
+            let found = hot.row(book(1), &latest, out).await.unwrap();
+            assert_eq!((found.value, found.state(), found.stale), (Some(5), state(10, 0), true));
+            assert!(hot.row(book(2), &latest, out).await.is_err());
+        }
+        let back = latest(state(30, 1), 20);
+        let broken = || ready(Err(ReaderError::NotSetUp("it is another".to_owned())));
+        assert!(hot.row(book(1), &back, broken).await.is_err());
+        let found = row(&hot, &back, 6, state(30, 1)).await;
+        assert_eq!((found.value, found.state(), found.stale), (Some(6), state(30, 1), false));
     }
 
     #[tokio::test]
