@@ -48,13 +48,15 @@ pub struct Quotes {
     line: u64,
     opened: u64,
     bad: Option<BadQuote>,
+    /// Whether a line of the record ends within quotes.
+    breaks: bool,
     /// Whether nothing has come, or only a byte order mark.
     first: bool,
 }
 
 impl Default for Quotes {
     fn default() -> Self {
-        Self { at: At::Beginning, line: 1, opened: 0, bad: None, first: true }
+        Self { at: At::Beginning, line: 1, opened: 0, bad: None, breaks: false, first: true }
     }
 }
 
@@ -68,6 +70,7 @@ impl Quotes {
             }
             self.first = false;
             self.line += u64::from(*byte == b'\n');
+            self.breaks |= self.at == At::Quoted && matches!(byte, b'\n' | b'\r');
             self.at = match (self.at, byte) {
                 (At::Quoted, b'"') => At::Quote,
                 (At::Quoted, _) | (At::Quote, b'"') => At::Quoted,
@@ -86,8 +89,15 @@ impl Quotes {
         }
     }
 
+    /// Whether the record takes more than one line. To be asked at its end, before [`Quotes::record`].
+    #[must_use]
+    pub fn has_line_break(&self) -> bool {
+        self.breaks
+    }
+
     /// To be asked at the end of each record: what is wrong with its quotes.
     pub fn record(&mut self) -> Option<BadQuote> {
+        self.breaks = false;
         // Within quotes a record ends only where the file does.
         let open = (self.at == At::Quoted).then_some(BadQuote::Open(self.opened));
         self.bad.take().or(open)
@@ -146,5 +156,22 @@ mod tests {
         assert_eq!(quotes.record(), Some(BadQuote::TextAfter(1)));
         quotes.feed(b"\"a\"\n");
         assert_eq!(quotes.record(), None);
+    }
+
+    #[test]
+    fn a_record_has_a_line_break_if_one_is_within_its_quotes() {
+        let mut quotes = Quotes::default();
+        for (record, breaks) in [
+            ("a,b\n", false),
+            ("\n\r\n\"a\",b\r\n", false),
+            ("\"a\nb\",c\n", true),
+            ("\"a\",b\n", false),
+            ("\"a\rb\"c\n", true),
+            ("\"a\"b\n", false),
+        ] {
+            quotes.feed(record.as_bytes());
+            assert_eq!(quotes.has_line_break(), breaks, "{record:?}");
+            quotes.record();
+        }
     }
 }

@@ -160,6 +160,36 @@ async fn a_list_that_is_sent_again_is_booked_once() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_put_right_and_sent_again_books_no_row_twice() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    for (name, media_type, bad, good) in [
+        (
+            "quote",
+            "text/csv",
+            "bookId,qty,name\n1,1,a\n2,1,\"cut of\n3,1,\"b\"\n4,1,c\n",
+            "bookId,qty,name\n1,1,a\n2,1,\"cut of\"\n3,1,\"b\"\n4,1,c\n",
+        ),
+        (
+            "comma",
+            "application/json",
+            r#"[{"bookId":1,"qty":1},{"bookId":2,"qty":1}{"bookId":3,"qty":1},{"bookId":4,"qty":1}]"#,
+            r#"[{"bookId":1,"qty":1},{"bookId":2,"qty":1},{"bookId":3,"qty":1},{"bookId":4,"qty":1}]"#,
+        ),
+    ] {
+        let key = [("idempotency-key", name)];
+        // Two rows look like one, so the numbers of those behind them would be others than in the list that is put right.
+        let first = post(&replica, "/warehousings", media_type, bad, &key).await;
+        assert_eq!(statuses(&first), [201, 400], "{name}");
+        let again = post(&replica, "/warehousings", media_type, good, &key).await;
+        assert_eq!(kinds(&again), of([("booked", 3), ("replayed", 1)]), "{name}");
+    }
+    for book in 1..=4 {
+        assert_eq!(replica.stock(book).await, 2, "{book}");
+    }
+}
+
+#[tokio::test]
 async fn a_book_may_have_many_rows_if_the_list_is_checked_first() {
     let store = Store::start().await;
     let replica = Replica::start(&store).await;

@@ -8,7 +8,7 @@ use super::super::fields::Fields;
 use super::problem;
 use serde_json::error::Category;
 use service_kit::body::shallow;
-use service_kit::{Problem, text};
+use service_kit::{Problem, Text, text};
 
 /// The longest row, in bytes.
 const MAX_ROW_BYTES: usize = 16 * 1024;
@@ -102,8 +102,8 @@ impl Row {
                 Problem::invalid(text!(en: "A row is a JSON object.", ko: "한 줄은 JSON 객체여야 합니다."))
             }
             Category::Syntax | Category::Eof | Category::Io => Problem::malformed(text!(
-                en: "The row is not well-formed JSON: {error}",
-                ko: "줄이 올바른 JSON 이 아닙니다: {error}"
+                en: "The row is not well-formed JSON: {error}.",
+                ko: "줄이 올바른 JSON 이 아닙니다: {error}."
             )),
         })
     }
@@ -113,11 +113,19 @@ fn too_long() -> Problem {
     problem::row_too_long(MAX_ROW_BYTES)
 }
 
+/// The problem of a list from this row on: it may be several, so nobody knows what numbers, and so what keys, those behind it have.
+fn no_border(row: &Problem) -> Problem {
+    let Text { en, ko } = row.detail();
+    Problem::malformed(text!(
+        en: "{en} Where this row ends cannot be told, so neither it nor any row behind it is booked. Put it right, and send the list again.",
+        ko: "{ko} 이 줄이 어디서 끝나는지 알 수 없어 이 줄과 그 뒤의 줄은 입고하지 않았습니다. 고쳐서 목록을 다시 보내십시오."
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::explain::Explain;
     use super::*;
-    use service_kit::Text;
     use std::convert::Infallible;
 
     impl Explain for Infallible {
@@ -154,9 +162,23 @@ mod tests {
         assert_eq!(json(tricky).unwrap(), [r#"a,]"}["#, "b\\", "-"]);
         assert_eq!(json("[]").unwrap(), Vec::<String>::new());
         assert_eq!(json(r#"[1,{"name":"a"},nonsense,{"name":"b"]"#), Err(400));
-        assert_eq!(json(r#"[7,{"name":"a"},nonsense,[]]"#).unwrap(), ["422", "a", "400", "422"]);
+        assert_eq!(json(r#"[7,{"name":"a"},null,[]]"#).unwrap(), ["422", "a", "422", "422"]);
         for bad in ["", "{}", "[{}", "[{}]x", "[,]", "[{},]", "[[[", "\"[]\""] {
             assert_eq!(json(bad), Err(400), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_found_behind_an_element_that_may_be_several() {
+        for bad in [
+            r#"[{"name":"a"}{"name":"b"},{"name":"c"}]"#,
+            r#"[{"name":"a},{"name":"b},{"name":"c"}]"#,
+            r#"[nonsense,{"name":"c"}]"#,
+            &format!(r#"[{{"name":"{}"}},{{"name":"c"}}]"#, "x".repeat(MAX_ROW_BYTES)),
+        ] {
+            let (mut framing, mut found) = (Framing::of("application/json").unwrap(), Vec::new());
+            let problem = framing.feed(bad.as_bytes(), &mut found).unwrap_err();
+            assert_eq!((problem.status().as_u16(), found.len()), (400, 0), "{bad:.60}");
         }
     }
 
@@ -173,8 +195,8 @@ mod tests {
     #[test]
     fn a_csv_has_a_header_and_quoted_cells() {
         let csv = |text: &str| found("text/csv", text);
-        let text = "\u{feff}qty, Name ,isbn,bookid\r\n1,\"a, \"\"b\"\"\nc\",x,1\n\n2,,y,2\n3,d\n4,e,z,3";
-        assert_eq!(csv(text).unwrap(), ["a, \"b\"\nc", "-", "422", "e"]);
+        let text = "\u{feff}qty, Name ,isbn,bookid\r\n1,\"a, \"\"b\"\"\",\"x\ny\",1\n\n2,,y,2\n3,d\n4,e,z,3";
+        assert_eq!(csv(text).unwrap(), ["a, \"b\"", "-", "422", "e"]);
         for bad in ["", "name,qty\na,1\n", "bookId,qty,qty\n1,1,1\n", "bookId;qty\n1;1\n"] {
             assert_eq!(csv(bad), Err(422), "{bad}");
         }
@@ -183,13 +205,25 @@ mod tests {
     }
 
     #[test]
-    fn a_csv_row_with_a_bad_quote_is_refused_alone() {
+    fn a_csv_row_with_a_bad_quote_is_refused_alone_while_it_is_a_line() {
         let csv = |text: &str| found("text/csv", text);
         assert_eq!(csv("bookId,qty,name\n5020,1,\"cut of").unwrap(), ["400"]);
-        assert_eq!(csv("bookId,qty,name\n1,1,\"cut of\n2,1,b\n").unwrap(), ["400"]);
         assert_eq!(csv("bookId,qty,name\n1,1,\"a\"b\"\n2,1,\"c\"\n").unwrap(), ["400", "c"]);
-        assert_eq!(csv("bookId,qty,name\n1,1,\"cut of\n2,1,\"b\"\n3,1,c\n").unwrap(), ["400", "c"]);
         assert_eq!(csv("bookId,qty,\"name\n1,1,a\n"), Err(400));
+    }
+
+    #[test]
+    fn nothing_is_found_behind_a_csv_row_that_may_be_several() {
+        for rows in [
+            "1,1,\"cut of\n2,1,b\n",
+            "1,1,\"cut of\n2,1,\"b\"\n3,1,c\n",
+            // Here the quotes are good, and no name has a line break.
+            "1,1,\"cut of\n2,1,5\"\n3,1,c\n",
+            "1,1,\"cut of\n2,1,5\",x\n3,1,c\n",
+            &format!("1,1,\"{}\n2,1,5\"\n3,1,c\n", "x".repeat(MAX_ROW_BYTES)),
+        ] {
+            assert_eq!(found("text/csv", &format!("bookId,qty,name\n{rows}")), Err(400), "{rows:.60}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::super::super::fields::Fields;
 use super::super::problem::malformed;
-use super::{Found, MAX_ROW_BYTES, too_long};
+use super::{Found, MAX_ROW_BYTES, no_border, too_long};
 use csv_core::{ReadRecordResult, Reader};
 use service_kit::quotes::{BadQuote, Quotes};
 use service_kit::{Problem, Text, text};
@@ -84,15 +84,21 @@ impl Csv {
         match result {
             ReadRecordResult::Record => {
                 let too_long = std::mem::take(&mut self.too_long);
+                let has_line_break = self.quotes.has_line_break();
                 let cells = match self.quotes.record() {
                     Some(bad) => Err(bad_quote(bad)),
                     None if too_long => Err(self::too_long()),
                     None => self.record(),
                 };
                 self.used = (0, 0);
-                match &self.header {
-                    None => self.header = Some(columns(&cells?)?),
-                    Some(header) => found.push(cells.and_then(|cells| row(header, cells))),
+                let Some(header) = &self.header else {
+                    self.header = Some(columns(&cells?)?);
+                    return Ok(());
+                };
+                match cells.and_then(|cells| row(header, cells)) {
+                    // Its lines may be rows, which would have numbers of their own once it is put right.
+                    Err(problem) if has_line_break => return Err(no_border(&problem)),
+                    row => found.push(row),
                 }
             }
             // The rest of the record is read over.
@@ -157,5 +163,11 @@ fn row(header: &[Option<&'static str>], cells: Vec<String>) -> Found {
         )));
     }
     let named = header.iter().zip(cells).filter_map(|(name, cell)| Some(((*name)?, cell)));
-    Ok(Fields::of_cells(named.filter(|(_, cell)| !cell.is_empty())))
+    let cells: Vec<_> = named.filter(|(_, cell)| !cell.is_empty()).collect();
+    match cells.iter().find(|(_, cell)| cell.contains(['\n', '\r'])) {
+        Some((name, _)) => {
+            Err(Problem::invalid(text!(en: "{name}: it has a line break.", ko: "{name}: 줄바꿈이 있습니다.")))
+        }
+        None => Ok(Fields::of_cells(cells.into_iter())),
+    }
 }

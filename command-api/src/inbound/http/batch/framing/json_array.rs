@@ -1,7 +1,8 @@
 //! `application/json`: an array of objects, cut into its elements without reading it as a whole.
 
 use super::super::problem::malformed;
-use super::{Found, Row};
+use super::{Found, Row, no_border};
+use axum::http::StatusCode;
 use service_kit::Problem;
 
 /// How far the array has come.
@@ -52,7 +53,13 @@ impl JsonArray {
                         "배열의 쉼표 옆에 줄이 없습니다.",
                     ));
                 }
-                (false, _, _) => found.push(self.element.take_json()),
+                (false, _, _) => match self.element.take_json() {
+                    // Without a comma, a quote or a bracket it may be several rows.
+                    Err(problem) if problem.status() != StatusCode::UNPROCESSABLE_ENTITY => {
+                        return Err(no_border(&problem));
+                    }
+                    row => found.push(row),
+                },
             }
             self.place = if *byte == b']' { Place::After } else { Place::Next };
         }
