@@ -17,7 +17,11 @@ type Repeat<A> = (Booked, Box<dyn Ask<A>>);
 /// Takes the repeats out of `asks`: those that were booked before as the same command wait for their first answer, the
 /// others are refused here.
 pub(super) fn take_out<A: Persist>(asks: &mut Vec<Box<dyn Ask<A>>>, loaded: &Loaded<A>) -> Vec<Repeat<A>> {
-    let found = |ask: &dyn Ask<A>| loaded.recent.find(ask.repeats()?);
+    let found = |ask: &dyn Ask<A>| {
+        let first = loaded.recent.find(ask.repeats()?)?;
+        // What is known may reach further back than this ask does: a replica that knows less must say the same.
+        (first.revision + ask.intention().reach > loaded.last?.revision).then_some(first)
+    };
     let mut repeats = Vec::new();
     for ask in asks.extract_if(.., |ask| found(ask.as_ref()).is_some()).collect::<Vec<_>>() {
         match found(ask.as_ref()) {
@@ -76,5 +80,35 @@ async fn answer_together<A: Persist>(store: &impl EventStore, stream: &str, repe
             last: Some(*at),
             repeated: true,
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{asked, correct};
+    use super::*;
+    use crate::identity::fingerprint;
+    use crate::recent::{Recent, WINDOW};
+    use domain::book::Book;
+    use event_store::{Appended, Position};
+
+    /// How many repeats there are, and how many commands are left, if the key `k` was booked at revision 7 of a stream that
+    /// is known from there to `last`, and the same and another command come under it.
+    fn found(last: u64) -> (usize, usize) {
+        let mut recent = Recent::since(0, 0);
+        let mut asks = vec![asked(correct(1), Some("k"), &[]), asked(correct(2), Some("k"), &[])];
+        let command = asks.first().map(|ask| ask.hash().fingerprint());
+        recent.push(Booked { key: fingerprint("k"), command, revision: 7 });
+        let last = Some(Appended { revision: last, position: Position(last) });
+        let loaded = Loaded { state: Book::Unknown, last, recent, contention: None };
+        (take_out(&mut asks, &loaded).len(), asks.len())
+    }
+
+    #[tokio::test]
+    async fn a_key_counts_within_its_reach_however_much_is_known() {
+        assert_eq!(found(7), (1, 0));
+        // The events from 7 to this one are as many as a replica reads that knows nothing.
+        assert_eq!(found(7 + WINDOW - 1), (1, 0));
+        assert_eq!(found(7 + WINDOW), (0, 2));
     }
 }

@@ -124,16 +124,26 @@ async fn commands_without_a_key_are_never_repeats() {
 async fn a_key_is_recognised_over_the_books_last_thousand_events() {
     let store = Store::start().await;
     let replica = Replica::start(&store).await;
-    let first = replica.warehouse_keyed(1, 5, "k").await;
-    first.ok(201);
-    for _ in 1..1_000 {
+    let keys = ["k0", "k1", "k2"];
+    let mut first = Vec::new();
+    for key in keys {
+        let answer = replica.warehouse_keyed(1, 5, key).await;
+        answer.ok(201);
+        first.push(answer.lasting());
+    }
+    for _ in 3..1_000 {
         replica.warehouse(1, 1).await.ok(201);
     }
-    assert_eq!(replica.warehouse_keyed(1, 5, "k").await.lasting(), first.lasting());
-    let cold = Replica::start(&store).await;
-    assert_eq!(cold.warehouse_keyed(1, 5, "k").await.lasting(), first.lasting());
+    for replica in [&replica, &Replica::start(&store).await] {
+        for (key, first) in keys.iter().zip(&first) {
+            assert_eq!(replica.warehouse_keyed(1, 5, key).await.lasting(), *first, "{key}");
+        }
+    }
 
+    // Each of them is older than that now, for a replica that knows it and for one that does not.
     replica.warehouse(1, 1).await.ok(201);
-    let forgotten = Replica::start(&store).await;
-    assert_eq!(forgotten.warehouse_keyed(1, 5, "k").await.ok(201)["revision"], 1_001);
+    assert_eq!(replica.warehouse_keyed(1, 5, "k0").await.ok(201)["revision"], 1_001);
+    assert_eq!(replica.warehouse_keyed(1, 6, "k1").await.ok(201)["revision"], 1_002);
+    let cold = Replica::start(&store).await;
+    assert_eq!(cold.warehouse_keyed(1, 5, "k2").await.ok(201)["revision"], 1_003);
 }
