@@ -1,10 +1,11 @@
 //! How a list is answered while it comes in, and what is too much of it.
 
 use crate::support::{PATIENCE, Replica, Store, eventually};
+use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use command_api::Settings;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use reqwest::Method;
 use serde_json::Value;
 use service_kit::{Auth, Health, Limits, edge};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt as _;
 
 const NDJSON: &str = "application/x-ndjson";
@@ -23,10 +24,10 @@ const NDJSON: &str = "application/x-ndjson";
 struct Sending(BufReader<TcpStream>);
 
 impl Sending {
-    async fn begin(replica: &Replica) -> Self {
+    async fn begin(replica: &Replica, media_type: &str) -> Self {
         let mut connection = TcpStream::connect(replica.addr()).await.unwrap();
         let head = format!(
-            "POST /warehousings HTTP/1.1\r\nhost: x\r\ncontent-type: {NDJSON}\r\ntransfer-encoding: chunked\r\n\r\n"
+            "POST /warehousings HTTP/1.1\r\nhost: x\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n\r\n"
         );
         connection.write_all(head.as_bytes()).await.unwrap();
         Self(BufReader::new(connection))
@@ -55,7 +56,7 @@ impl Sending {
 async fn the_result_of_a_row_comes_before_the_next_row_is_sent() {
     let store = Store::start().await;
     let replica = Replica::start(&store).await;
-    let mut list = Sending::begin(&replica).await;
+    let mut list = Sending::begin(&replica, NDJSON).await;
     for row in 1..=20 {
         let result = list.row(r#"{"bookId":1,"qty":2}"#).await;
         assert_eq!(result["row"], row, "{result}");
@@ -72,7 +73,7 @@ async fn while_as_many_lists_are_booked_as_may_be_another_one_is_turned_away_who
     let replica = Replica::start(&store).await;
     let mut lists = Vec::new();
     for _ in 0..4 {
-        let mut list = Sending::begin(&replica).await;
+        let mut list = Sending::begin(&replica, NDJSON).await;
         assert_eq!(list.row(r#"{"bookId":1,"qty":1}"#).await["status"], 201);
         lists.push(list);
     }
@@ -86,6 +87,24 @@ async fn while_as_many_lists_are_booked_as_may_be_another_one_is_turned_away_who
     lists.pop().unwrap().end().await;
     eventually("there is room for another one", async || one_more().await.status == 200).await;
     assert_eq!(replica.stock(2).await, 1);
+}
+
+#[tokio::test]
+async fn a_list_that_is_refused_takes_no_place_from_another_while_it_still_comes() {
+    let store = Store::start().await;
+    let replica = Replica::start(&store).await;
+    let mut refused = Vec::new();
+    for _ in 0..4 {
+        let mut list = Sending::begin(&replica, "application/json").await;
+        assert_eq!(list.row("no array").await["status"], 400);
+        refused.push(list);
+    }
+    eventually("there is room for another one", async || {
+        replica.send_list(r#"{"bookId":1,"qty":1}"#.to_owned()).await.status == 200
+    })
+    .await;
+    assert_eq!(replica.stock(1).await, 1);
+    drop(refused);
 }
 
 #[tokio::test]
@@ -121,9 +140,8 @@ async fn what_a_list_has_beyond_its_most_rows_is_not_booked() {
     }
 }
 
-/// Sends a list that is looked at first, in pieces of which each takes its time, and tells the answer, and how many pieces
-/// were waited for. Its rows are bad, so it needs no store, and where time passes by itself it takes none.
-async fn sent_slowly(media_type: &str, pieces: Vec<String>) -> (u16, Value, usize) {
+/// A command side for lists of bad rows: it needs no store, and where time passes by itself it takes none.
+fn without_store() -> (Router, DropGuard) {
     let settings = Settings {
         event_store_url: "esdb://127.0.0.1:1?tls=false".to_owned(),
         name: None,
@@ -133,6 +151,13 @@ async fn sent_slowly(media_type: &str, pieces: Vec<String>) -> (u16, Value, usiz
     let (health, shutdown) = (Health::default(), CancellationToken::new());
     let ways_in = command_api::open(&settings, &health, shutdown.clone()).unwrap();
     let edge = edge::around("command-api", ways_in.http, &health, &Auth::open(), &Limits::default());
+    (edge, shutdown.drop_guard())
+}
+
+/// Sends a list that is looked at first, in pieces of which each takes its time, and tells the answer, and how many pieces
+/// were waited for.
+async fn sent_slowly(media_type: &str, pieces: Vec<String>) -> (u16, Value, usize) {
+    let (edge, _running) = without_store();
     let waited_for = Arc::<AtomicUsize>::default();
     let count = Arc::clone(&waited_for);
     let body = stream::unfold(pieces.into_iter(), move |mut pieces| {
@@ -146,7 +171,6 @@ async fn sent_slowly(media_type: &str, pieces: Vec<String>) -> (u16, Value, usiz
     let answer = edge.oneshot(request.body(Body::from_stream(body)).unwrap()).await.unwrap();
     let status = answer.status().as_u16();
     let document = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-    shutdown.cancel();
     (status, serde_json::from_slice(&document).unwrap(), waited_for.load(Ordering::Relaxed))
 }
 
@@ -167,4 +191,24 @@ async fn a_list_that_is_looked_at_first_has_the_time_that_it_needs_to_come_and_n
     let (status, problem, waited_for) = sent_slowly("application/json", no_list).await;
     assert_eq!((status, &problem["type"]), (400, &"urn:bookstock:problem:malformed-request".into()));
     assert!(waited_for < 10, "{waited_for}");
+
+    // Neither is one that goes on to come as fast as a list may.
+    let (status, _, waited_for) = sent_slowly("application/json", vec!["{".repeat(8 << 10); 1_000]).await;
+    assert_eq!(status, 400);
+    assert!(waited_for < 10, "{waited_for}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_that_are_read_a_little_now_and_then_are_not_waited_for_without_end() {
+    const ROWS: usize = 50_000;
+    let (edge, _running) = without_store();
+    let request = Request::post("/warehousings").header("content-type", NDJSON);
+    let request = request.body(Body::from("{}\n".repeat(ROWS))).unwrap();
+    let mut results = edge.oneshot(request).await.unwrap().into_body().into_data_stream();
+    let mut told = 0;
+    while let Some(Ok(piece)) = results.next().await {
+        told += piece.iter().filter(|byte| **byte == b'\n').count();
+        tokio::time::sleep(Duration::from_secs(29)).await;
+    }
+    assert!((1..ROWS / 2).contains(&told), "{told}");
 }

@@ -4,6 +4,7 @@
 
 mod booking;
 mod framing;
+mod pace;
 mod problem;
 mod rows;
 
@@ -25,7 +26,7 @@ use service_kit::{Language, Problem};
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -129,23 +130,18 @@ pub(super) async fn post(
     let check_first = atomic_check(&parameters)?;
     let language = Language::of(request.headers());
     let (framing, key) = (framing(request.headers())?, key(request.headers())?);
-    let permit =
+    let place =
         Arc::clone(&desk.lists).try_acquire_owned().map_err(|_| problem::too_many_lists(LISTS_AT_ONCE))?;
-    let mut rows = Rows::new(request.into_body(), framing, key);
+    let mut rows = Rows::new(request.into_body(), framing, key, place);
     let mut reach = Reach::AsTheyCome;
     if check_first {
         reach = Reach::Known(rows.check(&desk, language).await?);
     }
     let (out, pieces) = mpsc::channel(PIECES_UNREAD);
     let booking = Booking::new(desk, Arc::new(provenance), language, reach, out);
-    tokio::spawn(book(booking, rows, permit));
+    tokio::spawn(booking.run(rows));
     let pieces = ReceiverStream::new(pieces).map(Ok::<Bytes, Infallible>);
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(pieces)).into_response())
-}
-
-async fn book(booking: Booking, rows: Rows, permit: OwnedSemaphorePermit) {
-    booking.run(rows).await;
-    drop(permit);
 }
 
 fn atomic_check(parameters: &HashMap<String, String>) -> Result<bool, Problem> {

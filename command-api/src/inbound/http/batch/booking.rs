@@ -2,6 +2,7 @@
 //! under way, and the results in the order of the rows.
 
 use super::super::{BookNow, Desk, problem};
+use super::pace::Pace;
 use super::problem as list_problem;
 use super::rows::{Ready, Row, Rows};
 use crate::identity::Key;
@@ -17,7 +18,6 @@ use serde_json::Value;
 use service_kit::{Language, Problem};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 /// So many rows are under way at most; then no more are read until the first of them has its result.
@@ -39,8 +39,8 @@ pub(super) const ROWS_OF_A_BOOK: u64 = 1_000;
 /// Results go out in pieces of about this size while there are more, and at once if not.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// How long a client may leave its results unread before it counts as gone.
-const UNREAD: Duration = Duration::from_secs(30);
+/// How slowly results may be read, on average: they are some times as long as the rows that they are of.
+const SLOWEST_BYTES_PER_SEC: u64 = 4 * 1024;
 
 /// How far back the keys of a book's rows are looked for.
 pub(super) enum Reach {
@@ -58,6 +58,7 @@ pub(super) struct Booking {
     language: Language,
     reach: Reach,
     out: Sender<Bytes>,
+    reading: Pace,
     /// The result of each row that is under way, in order, from the row `first` on.
     results: VecDeque<Option<Vec<u8>>>,
     first: u64,
@@ -98,6 +99,7 @@ impl Booking {
             language,
             reach,
             out,
+            reading: Pace::of(SLOWEST_BYTES_PER_SEC),
             results: VecDeque::new(),
             first: 1,
             waiting: HashMap::new(),
@@ -251,13 +253,14 @@ impl Booking {
 
     async fn send(&mut self, piece: &mut Vec<u8>) -> bool {
         let piece = Bytes::from(std::mem::take(piece));
-        match tokio::time::timeout(UNREAD, self.out.send(piece)).await {
+        self.reading.moved(piece.len());
+        match self.reading.wait_for(self.out.send(piece)).await {
             Ok(sent) => sent.is_ok(),
             Err(_) => {
                 tracing::warn!(
                     request_id = self.provenance.request_id,
                     row = self.first,
-                    "a client leaves the results of its list unread; the rest of the list is not booked"
+                    "a client leaves the results of its list unread, or reads them too slowly; the rest of the list is not booked"
                 );
                 false
             }

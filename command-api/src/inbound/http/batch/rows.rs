@@ -5,6 +5,7 @@ use super::super::fields::Fields;
 use super::super::now;
 use super::super::problem::missing;
 use super::framing::{Found, Framing};
+use super::pace::{Pace, SILENCE};
 use super::problem;
 use crate::identity::Key;
 use axum::body::{Body, BodyDataStream};
@@ -13,9 +14,8 @@ use domain::book::{BookId, Warehouse};
 use futures_util::StreamExt as _;
 use service_kit::Problem;
 use std::collections::VecDeque;
-use std::time::Duration;
-use tokio::time::Instant;
-use tokio::time::error::Elapsed;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 /// The most rows of one list.
 pub(super) const MAX_ROWS: u64 = 100_000;
@@ -23,11 +23,7 @@ pub(super) const MAX_ROWS: u64 = 100_000;
 /// The largest list, in bytes.
 pub(super) const MAX_BYTES: u64 = 64 << 20;
 
-/// How long a client may send nothing before it counts as gone.
-const SILENCE: Duration = Duration::from_secs(30);
-
-/// How slowly a list may come, on average of the time that was waited for it, once [`SILENCE`] is used up: there are few
-/// places for lists.
+/// How slowly a list may come, on average.
 const SLOWEST_BYTES_PER_SEC: u64 = 256;
 
 /// So much of the body is cut into rows at a time: as fields, rows take many times the memory that they do as text.
@@ -53,6 +49,9 @@ pub(super) struct Ready {
 /// The rows of one request.
 pub(super) struct Rows {
     body: BodyDataStream,
+    sending: Pace,
+    /// Its place among the lists that are booked at once, for as long as it needs one.
+    place: Option<OwnedSemaphorePermit>,
     /// What has come of the body and is not cut yet.
     uncut: Bytes,
     framing: Framing,
@@ -60,25 +59,23 @@ pub(super) struct Rows {
     /// Rows that were read and checked before.
     checked: VecDeque<Row>,
     ended: Option<Result<(), Problem>>,
-    bytes: u64,
-    waited: Duration,
     number: u64,
     /// The key of the request, which with a row's number is the row's.
     key: Option<Key>,
 }
 
 impl Rows {
-    pub(super) fn new(body: Body, framing: Framing, key: Option<Key>) -> Self {
+    pub(super) fn new(body: Body, framing: Framing, key: Option<Key>, place: OwnedSemaphorePermit) -> Self {
         let body = body.into_data_stream();
         Self {
             body,
+            sending: Pace::of(SLOWEST_BYTES_PER_SEC),
+            place: Some(place),
             uncut: Bytes::new(),
             framing,
             found: VecDeque::new(),
             checked: VecDeque::new(),
             ended: None,
-            bytes: 0,
-            waited: Duration::ZERO,
             number: 0,
             key,
         }
@@ -126,7 +123,7 @@ impl Rows {
     /// Cuts more of the body, and waits for it if need be. It may be dropped at any time without losing anything.
     pub(super) async fn more(&mut self) {
         if self.uncut.is_empty() {
-            match self.piece().await {
+            match self.sending.wait_for(self.body.next()).await {
                 Err(_) => return self.end(Err(problem::too_slow(SILENCE.as_secs(), SLOWEST_BYTES_PER_SEC))),
                 // Whatever has come of the last row may be half of it.
                 Ok(Some(Err(_))) => return self.end(Err(problem::ended_early())),
@@ -140,19 +137,12 @@ impl Rows {
             }
         }
         let bytes = self.uncut.split_to(self.uncut.len().min(CUT_AT_ONCE));
-        self.bytes += bytes.len() as u64;
+        self.sending.moved(bytes.len());
         let mut found = Vec::new();
         let cut = self.framing.feed(&bytes, &mut found);
-        let is_too_large = self.bytes > MAX_BYTES;
+        let is_too_large = self.sending.bytes() > MAX_BYTES;
         let over = if is_too_large { Some(Err(problem::too_large(MAX_BYTES))) } else { cut.err().map(Err) };
         self.take(found, over);
-    }
-
-    /// The next piece of the body, if it comes in time.
-    async fn piece(&mut self) -> Result<Option<Result<Bytes, axum::Error>>, Elapsed> {
-        let patience = patience(self.bytes, self.waited);
-        let _waiting = Waiting { since: Instant::now(), total: &mut self.waited };
-        tokio::time::timeout(patience, self.body.next()).await
     }
 
     /// Takes what was found, as far as there is room for it; and whether nothing comes after it, and why.
@@ -169,35 +159,23 @@ impl Rows {
         }
     }
 
-    /// Reads over what is left, within the limits: a connection that is closed on unread bytes takes the answer with it.
+    /// Leaves its place to another list, and reads over what is left, within the limits and not for longer than [`SILENCE`]:
+    /// a connection that is closed on unread bytes takes the answer with it.
     pub(super) async fn drain(&mut self) {
-        while self.bytes <= MAX_BYTES
-            && let Ok(Some(Ok(bytes))) = self.piece().await
-        {
-            self.bytes += bytes.len() as u64;
-        }
+        self.place = None;
+        let rest = async {
+            while self.sending.bytes() <= MAX_BYTES
+                && let Some(Ok(bytes)) = self.body.next().await
+            {
+                self.sending.moved(bytes.len());
+            }
+        };
+        // Who goes on to send for longer may not see the answer.
+        let _ = timeout(SILENCE, rest).await;
     }
 
     fn end(&mut self, how: Result<(), Problem>) {
         self.ended = Some(how);
-    }
-}
-
-/// How long the next piece is waited for, after so many bytes and so much waiting.
-fn patience(bytes: u64, waited: Duration) -> Duration {
-    let earned = Duration::from_secs(bytes / SLOWEST_BYTES_PER_SEC);
-    (SILENCE + earned).saturating_sub(waited).min(SILENCE)
-}
-
-/// Adds the time until it is dropped, also with a future that is not waited for any longer.
-struct Waiting<'a> {
-    since: Instant,
-    total: &'a mut Duration,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        *self.total += self.since.elapsed();
     }
 }
 
@@ -215,19 +193,4 @@ fn read(fields: Fields, desk: &Desk, of_request: Option<&Key>, number: u64) -> R
 
 fn row_key(key: &Key, number: u64) -> Option<Key> {
     Key::from_client(&format!("{}:{number}", key.as_str()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_that_drips_is_not_waited_for_without_end() {
-        let secs = Duration::from_secs;
-        assert_eq!(patience(0, Duration::ZERO), SILENCE);
-        assert_eq!(patience(10, secs(20)), secs(10));
-        assert_eq!(patience(10, secs(31)), Duration::ZERO);
-        // Whoever sends as fast as lines do has all the patience again.
-        assert_eq!(patience(1 << 20, secs(600)), SILENCE);
-    }
 }
