@@ -133,8 +133,10 @@ async fn bounded_and_told(
         );
         DEADLINE_EXCEEDED.because(detail).retry_after(1).into_response()
     });
+    // Other protocols have fewer words for a problem than it has statuses.
+    let of_problem = response.extensions().get::<Problem>().map(Problem::status);
     let mut response = (manner.tell)(response, language);
-    let status = calls::status_of(&response);
+    let status = of_problem.unwrap_or_else(|| calls::status_of(&response));
     let elapsed = started.elapsed();
     measured.answered(status, elapsed);
     // A number that is longer would be logged as a text.

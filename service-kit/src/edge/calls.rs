@@ -54,7 +54,7 @@ fn timeout(text: &str) -> Option<Duration> {
     }
 }
 
-/// The status of an answer; of a gRPC answer, which is always 200 on the wire, what its code stands for.
+/// The status of an answer that is no problem of ours; of a gRPC answer, which is always 200 on the wire, what its code stands for.
 pub(super) fn status_of(response: &Response) -> StatusCode {
     let code = response.headers().get(GRPC_STATUS).map(|code| code.as_bytes());
     match code {
@@ -62,11 +62,11 @@ pub(super) fn status_of(response: &Response) -> StatusCode {
         Some(b"1") => StatusCode::REQUEST_TIMEOUT,
         Some(b"3" | b"9" | b"11") => StatusCode::BAD_REQUEST,
         Some(b"4") => StatusCode::GATEWAY_TIMEOUT,
-        Some(b"5") => StatusCode::NOT_FOUND,
+        // A method that is not there is its caller's mistake.
+        Some(b"5" | b"12") => StatusCode::NOT_FOUND,
         Some(b"6" | b"10") => StatusCode::CONFLICT,
         Some(b"7") => StatusCode::FORBIDDEN,
         Some(b"8") => StatusCode::TOO_MANY_REQUESTS,
-        Some(b"12") => StatusCode::NOT_IMPLEMENTED,
         Some(b"14") => StatusCode::SERVICE_UNAVAILABLE,
         Some(b"16") => StatusCode::UNAUTHORIZED,
         Some(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -76,6 +76,8 @@ pub(super) fn status_of(response: &Response) -> StatusCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::body::UNSUPPORTED_ENCODING;
+    use crate::{metrics, text};
     use axum::body::Body;
     use axum::extract::Request;
     use axum::response::IntoResponse as _;
@@ -106,6 +108,30 @@ mod tests {
         assert_eq!(answer.extensions().get::<Problem>().unwrap().name(), "deadline-exceeded");
     }
 
+    #[tokio::test]
+    async fn a_call_that_is_refused_is_counted_as_the_problem_that_it_is() {
+        let packed =
+            || async { UNSUPPORTED_ENCODING.because(text!(en: "Unpack it.", ko: "압축을 푸십시오.")) };
+        let router = Router::new().route("/a.B/C", post(packed));
+        // One code for whatever is wrong, and it stands for something else.
+        let calls = Calls { router, tell: |_, _| [(GRPC_STATUS, "13")].into_response() };
+        let edge = around_calls("told", calls, &Auth::open(), &Limits::default());
+        let shown = async |method: &str, path: &str| {
+            let call = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            edge.clone().oneshot(call).await.unwrap();
+            metrics::text()
+        };
+        for (method, path, counted) in [
+            ("POST", "/a.B/C", r#"method="POST",route="/a.B/C",status="415""#),
+            ("GET", "/a.B/C", r#"method="GET",route="/a.B/C",status="405""#),
+            ("POST", "/a.B/D", r#"method="POST",route="none",status="404""#),
+        ] {
+            let shown = shown(method, path).await;
+            let line = format!("http_request_duration_seconds_count{{service=\"told\",{counted}}} 1");
+            assert!(shown.lines().any(|shown| shown == line), "{line} is not in:\n{shown}");
+        }
+    }
+
     #[test]
     fn a_call_is_counted_by_what_its_code_stands_for() {
         let status = |code: &str| status_of(&[("grpc-status", code.to_owned())].into_response()).as_u16();
@@ -114,6 +140,7 @@ mod tests {
             ("1", 408),
             ("3", 400),
             ("5", 404),
+            ("12", 404),
             ("13", 500),
             ("14", 503),
             ("16", 401),
