@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// The key by which a client's repeat of a command is recognised.
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// The most digits of a number in an ETag: no revision and no generation has more.
+const MAX_DIGITS: usize = 19;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl Intention {
@@ -81,7 +84,7 @@ fn unquoted(text: &str) -> &str {
 
 /// `If-Match` and `If-None-Match`: `*`, or the ETag of a command's answer, `"<revision>"`, or of a query's,
 /// `"<revision>.<generation>"`, of which only the revision counts.
-fn preconditions(headers: &HeaderMap) -> Result<Vec<Precondition>, Problem> {
+pub(super) fn preconditions(headers: &HeaderMap) -> Result<Vec<Precondition>, Problem> {
     let mut preconditions = Vec::new();
     for (name, any, one) in [
         (header::IF_MATCH, Precondition::Exists, Precondition::At as fn(u64) -> Precondition),
@@ -104,7 +107,8 @@ fn preconditions(headers: &HeaderMap) -> Result<Vec<Precondition>, Problem> {
 fn revision(etag: &str) -> Option<u64> {
     let tag = etag.strip_prefix('"')?.strip_suffix('"')?;
     let (revision, generation) = tag.split_once('.').unwrap_or((tag, "0"));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        |text: &str| (1..=MAX_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     (is_number(revision) && is_number(generation)).then(|| revision.parse().ok()).flatten()
 }
 

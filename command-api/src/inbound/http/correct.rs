@@ -19,10 +19,7 @@ use std::sync::Arc;
 /// How the document tells it.
 pub(super) fn operation() -> Operation {
     let fields = json!({
-        "qtyDelta": {"description": "How many copies more or fewer there are.", "oneOf": [
-            {"type": "integer", "minimum": -1_000_000_000, "maximum": 1_000_000_000, "not": {"const": 0}},
-            {"type": "string", "pattern": "^-?([1-9][0-9]{0,8}|10{9})$"},
-        ]},
+        "qtyDelta": describe::qty_delta(),
         "reason": {"type": "string", "minLength": 1, "maxLength": MAX_REASON_CHARS, "pattern": "\\S", "description": "Why the stock was wrong."},
     });
     let command = describe::command(

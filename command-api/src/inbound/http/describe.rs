@@ -5,6 +5,7 @@ use super::problem::{
     BOOK_CONTENDED, BOOK_UNKNOWN, KEY_REUSED, OUTCOME_UNKNOWN, REVISION_MISMATCH, STORE_UNAVAILABLE,
     STREAM_UNREADABLE,
 };
+use crate::identity::MAX_KEY_LENGTH;
 use serde_json::{Value, json};
 use service_kit::openapi::{Operation, header};
 use service_kit::problem::Kind;
@@ -18,29 +19,31 @@ pub(super) const ROW_RESULT: &str = "RowResult";
 /// The original system's view of a command.
 pub(super) const LIBRARY: &str = "Library";
 
+/// What `If-Match` and `If-None-Match` take.
+const TAG: &str = "^(\\*|\"[0-9]{1,19}(\\.[0-9]{1,19})?\")$";
+
 /// What every command may be answered with, be it alone or the row of a list.
 pub(super) static OF_COMMANDS: [&Kind; 5] =
     [&KEY_REUSED, &BOOK_CONTENDED, &OUTCOME_UNKNOWN, &STREAM_UNREADABLE, &STORE_UNAVAILABLE];
 
 /// A command: what every one takes with it, and may answer.
 pub(super) fn command(id: &'static str, summary: &'static str, description: &'static str) -> Operation {
-    let tag = "^(\\*|\"[0-9]{1,15}(\\.[0-9]{1,9})?\")$";
     Operation::new(id, summary, description)
         .takes([
             header(
                 "Idempotency-Key",
                 "Names this intention: sent again, it is booked once and answered as the first time.",
-                &json!({"type": "string", "pattern": "^[!#-\\[\\]-~]{1,255}$", "example": "delivery-7"}),
+                &key(MAX_KEY_LENGTH),
             ),
             header(
                 "If-Match",
                 "Only if the book is at this revision (its ETag), or exists at all (*).",
-                &json!({"type": "string", "pattern": tag, "example": "\"3\""}),
+                &json!({"type": "string", "pattern": TAG, "example": "\"3\""}),
             ),
             header(
                 "If-None-Match",
                 "Only if the book is not at this revision, or does not exist (*).",
-                &json!({"type": "string", "pattern": tag, "example": "*"}),
+                &json!({"type": "string", "pattern": TAG, "example": "*"}),
             ),
             header(
                 "Prefer",
@@ -60,6 +63,12 @@ pub(super) fn command(id: &'static str, summary: &'static str, description: &'st
         ])
         .fails([&BOOK_UNKNOWN, &REVISION_MISMATCH])
         .fails(OF_COMMANDS)
+}
+
+/// An idempotency key in a header, as a word or as the same word in quotes, of so many characters at most.
+pub(super) fn key(longest: usize) -> Value {
+    let word = format!("[!#-\\[\\]-~]{{1,{longest}}}");
+    json!({"type": "string", "pattern": format!("^({word}|\"{word}\")$"), "example": "delivery-7"})
 }
 
 /// The headers of an answer that tells a book.
@@ -102,7 +111,15 @@ pub(super) fn object(required: &[&str], properties: &Value) -> Value {
 pub(super) fn qty() -> Value {
     json!({"description": "How many copies.", "oneOf": [
         {"type": "integer", "minimum": 1, "maximum": 1_000_000},
-        {"type": "string", "pattern": "^([1-9][0-9]{0,5}|10{6})$"},
+        {"type": "string", "pattern": "^\\+?0*([1-9][0-9]{0,5}|10{6})$", "maxLength": MAX_NUMBER_LENGTH},
+    ]})
+}
+
+/// How many copies more or fewer there are, as a number or as its text.
+pub(super) fn qty_delta() -> Value {
+    json!({"description": "How many copies more or fewer there are.", "oneOf": [
+        {"type": "integer", "minimum": -1_000_000_000, "maximum": 1_000_000_000, "not": {"const": 0}},
+        {"type": "string", "pattern": "^[+-]?0*([1-9][0-9]{0,8}|10{9})$", "maxLength": MAX_NUMBER_LENGTH},
     ]})
 }
 
@@ -132,9 +149,9 @@ pub(super) fn name() -> Value {
 
 /// Which book, as a number or as its text.
 pub(super) fn book_id() -> Value {
-    json!({"description": "Which book.", "oneOf": [
+    json!({"description": "Which book, from 1 to 9007199254740991.", "oneOf": [
         {"type": "integer", "minimum": 1, "maximum": 9_007_199_254_740_991_u64},
-        {"type": "string", "pattern": "^[1-9][0-9]{0,14}$"},
+        {"type": "string", "pattern": "^\\+?0*[1-9][0-9]{0,15}$", "maxLength": MAX_NUMBER_LENGTH},
     ]})
 }
 
@@ -183,12 +200,98 @@ pub(super) fn library_example() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::headers;
     use super::*;
-    use domain::book::Edition;
+    use axum::http::{HeaderMap, HeaderValue, header};
+    use domain::book::{BookId, Edition, QtyDelta, Quantity};
+    use regex::Regex;
+
+    fn pattern(schema: &Value) -> Regex {
+        schema["pattern"].as_str().map(Regex::new).unwrap().unwrap()
+    }
+
+    const WHOLE_NUMBERS: [&str; 26] = [
+        "",
+        "0",
+        "00",
+        "-0",
+        "1",
+        "+1",
+        "-1",
+        "+-1",
+        "007",
+        "+007",
+        "-007",
+        "1.0",
+        "1e2",
+        " 1",
+        "1 ",
+        "999999",
+        "1000000",
+        "0001000000",
+        "1000001",
+        "999999999",
+        "1000000000",
+        "-1000000000",
+        "1000000001",
+        "9007199254740991",
+        "009007199254740991",
+        "10000000000000000",
+    ];
+
+    #[test]
+    fn the_pattern_of_a_whole_number_is_what_is_taken_for_one() {
+        let (of_qty, of_delta) = (pattern(&qty()["oneOf"][1]), pattern(&qty_delta()["oneOf"][1]));
+        let of_book = pattern(&book_id()["oneOf"][1]);
+        for text in WHOLE_NUMBERS {
+            assert_eq!(of_qty.is_match(text), text.parse::<Quantity>().is_ok(), "qty {text}");
+            assert_eq!(of_delta.is_match(text), text.parse::<QtyDelta>().is_ok(), "qtyDelta {text}");
+            assert_eq!(of_book.is_match(text), text.parse::<BookId>().is_ok(), "bookId {text}");
+        }
+        // A pattern up to the last book would be one that nobody reads; the words say where they end.
+        assert!(of_book.is_match("9007199254740992") && "9007199254740992".parse::<BookId>().is_err());
+    }
+
+    #[test]
+    fn the_pattern_of_a_header_is_what_is_taken_in_it() {
+        let (of_key, of_tag) = (pattern(&key(MAX_KEY_LENGTH)), Regex::new(TAG).unwrap());
+        let quoted = |text: String| format!("\"{text}\"");
+        for text in [
+            "k".to_owned(),
+            "delivery-7:[1]".to_owned(),
+            "k".repeat(MAX_KEY_LENGTH),
+            "k".repeat(MAX_KEY_LENGTH + 1),
+            quoted("k1".to_owned()),
+            quoted("k".repeat(MAX_KEY_LENGTH)),
+            quoted("k".repeat(MAX_KEY_LENGTH + 1)),
+            quoted(String::new()),
+            quoted("a b".to_owned()),
+            "\"k".to_owned(),
+            "a\\b".to_owned(),
+            "\"".to_owned(),
+            "*".to_owned(),
+            "3".to_owned(),
+            quoted("0".to_owned()),
+            quoted("3.1".to_owned()),
+            quoted("3.".to_owned()),
+            quoted("-3".to_owned()),
+            quoted("9".repeat(19)),
+            quoted("9".repeat(20)),
+            quoted(format!("1.{}", "9".repeat(19))),
+            quoted(format!("1.{}", "9".repeat(20))),
+        ] {
+            let value = HeaderValue::from_str(&text).unwrap();
+            let taken = |name| HeaderMap::from_iter([(name, value.clone())]);
+            let key = headers::key(&taken(headers::IDEMPOTENCY_KEY));
+            assert_eq!(of_key.is_match(&text), key.is_ok(), "Idempotency-Key {text}");
+            let tag = headers::preconditions(&taken(header::IF_MATCH));
+            assert_eq!(of_tag.is_match(&text), tag.is_ok(), "If-Match {text}");
+        }
+    }
 
     #[test]
     fn the_pattern_of_a_version_is_what_is_taken_for_one() {
-        let pattern = version()["oneOf"][1]["pattern"].as_str().map(regex::Regex::new).unwrap().unwrap();
+        let pattern = pattern(&version()["oneOf"][1]);
         for text in [
             "0",
             "0.0",

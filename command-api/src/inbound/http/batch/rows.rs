@@ -7,7 +7,7 @@ use super::super::problem::missing;
 use super::framing::{Found, Framing};
 use super::pace::{Pace, SILENCE};
 use super::problem;
-use crate::identity::Key;
+use crate::identity::{Key, MAX_KEY_LENGTH};
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use domain::book::{BookId, Warehouse};
@@ -81,9 +81,9 @@ impl Rows {
         }
     }
 
-    /// The key of the request, if one row of it can have it and its number.
-    pub(super) fn takes_key(key: &Key) -> bool {
-        row_key(key, MAX_ROWS).is_some()
+    /// The longest key of a request: a row's number has to fit behind it.
+    pub(super) fn longest_key() -> usize {
+        MAX_KEY_LENGTH - row_number(MAX_ROWS).len()
     }
 
     /// The next row that has come already.
@@ -192,5 +192,9 @@ fn read(fields: Fields, desk: &Desk, of_request: Option<&Key>, number: u64) -> R
 }
 
 fn row_key(key: &Key, number: u64) -> Option<Key> {
-    Key::from_client(&format!("{}:{number}", key.as_str()))
+    Key::from_client(&(key.as_str().to_owned() + &row_number(number)))
+}
+
+fn row_number(number: u64) -> String {
+    format!(":{number}")
 }
