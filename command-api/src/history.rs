@@ -68,6 +68,9 @@ pub(crate) enum HistoryError {
     /// The store did not answer.
     #[error("{0}")]
     Unavailable(String),
+    /// The store will not tell us.
+    #[error("{0}")]
+    Refused(String),
     /// The store answered with something that no rule can be applied to.
     #[error("the stream cannot be read at revision {revision:?}: {reason}")]
     Unreadable {
@@ -82,7 +85,7 @@ impl From<ReadError> for HistoryError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Unavailable(reason) => Self::Unavailable(reason),
-            ReadError::Refused(_) => Self::Unavailable(error.to_string()),
+            ReadError::Refused(_) => Self::Refused(error.to_string()),
             ReadError::Lost(reason) => Self::Unreadable { revision: None, reason },
         }
     }

@@ -94,6 +94,7 @@ impl<S: EventStore> Guarded<S> {
             shed_open: count("shed-open"),
             shed_full: count("shed-full"),
         };
+        show(Standing::Closed);
         Self {
             store,
             breaker: Arc::new(Breaker::new(moved)),
@@ -152,10 +153,14 @@ impl<S: EventStore> Guarded<S> {
     }
 }
 
-fn moved(to: Standing) {
+fn show(standing: Standing) {
     for position in [Standing::Closed, Standing::Open, Standing::HalfOpen] {
-        POSITION.of([position.as_str().into()]).set(f64::from(u8::from(position == to)));
+        POSITION.of([position.as_str().into()]).set(f64::from(u8::from(position == standing)));
     }
+}
+
+fn moved(to: Standing) {
+    show(to);
     match to {
         Standing::Open => tracing::warn!("the event store does not answer; the circuit is open"),
         Standing::HalfOpen => tracing::info!("the event store is tried again; the circuit is half open"),

@@ -96,7 +96,7 @@ pub(super) static STREAM_UNREADABLE: Kind = Kind::new(
     Text::fixed("The book's history cannot be read", "도서의 기록을 읽을 수 없습니다"),
 );
 
-/// The event store does not answer.
+/// The event store does not answer, or turns down what is asked of it.
 pub(super) static STORE_UNAVAILABLE: Kind = Kind::new(
     StatusCode::SERVICE_UNAVAILABLE,
     "event-store-unavailable",
@@ -179,6 +179,7 @@ pub(super) fn of<R: Refusal>(failure: Failure<R>, key: &Key) -> Problem {
         )),
         Failure::Unreadable(reason) => unreadable(&reason),
         Failure::Unavailable(reason) => unavailable(&reason),
+        Failure::StoreRefused(reason) => refused_by_the_store(&reason),
         Failure::Contended => BOOK_CONTENDED
             .because(text!(
                 en: "Others changed the book at each attempt, so this request changed nothing. Send it again.",
@@ -210,12 +211,12 @@ fn revision_mismatch(condition: Precondition, current: Option<u64>) -> Problem {
             ko: "도서의 리비전이 {current}인데, If-None-Match 는 그 리비전이 아니어야 한다고 합니다."
         ),
         (_, None) => text!(
-            en: "There is no such book, and If-Match says that there is. Leave it out to warehouse the first copies.",
-            ko: "없는 도서인데, If-Match 는 있는 도서여야 한다고 합니다. 처음 입고하려면 If-Match 를 빼십시오."
+            en: "There is no such book, and the condition says that there is. Leave it out to warehouse the first copies.",
+            ko: "없는 도서인데, 조건은 있는 도서여야 한다고 합니다. 처음 입고하려면 조건을 빼십시오."
         ),
         (_, Some(current)) => text!(
-            en: "The book has changed: it is at revision {current} now. Look at it, and send the command again with its ETag in If-Match.",
-            ko: "그 사이에 도서가 바뀌어 지금 리비전은 {current}입니다. 다시 조회한 뒤, 그 ETag 를 If-Match 에 넣어 커맨드를 다시 보내십시오."
+            en: "The book has changed: it is at revision {current} now. Look at it, and send the command again for the revision that you find.",
+            ko: "그 사이에 도서가 바뀌어 지금 리비전은 {current}입니다. 다시 조회한 뒤, 그 리비전을 조건으로 커맨드를 다시 보내십시오."
         ),
     };
     let problem = REVISION_MISMATCH.because(detail).with("revision", current);
@@ -229,6 +230,7 @@ fn revision_mismatch(condition: Precondition, current: Option<u64>) -> Problem {
 pub(super) fn of_reading(error: &HistoryError) -> Problem {
     match error {
         HistoryError::Unavailable(reason) => unavailable(reason),
+        HistoryError::Refused(reason) => refused_by_the_store(reason),
         HistoryError::Unreadable { .. } => unreadable(&error.to_string()),
     }
 }
@@ -280,6 +282,56 @@ fn unavailable(reason: &str) -> Problem {
         .retry_after(RETRY_AFTER_SECS)
 }
 
+/// The log says what the store said; it need not be for everybody.
+fn refused_by_the_store(reason: &str) -> Problem {
+    tracing::error!(reason, "the event store turns down what is asked of it");
+    STORE_UNAVAILABLE
+        .because(text!(
+            en: "It answers, but turns this down, so this request changed nothing. An operator has to look at it; its disk may be full, or access to it denied.",
+            ko: "이벤트 저장소가 답은 하지만 이것을 받아들이지 않아 이 요청은 아무것도 바꾸지 않았습니다. 디스크가 가득 찼거나 접근이 거부되었을 수 있으니 운영자가 확인해야 합니다."
+        ))
+        .retry_after(RETRY_AFTER_SECS)
+}
+
 fn number(edition: Edition) -> Value {
     serde_json::to_value(edition).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event_store::ReadError;
+    use service_kit::Language::{English, Korean};
+
+    fn told(failure: Failure<WarehouseError>) -> Problem {
+        of(failure, &Key::made_here())
+    }
+
+    #[test]
+    fn a_store_that_turns_something_down_is_not_said_to_be_silent() {
+        let silent = told(Failure::Unavailable("no answer".to_owned()));
+        assert!(silent.detail().get(English).contains("does not answer"));
+        let refused = HistoryError::from(ReadError::Refused("access denied".to_owned()));
+        for problem in [
+            told(Failure::StoreRefused("the disk is full".to_owned())),
+            told((&refused).into()),
+            of_reading(&refused),
+        ] {
+            assert_eq!((problem.status().as_u16(), problem.name()), (503, "event-store-unavailable"));
+            let detail = problem.detail();
+            assert!(detail.get(English).contains("turns this down"), "{detail:?}");
+            assert!(!detail.get(Korean).contains("답하지 않아"), "{detail:?}");
+        }
+    }
+
+    #[test]
+    fn a_condition_is_told_in_words_that_fit_every_way_in() {
+        for current in [None, Some(7)] {
+            let problem = told(Failure::PreconditionFailed(Precondition::At(3), current));
+            assert_eq!(problem.name(), "revision-mismatch");
+            let detail = problem.detail();
+            // A call brings it as a field of its message.
+            assert!(!detail.get(English).contains("If-Match") && !detail.get(Korean).contains("If-Match"));
+        }
+    }
 }

@@ -81,7 +81,6 @@ impl Failures {
 impl Breaker {
     /// A closed one; `moved` is told whenever its position changes.
     pub(crate) fn new(moved: fn(Position)) -> Self {
-        moved(Position::Closed);
         Self { state: Mutex::new(State::Closed(Failures::default())), moved }
     }
 

@@ -156,14 +156,14 @@ impl<A: Persist> Draft<A> {
     }
 
     /// The verdicts, now that the append has failed with `failure`: what was to be booked failed like it, and what
-    /// was decided on events that may not be there is not decided at all. What was decided before them stands, if the
+    /// was decided on events that may not be there is not decided at all, and is told `undecided`. What was decided before them stands, if the
     /// state was known to be the last one.
     pub(super) fn failed(
         self,
         before: Option<Appended>,
         fresh: bool,
         failure: &Failure<()>,
-        reason: &str,
+        undecided: &Failure<()>,
     ) -> Vec<Verdict<A>> {
         let verdict = |decision: Decision<A>| match decision.what {
             What::Books { .. } | What::Repeats { .. } => Err(failure.clone()),
@@ -171,7 +171,7 @@ impl<A: Persist> Draft<A> {
             What::Nothing if fresh && decision.events == 0 => {
                 Ok(Outcome { state: decision.state, last: before, repeated: false })
             }
-            What::Fails(_) | What::Nothing => Err(Failure::Unavailable(reason.to_owned())),
+            What::Fails(_) | What::Nothing => Err(undecided.clone()),
         };
         self.decisions.into_iter().map(verdict).collect()
     }
@@ -349,7 +349,7 @@ mod tests {
         let nothing = Failure::Unavailable("no answer".to_owned());
         for (fresh, first) in [(true, Failure::Refused(())), (false, nothing.clone())] {
             let draft = Draft::of(&mut asks(), &five_copies());
-            let verdicts = told(draft.failed(Some(at(3, 40)), fresh, &failure, "no answer"));
+            let verdicts = told(draft.failed(Some(at(3, 40)), fresh, &failure, &nothing));
             let expected = [first, failure.clone(), nothing.clone(), failure.clone(), nothing.clone()];
             assert_eq!(verdicts, expected.map(Err));
         }

@@ -32,6 +32,8 @@ pub(crate) enum Failure<Refusal> {
     Unreadable(String),
     /// The store cannot be used. This try booked nothing.
     Unavailable(String),
+    /// The store will not take or tell this, and says so. This try booked nothing.
+    StoreRefused(String),
     /// Others kept changing the stream. This try booked nothing.
     Contended,
     /// The events were sent, now or by an earlier try, and what became of them could not be learnt. Repeating the
@@ -51,6 +53,7 @@ impl Failure<()> {
             (Self::KeyReused, _) => Failure::KeyReused,
             (Self::Unreadable(reason), _) => Failure::Unreadable(reason),
             (Self::Unavailable(reason), _) => Failure::Unavailable(reason),
+            (Self::StoreRefused(reason), _) => Failure::StoreRefused(reason),
             (Self::Contended, _) => Failure::Contended,
             (Self::OutcomeUnknown(reason), _) => Failure::OutcomeUnknown(reason),
         }
@@ -61,6 +64,7 @@ impl<Refusal> From<&HistoryError> for Failure<Refusal> {
     fn from(error: &HistoryError) -> Self {
         match error {
             HistoryError::Unavailable(reason) => Self::Unavailable(reason.clone()),
+            HistoryError::Refused(reason) => Self::StoreRefused(reason.clone()),
             HistoryError::Unreadable { .. } => Self::Unreadable(error.to_string()),
         }
     }

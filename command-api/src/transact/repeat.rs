@@ -63,7 +63,9 @@ async fn answer_together<A: Persist>(store: &impl EventStore, stream: &str, repe
     for (booked, ask) in repeats {
         let failure = |error: &HistoryError| match error {
             // The command is booked, so it must not sound as if it were not.
-            HistoryError::Unavailable(reason) => Failure::OutcomeUnknown(reason.clone()),
+            HistoryError::Unavailable(reason) | HistoryError::Refused(reason) => {
+                Failure::OutcomeUnknown(reason.clone())
+            }
             HistoryError::Unreadable { .. } => error.into(),
         };
         let found = moments.as_ref().map_err(failure).and_then(|moments| {

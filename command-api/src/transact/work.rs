@@ -193,7 +193,8 @@ impl<S: EventStore> Work<'_, S> {
         };
         span.failed(&error.to_string());
         drop(span);
-        let (failure, reason) = match error {
+        // What depends on the events that were sent is not decided.
+        let (failure, undecided) = match error {
             AppendError::Conflict { .. } => {
                 CONFLICTS.of([]).increment(1);
                 asks.iter().for_each(|ask| ask.stage().conflicted());
@@ -208,14 +209,20 @@ impl<S: EventStore> Work<'_, S> {
                 }
                 return Attempted::Again(asks);
             }
-            AppendError::OutcomeUnknown(reason) => (Failure::OutcomeUnknown(reason.clone()), reason),
-            AppendError::Unavailable(reason) | AppendError::Refused(reason) => {
+            AppendError::OutcomeUnknown(reason) => {
+                (Failure::OutcomeUnknown(reason.clone()), Failure::Unavailable(reason))
+            }
+            AppendError::Unavailable(reason) => {
                 *known = Some(loaded);
-                (Failure::Unavailable(reason.clone()), reason)
+                (Failure::Unavailable(reason.clone()), Failure::Unavailable(reason))
+            }
+            AppendError::Refused(reason) => {
+                *known = Some(loaded);
+                (Failure::StoreRefused(reason.clone()), Failure::StoreRefused(reason))
             }
         };
-        tell(asks, draft.failed(before, self.fresh, &failure, &reason));
-        Attempted::Failed(Failure::Unavailable(reason))
+        tell(asks, draft.failed(before, self.fresh, &failure, &undecided));
+        Attempted::Failed(undecided)
     }
 }
 

@@ -205,6 +205,19 @@ mod tests {
     }
 
     #[test]
+    fn a_csv_with_more_cells_than_a_row_may_have_is_told_so_and_not_that_it_is_too_long() {
+        let header = |columns: usize| format!("bookId,qty{}\n", ",x".repeat(columns - 2));
+        let row = |cells: usize| format!("1,1{}\n", ",".repeat(cells - 2));
+        assert_eq!(
+            found("text/csv", &(header(100) + &row(100) + &row(101) + &row(100))).unwrap(),
+            ["-", "422", "-"]
+        );
+        let (mut framing, mut found) = (Framing::of("text/csv").unwrap(), Vec::new());
+        let problem = framing.feed(header(101).as_bytes(), &mut found).unwrap_err();
+        assert_eq!(problem.detail().en, "A row has at most 100 cells.");
+    }
+
+    #[test]
     fn a_csv_row_with_a_bad_quote_is_refused_alone_while_it_is_a_line() {
         let csv = |text: &str| found("text/csv", text);
         assert_eq!(csv("bookId,qty,name\n5020,1,\"cut of").unwrap(), ["400"]);

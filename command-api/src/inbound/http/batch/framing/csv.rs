@@ -11,7 +11,7 @@ use service_kit::{Problem, Text, text};
 const COLUMNS: [&str; 5] = ["bookId", "qty", "name", "version", "idempotencyKey"];
 const NEEDED: [&str; 2] = ["bookId", "qty"];
 
-/// The most columns.
+/// The most columns, and so the most cells of a row.
 const MAX_COLUMNS: usize = 100;
 
 /// What spreadsheet programs put before UTF-8 text.
@@ -26,6 +26,7 @@ pub(in super::super) struct Csv {
     ends: Vec<usize>,
     used: (usize, usize),
     too_long: bool,
+    too_wide: bool,
     /// What each column means, once the header has come.
     header: Option<Vec<Option<&'static str>>>,
 }
@@ -39,6 +40,7 @@ impl Default for Csv {
             ends: vec![0; MAX_COLUMNS],
             used: (0, 0),
             too_long: false,
+            too_wide: false,
             header: None,
         }
     }
@@ -84,9 +86,11 @@ impl Csv {
         match result {
             ReadRecordResult::Record => {
                 let too_long = std::mem::take(&mut self.too_long);
+                let too_wide = std::mem::take(&mut self.too_wide);
                 let has_line_break = self.quotes.has_line_break();
                 let cells = match self.quotes.record() {
                     Some(bad) => Err(bad_quote(bad)),
+                    None if too_wide => Err(self::too_wide()),
                     None if too_long => Err(self::too_long()),
                     None => self.record(),
                 };
@@ -102,8 +106,12 @@ impl Csv {
                 }
             }
             // The rest of the record is read over.
-            ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
+            ReadRecordResult::OutputFull => {
                 self.too_long = true;
+                self.used = (0, 0);
+            }
+            ReadRecordResult::OutputEndsFull => {
+                self.too_wide = true;
                 self.used = (0, 0);
             }
             ReadRecordResult::InputEmpty | ReadRecordResult::End => {}
@@ -122,6 +130,12 @@ impl Csv {
             .collect::<Result<_, _>>()
             .map_err(|_| malformed("The row is not UTF-8 text.", "줄이 UTF-8 텍스트가 아닙니다."))
     }
+}
+
+fn too_wide() -> Problem {
+    Problem::invalid(
+        text!(en: "A row has at most {MAX_COLUMNS} cells.", ko: "한 줄의 칸은 {MAX_COLUMNS}개까지입니다."),
+    )
 }
 
 fn bad_quote(bad: BadQuote) -> Problem {
