@@ -12,6 +12,7 @@ mod progress;
 mod rejected;
 mod send;
 mod summary;
+mod token;
 
 use anyhow::Context as _;
 pub use delivery::{Delivery, NotADelivery};
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use summary::Summary;
+pub use token::Token;
 
 /// The most rows in one request, as the command API takes them; and so many at least, if there are more.
 const ROWS_OF_A_REQUEST: usize = 100_000;
@@ -36,7 +38,7 @@ pub struct Receive {
     #[arg(value_name = "FILE.csv")]
     file: PathBuf,
 
-    /// Where the system is: the gateway or the command API.
+    /// Where the system is: the gateway or the command API. The certificate of an https address must be one that this machine trusts.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8088", value_parser = send::base_url)]
     url: String,
 
@@ -48,6 +50,11 @@ pub struct Receive {
     /// How long rows are sent again while the system is out, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     patience: u64,
+
+    /// The token to show, where the system asks for one: it has to allow `books:write`. As a variable, other users of this machine
+    /// do not see it.
+    #[arg(long, env = "BOOKSTOCK_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<Token>,
 }
 
 /// Books the list. Succeeds when every row is booked, now or before.
@@ -55,7 +62,7 @@ pub struct Receive {
 /// # Errors
 /// When the file cannot be read or has a bad row (then nothing was sent), or the rejected rows cannot be written.
 pub async fn run(args: Receive) -> anyhow::Result<ExitCode> {
-    let Receive { file, url, delivery, patience } = args;
+    let Receive { file, url, delivery, patience, token } = args;
     let content = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     let list = ReceivingList::parse(&content)
         .with_context(|| format!("{} cannot be received, and nothing was sent", file.display()))?;
@@ -66,7 +73,7 @@ pub async fn run(args: Receive) -> anyhow::Result<ExitCode> {
         writeln!(out, "ignored columns: {}", list.ignored.join(", "))?;
     }
 
-    let sender = Sender::new(url, delivery, Duration::from_secs(patience))?;
+    let sender = Sender::new(url, delivery, Duration::from_secs(patience), token.as_ref())?;
     let started = Instant::now();
     let mut summary = Summary::of(list.rows.len());
     let failure = send_all(&list, &sender, &mut summary).await.err();

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// What could change a program's behaviour behind a test's back.
-const STRANGE: [&str; 22] = [
+const STRANGE: [&str; 23] = [
     "ADMIN_LISTEN",
     "AUTH_AUDIENCE",
     "AUTH_ISSUER",
     "AUTH_KEYS_MAX_AGE",
     "AUTH_PAGE_CLIENT",
+    "BOOKSTOCK_TOKEN",
     "COMMAND_API_LISTEN",
     "COPY_FROM_URL",
     "COPY_TO_URL",

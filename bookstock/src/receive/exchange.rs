@@ -21,6 +21,8 @@ const PIECE_BYTES: usize = 16 * 1024;
 pub(super) enum Broken {
     /// It can be sent again.
     Again { reason: String, after: Option<Duration> },
+    /// The system asks for a token, and ours is none that it takes, for this reason.
+    NotLetIn(String),
     /// Every other request would fare the same.
     Never(String),
 }
@@ -119,6 +121,7 @@ async fn judge(response: Response) -> Broken {
     match status {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Broken::Again { reason, after },
         _ if status.is_server_error() => Broken::Again { reason, after },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Broken::NotLetIn(reason),
         _ => Broken::Never(reason),
     }
 }

@@ -3,7 +3,9 @@
 use super::delivery::Delivery;
 use super::exchange::{self, Broken, Told};
 use super::list::Row;
+use super::token::Token;
 use anyhow::Context as _;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Url, redirect};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -44,7 +46,15 @@ pub enum SendError {
         /// What happened at last.
         reason: String,
     },
-    /// What answers is no command API, or not one that lets us in.
+    /// The system asks for a token that lets us in.
+    #[error("{url} asks for a token with the scope books:write: {reason}; give one in BOOKSTOCK_TOKEN")]
+    NotLetIn {
+        /// Who answered.
+        url: String,
+        /// What it said.
+        reason: String,
+    },
+    /// What answers is no command API.
     #[error("{url} does not take warehousings: {reason}; check --url")]
     NotTaken {
         /// Who answered.
@@ -67,8 +77,8 @@ pub struct Sender {
 pub(super) fn base_url(text: &str) -> Result<String, String> {
     let url: Url = text.parse().map_err(|error| format!("{error}"))?;
     match url.scheme() {
-        "http" => Ok(text.trim_end_matches('/').to_owned()),
-        scheme => Err(format!("only http:// addresses are supported, not {scheme}://")),
+        "http" | "https" => Ok(text.trim_end_matches('/').to_owned()),
+        scheme => Err(format!("only https:// and http:// addresses are supported, not {scheme}:")),
     }
 }
 
@@ -82,12 +92,19 @@ struct Sent<'a> {
 }
 
 impl Sender {
-    /// A sender to the system at `url` that goes on for `patience` while no row gets an answer.
+    /// A sender to the system at `url` that shows `token` and goes on for `patience` while no row gets an answer.
     ///
     /// # Errors
-    /// When no HTTP client can be set up.
-    pub fn new(url: String, delivery: Delivery, patience: Duration) -> anyhow::Result<Self> {
+    /// When the token is none, or no HTTP client can be set up.
+    pub fn new(
+        url: String,
+        delivery: Delivery,
+        patience: Duration,
+        token: Option<&Token>,
+    ) -> anyhow::Result<Self> {
+        let token = token.map(Token::header).transpose()?.flatten();
         let http = Client::builder()
+            .default_headers(token.map(|token| (AUTHORIZATION, token)).into_iter().collect::<HeaderMap>())
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none())
             .no_proxy()
@@ -116,6 +133,9 @@ impl Sender {
                 _ if open.is_empty() => return Ok(()),
                 Ok(reason) => (reason, None),
                 Err(Broken::Again { reason, after }) => (reason, after),
+                Err(Broken::NotLetIn(reason)) => {
+                    return Err(SendError::NotLetIn { url: self.url.clone(), reason });
+                }
                 Err(Broken::Never(reason)) => {
                     return Err(SendError::NotTaken { url: self.url.clone(), reason });
                 }
@@ -129,7 +149,7 @@ impl Sender {
                 return Err(SendError::GaveUp { line, waited_secs: waited.as_secs(), reason });
             }
             if !is_told {
-                away(&format!("{} does not answer, trying again: {reason}", self.url));
+                away(&format!("trying again, at {}: {reason}", self.url));
                 is_told = true;
             }
             tokio::time::sleep(after).await;
@@ -227,13 +247,19 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = axum::serve(listener, Router::new().route("/warehousings", route));
         let server = tokio::spawn(server.into_future());
-        let sender = Sender::new(url, "truck".parse().unwrap(), patience).unwrap();
+        let sender = Sender::new(url.clone(), "truck".parse().unwrap(), patience, None).unwrap();
         let list = ReceivingList::parse(b"bookId,qty\n1,2\n2,2\n3,2\n").unwrap();
         let mut answered = Vec::new();
         let rows: Vec<&Row> = list.rows.iter().collect();
-        let mut told = 0;
-        let outcome = sender.send(&rows, |place, answer| answered.push((place, answer)), |_| told += 1).await;
-        assert!(told < bodies.lock().unwrap().len().max(1), "only before it sends again does it say so");
+        let mut told = Vec::new();
+        let away = |words: &str| told.push(words.to_owned());
+        let outcome = sender.send(&rows, |place, answer| answered.push((place, answer)), away).await;
+        assert!(
+            told.len() < bodies.lock().unwrap().len().max(1),
+            "only before it sends again does it say so"
+        );
+        // Here it has always answered.
+        assert!(told.iter().all(|words| words.starts_with(&format!("trying again, at {url}: "))), "{told:?}");
         server.abort();
         let bodies = bodies.lock().unwrap().clone();
         (outcome, answered, bodies)
@@ -279,7 +305,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_command_api_ends_the_sending() {
-        for status in [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::FOUND, StatusCode::UNAUTHORIZED] {
+        for status in [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::FOUND] {
             let (outcome, _, _) = send(vec![status], Duration::from_secs(20)).await;
             assert!(matches!(outcome, Err(SendError::NotTaken { .. })), "{status}: {outcome:?}");
         }
@@ -290,11 +316,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_asks_for_a_token_is_shown_ours_and_says_so_if_it_is_none() {
+        let route =
+            post(async |headers: HeaderMap| match headers.get(AUTHORIZATION).map(|shown| shown.as_bytes()) {
+                Some(b"Bearer ey.J.9") => results("{\"row\":1,\"status\":201}\n"),
+                Some(_) => (StatusCode::FORBIDDEN, "{\"detail\":\"No.\"}").into_response(),
+                None => (StatusCode::UNAUTHORIZED, "{\"detail\":\"Who?\"}").into_response(),
+            });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = axum::serve(listener, Router::new().route("/warehousings", route));
+        let server = tokio::spawn(server.into_future());
+        let list = ReceivingList::parse(b"bookId,qty\n1,2\n").unwrap();
+        for (token, refused) in [("ey.J.9", None), ("another", Some("No.")), ("", Some("Who?"))] {
+            let token = Token::from(token.to_owned());
+            let sender =
+                Sender::new(url.clone(), "truck".parse().unwrap(), Duration::ZERO, Some(&token)).unwrap();
+            assert!(!format!("{sender:?}").contains("ey.J.9"), "{sender:?}");
+            let outcome = sender.send(&[&list.rows[0]], |_, _| {}, |_| {}).await;
+            let not_let_in =
+                |reason: &str| SendError::NotLetIn { url: url.clone(), reason: reason.to_owned() };
+            assert_eq!(outcome.err(), refused.map(not_let_in));
+        }
+        server.abort();
+    }
+
+    #[tokio::test]
     async fn nobody_at_the_address_is_told_after_the_patience_is_over() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let sender = Sender::new(url, "truck".parse().unwrap(), Duration::ZERO).unwrap();
+        let sender = Sender::new(url, "truck".parse().unwrap(), Duration::ZERO, None).unwrap();
         let list = ReceivingList::parse(b"bookId,qty\n1,2\n").unwrap();
         let outcome = sender.send(&[&list.rows[0]], |_, _| {}, |_| {}).await;
         assert!(
@@ -306,7 +358,9 @@ mod tests {
     #[test]
     fn an_address_that_cannot_be_used_is_refused_before_anything_is_sent() {
         assert_eq!(base_url("http://books.example:8088/").as_deref(), Ok("http://books.example:8088"));
-        assert!(base_url("https://books.example").is_err());
-        assert!(base_url("localhost:8088").is_err());
+        assert_eq!(base_url("https://books.example").as_deref(), Ok("https://books.example"));
+        for bad in ["localhost:8088", "books.example", "ftp://books.example", ""] {
+            assert!(base_url(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -206,6 +206,25 @@ async fn with_a_certificate_it_speaks_tls_and_links_say_so() {
     assert!(shown.starts_with("HTTP/2 200"), "{shown}");
     assert!(shown.contains("strict-transport-security: max-age=31536000"), "{shown}");
     assert!(shown.contains(&format!(r#""href":"https://localhost:{port}/books/1""#)), "{shown}");
+
+    // A list gets there, too, if the certificate is trusted.
+    let list = place.path().join("list.csv");
+    std::fs::write(&list, "bookId,qty\n2,5\n").unwrap();
+    let receive = async |name: &str, trusted: Option<&str>| {
+        let mut receive = e2e::command("bookstock");
+        receive.arg("receive").arg(&list).args([
+            "--patience",
+            "0",
+            "--url",
+            &format!("https://localhost:{port}"),
+        ]);
+        receive.envs(trusted.map(|trusted| ("SSL_CERT_FILE", trusted)));
+        e2e::Process::start(&place, name, &mut receive).ended().await
+    };
+    let refused = receive("receive-from-a-stranger", None).await;
+    assert!(refused.code == Some(1) && refused.err.contains("certificate"), "{refused:?}");
+    let taken = receive("receive", Some(&certificate)).await;
+    assert_eq!((taken.code, taken.count("booked")), (Some(0), 1), "{taken:?}");
 }
 
 /// A certificate for localhost and its key, in one file.
@@ -215,6 +234,8 @@ fn self_signed(place: &e2e::Place) -> String {
     let mut openssl = Command::new("openssl");
     openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
     openssl.args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
+    // It is the server's own, and no authority.
+    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
     let made = openssl.args(["-keyout", &key, "-out", &certificate]).output().unwrap();
     assert!(made.status.success(), "{made:?}");
     let pem = [std::fs::read(&certificate).unwrap(), std::fs::read(&key).unwrap()].concat();

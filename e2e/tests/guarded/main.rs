@@ -7,6 +7,7 @@ mod bad_tokens;
 mod forged;
 mod logs;
 mod operations;
+mod receiving;
 mod rotation;
 mod secrets;
 
@@ -62,6 +63,7 @@ async fn production_with_tokens_lets_in_whom_it_should_and_tells_no_secret() {
     // With the token that it got by itself.
     guarded.topology.seen_by_prometheus().await;
     operations::each_opens_to_its_scope_and_to_nobody_else(&guarded).await;
+    receiving::a_list_is_taken_from_who_may_write_and_from_nobody_else(&guarded).await;
     forged::no_bad_token_gets_in(&guarded).await;
     let withdrawn = rotation::a_key_that_is_withdrawn_is_forgotten(&mut guarded).await;
     secrets::no_log_metric_or_answer_tells_one(&guarded, &withdrawn).await;
