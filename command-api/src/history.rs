@@ -97,22 +97,32 @@ pub(crate) async fn load<A: Persist>(
     stream: &str,
     reach: u64,
 ) -> Result<Loaded<A>, HistoryError> {
-    let limit = usize::try_from(reach).unwrap_or(usize::MAX).max(1);
-    let events = read(store, stream, Start::End, Direction::Backwards, limit).await?;
+    let mut left = usize::try_from(reach).unwrap_or(usize::MAX).max(1);
+    let mut events = read(store, stream, Start::End, Direction::Backwards, left.min(PAGE)).await?;
     let Some(last) = events.first() else { return Ok(Loaded::nothing(reach)) };
     let Moment { state, at, .. } = resume(store, stream, last).await?;
-    Ok(Loaded { state, last: Some(at), recent: behind(&events, reach), contention: None })
+    // The reach of a long list is a hundred pages, of which only the commands are kept.
+    let (mut commands, mut oldest) = (Vec::new(), 0);
+    while let Some(event) = events.last() {
+        oldest = event.revision;
+        commands.extend(events.iter().filter_map(booked));
+        left = left.saturating_sub(events.len());
+        if left == 0 || oldest == 0 {
+            break;
+        }
+        events = read(store, stream, Start::At(oldest - 1), Direction::Backwards, left.min(PAGE)).await?;
+    }
+    Ok(Loaded { state, last: Some(at), recent: behind(oldest, commands, reach), contention: None })
 }
 
-/// The commands behind `events`, the newest of which comes first. If nobody asks for keys, the one event that was read for
-/// its state is not looked at for its own, so that a repeat of its command makes the stream be read again.
-fn behind(events: &[StoredEvent], reach: u64) -> Recent {
-    let oldest = events.last().map_or(0, |oldest| oldest.revision);
+/// The `commands`, the newest of which comes first, behind the events from revision `oldest` on. If nobody asks for keys, the one
+/// event that was read for its state is not looked at for its own, so that a repeat of its command makes the stream be read again.
+fn behind(oldest: u64, commands: Vec<Booked>, reach: u64) -> Recent {
     if reach == 0 {
         return Recent::since(oldest + 1, reach);
     }
     let mut recent = Recent::since(oldest, reach);
-    events.iter().rev().filter_map(booked).for_each(|booked| recent.push(booked));
+    commands.into_iter().rev().for_each(|booked| recent.push(booked));
     recent
 }
 
@@ -365,17 +375,17 @@ mod tests {
 
     #[test]
     fn a_key_that_nobody_asked_for_when_its_event_was_read_counts_as_not_known() {
-        let at = |revision| StoredEvent { revision, ..stored(r#"{"idempotencyKey":"k"}"#) };
+        let at = |revision| vec![Booked { key: fingerprint("k"), command: None, revision }];
         for first in [0, 4, 5_000] {
-            let read = behind(&[at(first)], 0);
+            let read = behind(first, at(first), 0);
             // The window reaches back to that event, and then to the one after it.
             assert!(!read.covers(first, WINDOW) && !read.covers(first + WINDOW - 1, WINDOW), "{first}");
             assert!(read.covers(first + WINDOW, WINDOW), "{first}");
         }
-        let read = behind(&[at(5_000)], WINDOW);
+        let read = behind(5_000, at(5_000), WINDOW);
         assert_eq!(read.find(fingerprint("k")).map(|booked| booked.revision), Some(5_000));
         assert!(read.covers(5_000 + WINDOW - 1, WINDOW) && !read.covers(5_000, WINDOW));
-        assert!(behind(&[at(0)], WINDOW).covers(0, WINDOW));
+        assert!(behind(0, at(0), WINDOW).covers(0, WINDOW));
     }
 
     #[test]
