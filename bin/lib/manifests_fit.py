@@ -63,7 +63,11 @@ class Programs:
         return place is None or (place != "" and name in (self.root / place).read_text())
 
     def answers(self, program, path):
-        return f"{{ path {path} }}" in self.gateway if program == "haproxy" else path in self.paths
+        if program != "haproxy":
+            return path in self.paths
+        # Where it never speaks TLS, which no probe does.
+        _, own = self.gateway.split("\nfrontend metrics\n")
+        return f"{{ path {path} }}" in own
 
 
 def container_fits(programs, where, program, settings):
@@ -75,6 +79,11 @@ def container_fits(programs, where, program, settings):
 
 def ports_listened_on(settings):
     return {int(value.rsplit(":", 1)[1]) for name, value in settings.items() if name.endswith("_LISTEN") and value}
+
+
+def never_tls(program, settings, port):
+    """Which is what a probe needs: the gateway takes nothing but TLS at its entry, if it has a certificate."""
+    return program != "haproxy" or settings.get("GATEWAY_METRICS_LISTEN", "").endswith(f":{port}")
 
 
 def seconds(duration):
@@ -96,8 +105,8 @@ def compose_fits(programs, compose, prometheus):
         listens[name] = ports_listened_on(settings)
         port, path = re.fullmatch(r"http://127\.0\.0\.1:(\d+)(/\w+)", settings["PROBE_URL"]).groups()
         want(int(port) in listens[name], f"compose: {name} is probed at port {port}, where it does not listen")
-        of_prometheus = program == "haproxy" and path == "/metrics"
-        want(of_prometheus or programs.answers(program, path), f"compose: {name} has no {path} to be probed at")
+        want(programs.answers(program, path), f"compose: {name} has no {path} to be probed at")
+        want(never_tls(program, settings, port), f"compose: {name} is probed at port {port}, where it may speak TLS")
         if "SHUTDOWN_DELAY_MS" in settings:
             needed = int(settings["SHUTDOWN_DELAY_MS"]) / 1000 + DRAIN_SECONDS
             want(seconds(service["stop_grace_period"]) > needed, f"compose: {name} is killed while it ends")
@@ -147,6 +156,7 @@ def kubernetes_fits(programs, documents, readme):
             want(asked.get("path") == path, f"{where}: {probe} asks {asked.get('path')}, not {path}")
             want(programs.answers(program, path), f"{where}: {program} has no {path} to be probed at")
             want(asked.get("port") in ports, f"{where}: {probe} asks the port {asked.get('port')}")
+            want(never_tls(program, settings, ports.get(asked.get("port"))), f"{where}: {probe} asks a port that may speak TLS")
         cpu = (container["resources"]["requests"]["cpu"], container["resources"]["limits"]["cpu"])
         want(cpu == CPU, f"{where}: CPU {cpu}, not {CPU}")
         if delay := settings.get("SHUTDOWN_DELAY_MS"):

@@ -72,7 +72,7 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_limit() {
     let site = gateway.site();
     let asks = async |client: &str| {
         let said = [("x-forwarded-for", client)];
-        site.send(Method::GET, "/livez", &said, "").await.status
+        site.send(Method::GET, "/books/1", &said, "").await.status
     };
     let mut refused = false;
     for _ in 0..40 {

@@ -6,7 +6,7 @@ mod behind_a_proxy;
 mod broken_services;
 mod names;
 
-use e2e::{Gateway, Service, Site, Topology, eventually, the_examples};
+use e2e::{Gateway, Service, Site, Topology, eventually, free_address, the_examples};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::process::Command;
@@ -193,7 +193,13 @@ async fn while_no_service_is_ready_those_that_live_tell_why() {
 async fn with_a_certificate_it_speaks_tls_and_links_say_so() {
     let place = std::sync::Arc::new(e2e::Place::new());
     let certificate = self_signed(&place);
-    let behind = Behind::start(&[("GATEWAY_CERTIFICATE", certificate.clone())]).await;
+    let metrics = free_address();
+    let settings =
+        [("GATEWAY_CERTIFICATE", certificate.clone()), ("GATEWAY_METRICS_LISTEN", metrics.to_string())];
+    let behind = Behind::start(&settings).await;
+    // Whoever watches the gateway itself does not speak TLS.
+    let own = Site::new(format!("http://{metrics}"));
+    assert_eq!(own.get("/livez").await.json(200)["status"], "alive");
     let port = behind.gateway.listen().port();
     let url = format!("https://localhost:{port}/books/1/warehousings");
     let body = ["-d", r#"{"qty":5}"#, "-H", "content-type: application/json"];
