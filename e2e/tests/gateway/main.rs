@@ -200,6 +200,7 @@ async fn with_a_certificate_it_speaks_tls_and_links_say_so() {
     // Whoever watches the gateway itself does not speak TLS.
     let own = Site::new(format!("http://{metrics}"));
     assert_eq!(own.get("/livez").await.json(200)["status"], "alive");
+    it_makes_room_for_what_its_memory_bears(&own).await;
     let port = behind.gateway.listen().port();
     let url = format!("https://localhost:{port}/books/1/warehousings");
     let body = ["-d", r#"{"qty":5}"#, "-H", "content-type: application/json"];
@@ -231,6 +232,17 @@ async fn with_a_certificate_it_speaks_tls_and_links_say_so() {
     assert!(refused.code == Some(1) && refused.err.contains("certificate"), "{refused:?}");
     let taken = receive("receive", Some(&certificate)).await;
     assert_eq!((taken.code, taken.count("booked")), (Some(0), 1), "{taken:?}");
+}
+
+/// However many files its process may open: in a container these may be a million and more.
+async fn it_makes_room_for_what_its_memory_bears(own: &Site) {
+    let metrics = own.get("/metrics").await.text;
+    for (metric, most) in [("haproxy_process_max_fds ", 16_384), ("haproxy_process_max_connections ", 8_192)]
+    {
+        let told = metrics.lines().find_map(|line| line.strip_prefix(metric)).unwrap();
+        let count: u64 = told.trim().parse().unwrap();
+        assert!((1..=most).contains(&count), "{metric}{count}");
+    }
 }
 
 /// A certificate for localhost and its key, in one file.
