@@ -149,4 +149,6 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     let refused = refused.expect("nobody was refused");
     refused.problem(429, "too-many-requests");
     assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(refused.header("ratelimit-policy"), r#""client";q=20;w=10"#);
+    assert_eq!(refused.header("ratelimit"), r#""client";r=0;t=1"#);
 }
