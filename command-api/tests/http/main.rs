@@ -15,6 +15,7 @@ mod hot_book;
 mod interface;
 mod limits;
 mod list_limits;
+mod list_stopping;
 mod outage;
 #[allow(dead_code, reason = "the tests over gRPC use the rest")]
 mod program;

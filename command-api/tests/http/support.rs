@@ -213,6 +213,7 @@ impl Site {
 pub(crate) struct Replica {
     site: Site,
     grpc: SocketAddr,
+    shutdown: CancellationToken,
     _running: DropGuard,
 }
 
@@ -250,7 +251,12 @@ impl Replica {
         let (calls, grpc) = bind().await;
         let routes = edge::around_calls("command-api", ways_in.grpc, &Auth::open(), &limits);
         tokio::spawn(listen::serve_calls(calls, routes, shutdown.clone()));
-        Self { site: Site::at(addr), grpc, _running: shutdown.drop_guard() }
+        Self { site: Site::at(addr), grpc, shutdown: shutdown.clone(), _running: shutdown.drop_guard() }
+    }
+
+    /// It takes nothing new from here on.
+    pub(crate) fn tell_to_stop(&self) {
+        self.shutdown.cancel();
     }
 
     /// Where it listens for gRPC.

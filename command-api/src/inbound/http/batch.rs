@@ -7,6 +7,7 @@ mod framing;
 mod pace;
 mod problem;
 mod rows;
+mod stopping;
 
 use super::{Desk, LISTS_AT_ONCE, describe, headers, warehouse};
 use crate::intention::Provenance;
@@ -126,6 +127,7 @@ pub(super) async fn post(
     provenance: Provenance,
     request: Request,
 ) -> Result<Response, Problem> {
+    let stopping = stopping::of(&request);
     let check_first = atomic_check(&parameters)?;
     let language = Language::of(request.headers());
     let (framing, key) = (framing(request.headers())?, key(request.headers())?);
@@ -134,11 +136,15 @@ pub(super) async fn post(
     let mut rows = Rows::new(request.into_body(), framing, key, place);
     let mut reach = Reach::AsTheyCome;
     if check_first {
-        reach = Reach::Known(rows.check(&desk, language).await?);
+        let Some(checked) = stopping.run_until_cancelled(rows.check(&desk, language)).await else {
+            rows.read_over().await;
+            return Err(problem::list_not_tried());
+        };
+        reach = Reach::Known(checked?);
     }
     let (out, pieces) = mpsc::channel(PIECES_UNREAD);
     let booking = Booking::new(desk, Arc::new(provenance), language, reach, out);
-    tokio::spawn(booking.run(rows));
+    tokio::spawn(booking.run(rows, stopping));
     let pieces = ReceiverStream::new(pieces).map(Ok::<Bytes, Infallible>);
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(pieces)).into_response())
 }

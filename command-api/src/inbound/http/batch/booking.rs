@@ -1,6 +1,8 @@
 //! Booking the rows of a list: rows of one book in order and together, several books at once, a bounded number of rows
 //! under way, and the results in the order of the rows.
 
+mod stop;
+
 use super::super::{BookNow, Desk, problem};
 use super::pace::Pace;
 use super::problem as list_problem;
@@ -19,6 +21,7 @@ use service_kit::{Language, Problem};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
 
 /// So many rows are under way at most; then no more are read until the first of them has its result.
 const ROWS_UNDER_WAY: usize = 4_096;
@@ -111,10 +114,14 @@ impl Booking {
         }
     }
 
-    /// Books `rows` as they come, until the last or until the client is gone; what is under way then may be booked.
-    pub(super) async fn run(mut self, mut rows: Rows) {
+    /// Books `rows` as they come, until the last, until the client is gone, or until the service stops; what is under way then
+    /// may be booked.
+    pub(super) async fn run(mut self, mut rows: Rows, stopping: CancellationToken) {
         let mut under_way = FuturesUnordered::new();
         loop {
+            if stopping.is_cancelled() {
+                return self.stop(rows, under_way).await;
+            }
             while self.results.len() < ROWS_UNDER_WAY
                 && let Some(row) = rows.ready(&self.desk)
             {
@@ -142,6 +149,7 @@ impl Booking {
                 () = rows.more(), if wants_rows => {}
                 Some((book, results)) = under_way.next(), if !under_way.is_empty() => self.note(book, results),
                 () = self.out.closed() => return,
+                () = stopping.cancelled() => {}
             }
         }
         if let Some((number, problem)) = rows.problem() {

@@ -6,14 +6,15 @@ use service_kit::problem::{INTERNAL, INVALID, Kind, MALFORMED};
 use service_kit::{Problem, Text, text};
 
 /// What a list may be answered with as a whole.
-pub(super) static OF_LISTS: [&Kind; 5] =
-    [&TOO_LARGE, &NO_LIST, &ROWS_REFUSED, &TOO_MANY_ROWS, &TOO_MANY_LISTS];
+pub(super) static OF_LISTS: [&Kind; 6] =
+    [&TOO_LARGE, &NO_LIST, &ROWS_REFUSED, &TOO_MANY_ROWS, &TOO_MANY_LISTS, &STOPPING];
 
 /// What a line of the answer may tell, besides what a command may be answered with: of a row, or why no further row is read.
-pub(super) static OF_LINES: [&Kind; 9] = [
+pub(super) static OF_LINES: [&Kind; 10] = [
     &ROW_TOO_LONG,
     &TOO_MANY_ROWS_OF_A_BOOK,
     &HELD_BACK,
+    &STOPPING,
     &MALFORMED,
     &INVALID,
     &INTERNAL,
@@ -69,6 +70,13 @@ static HELD_BACK: Kind = Kind::new(
     StatusCode::SERVICE_UNAVAILABLE,
     "row-held-back",
     Text::fixed("An earlier row of the book is open", "같은 도서의 앞줄이 아직 끝나지 않았습니다"),
+);
+
+/// The service stops, and tries no further row.
+static STOPPING: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "service-stopping",
+    Text::fixed("The service is stopping", "서비스가 멈추고 있습니다"),
 );
 
 /// As many lists are being booked as may be at once.
@@ -129,6 +137,24 @@ pub(super) fn held_back() -> Problem {
         .because(text!(
             en: "It may be booked or not, and this row must not overtake it, so it was not tried. Send both again, with their keys.",
             ko: "앞줄이 입고되었는지 알 수 없고 이 줄이 앞지르면 안 되므로 시도하지 않았습니다. 두 줄을 각각의 키로 다시 보내십시오."
+        ))
+        .retry_after(1)
+}
+
+pub(super) fn row_not_tried() -> Problem {
+    STOPPING
+        .because(text!(
+            en: "This row was not tried, nor was any that has no result. Send them again, with their keys.",
+            ko: "이 줄과 결과가 없는 줄은 시도하지 않았습니다. 각각의 키로 다시 보내십시오."
+        ))
+        .retry_after(1)
+}
+
+pub(super) fn list_not_tried() -> Problem {
+    STOPPING
+        .because(text!(
+            en: "No row of the list was tried. Send it again.",
+            ko: "목록의 어느 줄도 시도하지 않았습니다. 다시 보내십시오."
         ))
         .retry_after(1)
 }

@@ -120,6 +120,19 @@ impl Rows {
         self.ended = Some(Ok(()));
     }
 
+    /// Gives no further row, for this reason, unless all were given.
+    pub(super) fn give_up(&mut self, problem: Problem) {
+        if self.is_over() {
+            return;
+        }
+        if let Some(next) = self.checked.front() {
+            self.number = next.number - 1;
+        }
+        self.checked.clear();
+        self.found.clear();
+        self.end(Err(problem));
+    }
+
     /// Cuts more of the body, and waits for it if need be. It may be dropped at any time without losing anything.
     pub(super) async fn more(&mut self) {
         if self.uncut.is_empty() {
