@@ -80,11 +80,12 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Tells on standard output where `service` listens: programs that start it read the address from there.
+/// Tells on standard output where `service` listens: programs that start it read the address from there. With `LOG_FORMAT=json`
+/// that line is JSON, too.
 ///
 /// # Errors
 /// When standard output cannot be written.
 pub fn announce(service: &str, address: impl Display) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{service} listening on {address}")
-        .context("standard output cannot be written")
+    let line = telemetry::line(&format!("{service} listening on {address}"));
+    writeln!(std::io::stdout(), "{line}").context("standard output cannot be written")
 }

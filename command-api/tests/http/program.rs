@@ -1,6 +1,7 @@
 //! The command side as the program it is, with metrics and logs of its own.
 
 use crate::support::{PATIENCE, Site, Store};
+use serde_json::Value;
 use std::fs::File;
 use std::ops::Deref;
 use std::process::Stdio;
@@ -39,7 +40,9 @@ impl Program {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut address = async |name: &str| loop {
             let line = timeout(PATIENCE, lines.next_line()).await.expect("it starts").unwrap().unwrap();
-            if let Some((_, address)) = line.split_once(name) {
+            // As JSON, like all that it logs.
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if let Some((_, address)) = line["message"].as_str().unwrap().split_once(name) {
                 break address.to_owned();
             }
         };

@@ -113,8 +113,7 @@ async fn a_log_line_cannot_be_forged() {
         .unwrap();
     // It is read to the end of the test: a program that cannot say where it listens stops.
     let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.next().unwrap().unwrap();
-    let base = line.strip_prefix("query-api listening on ").unwrap().to_owned();
+    let base = crate::program::base(&lines.next().unwrap().unwrap());
     for attack in CORPUS {
         for place in ["/", "/books?q=", "/books/"] {
             let url = format!("{base}{place}{}", escaped(attack));

@@ -2,6 +2,7 @@
 
 use crate::support::{Library, client};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 
@@ -23,8 +24,7 @@ async fn it_answers_on_both_addresses_and_stops_when_asked() {
         program().env("DATABASE_URL", &library.database_url).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     for path in ["/books/1", "/admins"] {
-        let line = lines.next().unwrap().unwrap();
-        let base = line.strip_prefix("query-api listening on ").unwrap();
+        let base = base(&lines.next().unwrap().unwrap());
         for path in [path, "/readyz"] {
             let response = client().get(format!("{base}{path}")).send().await.unwrap();
             assert_eq!(response.status(), 200, "{base}{path}");
@@ -33,6 +33,12 @@ async fn it_answers_on_both_addresses_and_stops_when_asked() {
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(lines.next().is_none(), "more than the two lines");
+}
+
+/// Where it listens, from the line that says so: as JSON, like all that it logs.
+pub(crate) fn base(line: &str) -> String {
+    let line: Value = serde_json::from_str(line).unwrap();
+    line["message"].as_str().unwrap().strip_prefix("query-api listening on ").unwrap().to_owned()
 }
 
 fn fails_with(code: i32, command: &mut Command) -> String {
