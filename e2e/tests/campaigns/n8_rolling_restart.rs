@@ -1,16 +1,27 @@
 //! Every service of the topology is restarted, one by one, under load through the gateway: no request fails, no command is lost.
 
 use e2e::{Identity, Place, PlainTopology, Site};
-use serde_json::json;
+use reqwest::{Body, Client, Response};
+use serde_json::{Value, json};
+use std::convert::Infallible;
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_stream::wrappers::ReceiverStream;
 
 /// The books of those who ask and command at once while everything is restarted; siege has the first fifty.
 const BOOKS: RangeInclusive<u64> = 101..=112;
+
+/// The book of the one whose receiving list has no end, and a row of it.
+const LISTED: u64 = 113;
+const ROW: &str = "{\"bookId\":113,\"qty\":1}\n";
+
+/// What a list is told by a service that stops.
+const STOPPING: &str = "urn:bookstock:problem:service-stopping";
 
 /// How many ask at once besides.
 const USERS: &str = "25";
@@ -39,6 +50,8 @@ async fn every_service_is_restarted_under_load_and_no_request_fails() {
         for number in BOOKS {
             clients.spawn(work(gateway.clone(), number, Arc::clone(&go_home)));
         }
+        let delivering = deliver(gateway.url("/warehousings"), token.clone(), Arc::clone(&go_home));
+        let delivering = tokio::spawn(delivering);
         // siege, which the original was tried with, beside our own clients, who know what they booked.
         let rolled = topology.roll(&["--siege", USERS, "--siege-token", &token]).await;
         assert_eq!(rolled.code, Some(0), "{rolled:?}");
@@ -61,6 +74,11 @@ async fn every_service_is_restarted_under_load_and_no_request_fails() {
             stock += gateway.get(&format!("/libraries/{number}")).await.json(200)["stock"].as_u64().unwrap();
         }
         assert_eq!(stock, booked, "a command was lost or booked twice");
+        let delivered = delivering.await.unwrap();
+        assert_eq!(delivered.failed, Vec::<String>::new(), "a list was not answered well");
+        assert!(delivered.left > 0, "no service stopped in the middle of a list");
+        let listed = gateway.get(&format!("/libraries/{LISTED}")).await.json(200)["stock"].as_u64();
+        assert_eq!(listed, Some(delivered.booked), "a row was lost or booked twice");
         let besides = rolled.out.lines().find_map(|line| line.split_once("\"transactions\":")).unwrap().1;
         let besides = besides.trim().trim_end_matches(',');
         eprintln!(
@@ -100,4 +118,63 @@ async fn work(site: Site, number: u64, go_home: Arc<AtomicBool>) -> (u64, Vec<St
         }
     }
     (booked, failed)
+}
+
+/// What became of the rows of lists: how many were booked, how many lists were left by a service that stopped, and what went wrong.
+#[derive(Default)]
+struct Delivered {
+    booked: u64,
+    left: u64,
+    failed: Vec<String>,
+}
+
+/// Sends a list that goes on until its service stops, and then the next one.
+async fn deliver(url: String, token: String, go_home: Arc<AtomicBool>) -> Delivered {
+    let client = Client::builder().no_proxy().build().unwrap();
+    let mut delivered = Delivered::default();
+    while !go_home.load(Ordering::Relaxed) {
+        let (rows, body) = mpsc::channel(1);
+        rows.send(Ok::<_, Infallible>(ROW)).await.unwrap();
+        let request = client.post(&url).bearer_auth(&token).header("content-type", "application/x-ndjson");
+        match request.body(Body::wrap_stream(ReceiverStream::new(body))).send().await {
+            Ok(answer) if answer.status() == 200 => delivered.read(answer, rows, &go_home).await,
+            other => delivered.failed.push(format!("{other:?}")),
+        }
+    }
+    delivered
+}
+
+impl Delivered {
+    /// Reads the results of a list, and sends a row after each of them.
+    async fn read(
+        &mut self,
+        mut answer: Response,
+        rows: mpsc::Sender<Result<&'static str, Infallible>>,
+        go_home: &AtomicBool,
+    ) {
+        let (mut rows, mut text) = (Some(rows), Vec::new());
+        loop {
+            match answer.chunk().await {
+                Ok(Some(piece)) => text.extend_from_slice(&piece),
+                Ok(None) => return,
+                Err(error) => return self.failed.push(format!("{error:?}")),
+            }
+            while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = text.drain(..=end).collect();
+                let result: Value = serde_json::from_slice(&line).unwrap();
+                if result["status"] == 201 {
+                    self.booked += 1;
+                } else if result["problem"]["type"] == STOPPING {
+                    (self.left, rows) = (self.left + 1, None);
+                } else {
+                    self.failed.push(result.to_string());
+                }
+                rows = rows.filter(|_| !go_home.load(Ordering::Relaxed));
+                if let Some(rows) = &rows {
+                    // Whoever takes no further row says so in the answer.
+                    let _ = rows.send(Ok(ROW)).await;
+                }
+            }
+        }
+    }
 }
