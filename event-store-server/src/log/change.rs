@@ -160,3 +160,19 @@ fn system_event(event_type: &str, data: Bytes) -> ProposedEvent {
     let is_json = event_type == METADATA_EVENT_TYPE;
     ProposedEvent { id, event_type: event_type.to_owned(), is_json, data, metadata: Bytes::new() }
 }
+
+#[cfg(test)]
+impl Change {
+    /// Appends events of these ids, which say nothing else, whatever the stream holds.
+    pub(super) fn append(stream: &str, ids: impl IntoIterator<Item = u128>) -> Self {
+        let events = ids.into_iter().map(|id| ProposedEvent {
+            id: Uuid::from_u128(id),
+            event_type: "Happened".to_owned(),
+            is_json: false,
+            data: Bytes::new(),
+            metadata: Bytes::new(),
+        });
+        let what = What::Append(events.collect());
+        Self { stream: stream.into(), expected: ExpectedRevision::Any, what, held: None }
+    }
+}

@@ -178,7 +178,10 @@ impl<'a> Staged<'a> {
         for (name, head) in self.heads {
             self.memory.heads.insert(name, head);
         }
-        for (event, place) in self.recent {
+        // Those that are inserted last are remembered longest.
+        let mut recent = self.recent.into_iter().collect::<Vec<_>>();
+        recent.sort_unstable_by_key(|(_, place)| place.position);
+        for (event, place) in recent {
             self.memory.recent.insert(event, place);
         }
     }
@@ -227,6 +230,71 @@ impl Past for StreamPast<'_, '_> {
 
     fn recent(&mut self, id: Uuid) -> Option<Place> {
         let event = (self.head?.stream, id);
-        self.staged.recent.get(&event).copied().or_else(|| self.staged.memory.recent.get(&event))
+        self.staged.recent.get(&event).copied().or_else(|| self.staged.memory.recent.peek(&event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::change::{Change, Changed, place};
+    use super::super::schema;
+    use super::*;
+
+    /// A log whose writer remembers eight events at least.
+    struct Log {
+        conn: Connection,
+        memory: Memory,
+        last: Position,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Log {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let conn = schema::open_writer(&dir.path().join("events.sqlite"), None).unwrap();
+            let memory = Memory {
+                heads: TwoGenerations::new(1 << 10, |name| name.len()),
+                recent: TwoGenerations::new(8, |_| 1),
+            };
+            Self { conn, memory, last: 0, _dir: dir }
+        }
+
+        /// Appends events as one transaction. Each has the id of the position that it gets when it is new.
+        fn append(&mut self, ids: impl IntoIterator<Item = Position>) -> Position {
+            let ids = ids.into_iter().map(|id| id.unsigned_abs().into());
+            let change = Change::append("a", ids);
+            let mut staged = Staged::new(&self.conn, &mut self.memory, self.last, 0);
+            let changed = place(&change, &mut staged).unwrap();
+            self.last = staged.last_position();
+            staged.keep();
+            match changed {
+                Changed::Durable { position: Some(position), .. } => position,
+                other => panic!("nothing was appended: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn repeats_of_old_events_push_out_no_newer_ones() {
+        let mut log = Log::new();
+        for id in 1..=9 {
+            assert_eq!(log.append([id]), id);
+        }
+        for id in 1..=7 {
+            assert_eq!(log.append([id]), id, "it is still remembered");
+        }
+        log.append([10]);
+        for id in 3..=10 {
+            assert_eq!(log.append([id]), id, "one of the last eight is written again");
+        }
+    }
+
+    #[test]
+    fn of_one_large_append_the_last_events_are_remembered() {
+        let mut log = Log::new();
+        log.append(1..=100);
+        for id in 93..=100 {
+            assert_eq!(log.append([id]), id, "one of the last eight is written again");
+        }
     }
 }

@@ -4,9 +4,10 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// A map that forgets what was not used for longest, roughly: entries live in a young and an old generation; a hit
-/// moves an entry to the young one, and when that is full it becomes the old one and the former old one is dropped.
-/// Holds the entries used last, of as much weight as the `capacity` at least and twice as much at most.
+/// A map that forgets what was not used for longest, roughly: entries live in a young and an old generation; what is
+/// inserted or got moves to the young one, and when that is full it becomes the old one and the former old one is dropped.
+/// Holds the entries used last, of as much weight as the `capacity` at least and twice as much at most. Of a map at which
+/// is only peeked, those are the entries inserted last.
 #[derive(Debug)]
 pub(super) struct TwoGenerations<K, V> {
     capacity: usize,
@@ -46,6 +47,15 @@ impl<K: Eq + Hash, V: Copy> TwoGenerations<K, V> {
         self.insert(key, value);
         Some(value)
     }
+
+    /// The value, which is thereby not used: looking at what is old pushes out nothing that is newer.
+    pub(super) fn peek<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.young.get(key).or_else(|| self.old.get(key)).copied()
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +74,22 @@ mod tests {
             assert_eq!(cache.get(&key), Some(key * 2));
         }
         assert_eq!(cache.get(&500), None);
+    }
+
+    #[test]
+    fn who_peeks_at_old_entries_pushes_out_no_newer_ones() {
+        let mut cache = TwoGenerations::new(10, |_| 1);
+        for key in 0..1_000 {
+            cache.insert(key, key * 2);
+            // From the oldest entries on, so that those of the old generation which are newer are not looked at.
+            for old in key - 19..key - 10 {
+                cache.peek(&old);
+            }
+            for last in (key - 9).max(0)..=key {
+                assert_eq!(cache.peek(&last), Some(last * 2), "one of the ten inserted last, after {key}");
+            }
+        }
+        assert_eq!(cache.peek(&500), None);
     }
 
     #[test]
