@@ -133,22 +133,24 @@ fn append(
 ) -> Result<Option<Place>, ReadError> {
     let mut revived = None;
     if staged.is_deleted(stream, head)? {
-        let metadata = staged.metadata(stream)?;
-        revived = metadata.map(|metadata| (stream.clone(), head.map_or(0, |head| head.last + 1), metadata));
+        let metadata_stream: Arc<str> = format!("{METADATA_STREAM_PREFIX}{stream}").into();
+        let (metadata_head, metadata) = (staged.head(&metadata_stream)?, staged.metadata(stream)?);
+        let first = head.map_or(0, |head| head.last + 1);
+        revived = metadata.map(|metadata| (metadata_stream, metadata_head, first, metadata));
     } else if let (Some(of), Some(metadata)) = (stream.strip_prefix(METADATA_STREAM_PREFIX), events.last()) {
         let original = staged.head(of)?;
         if staged.is_deleted(of, original)? {
             let first = original.map_or(0, |head| head.last + 1);
-            revived = Some((of.into(), first, metadata.data.to_vec()));
+            revived = Some((stream.clone(), head, first, metadata.data.to_vec()));
         }
     }
     let written = staged.write(stream, head, events)?;
-    if let Some((stream, first, metadata)) = revived
+    if let Some((metadata_stream, before, first, metadata)) = revived
         && let Some(data) = StreamMetadata::revived(&metadata, first)
     {
-        let stream: Arc<str> = format!("{METADATA_STREAM_PREFIX}{stream}").into();
-        let head = staged.head(&stream)?;
-        staged.write(&stream, head, &[system_event(METADATA_EVENT_TYPE, data.into())])?;
+        // It is another one than before where the events went to this very stream.
+        let head = staged.known(&metadata_stream).or(before);
+        staged.write(&metadata_stream, head, &[system_event(METADATA_EVENT_TYPE, data.into())])?;
     }
     Ok(written)
 }

@@ -56,15 +56,21 @@ impl<'a> Staged<'a> {
         self.last_position
     }
 
+    /// The head of a stream, if it has events and is known without a look into the log.
+    pub(super) fn known(&mut self, stream: &str) -> Option<Head> {
+        self.heads.get(stream).copied().or_else(|| self.memory.heads.get(stream))
+    }
+
     /// The head of a stream, if it has events.
     pub(super) fn head(&mut self, stream: &str) -> Result<Option<Head>, ReadError> {
-        if let Some(head) = self.heads.get(stream).copied().or_else(|| self.memory.heads.get(stream)) {
+        if let Some(head) = self.known(stream) {
             return Ok(Some(head));
         }
         let Some((row, last)) = read_stream::head(self.conn, stream)? else { return Ok(None) };
         let deleted = last != TOMBSTONE && read_stream::metadata(self.conn, stream)?.is_deleted();
         let head = Head { stream: row, last, deleted };
-        self.memory.heads.insert(stream.into(), head);
+        // It may come of what this transaction has written, so it is remembered with that.
+        self.heads.insert(stream.into(), head);
         Ok(Some(head))
     }
 
@@ -81,14 +87,16 @@ impl<'a> Staged<'a> {
         read_stream::metadata_json(self.conn, stream, |json| Some(json.to_vec()))
     }
 
-    /// Writes `events` after `head`, which is no tombstone; gives the place of the last one.
+    /// Writes `events` after `head`, which is no tombstone; gives the place of the last one. Nothing of the log is read for
+    /// it, and after a failure, of whatever kind, a part of them may be written: that is the end of the transaction.
     pub(super) fn write(
         &mut self,
         name: &Arc<str>,
         head: Option<Head>,
         events: &[ProposedEvent],
-    ) -> rusqlite::Result<Option<Place>> {
-        self.write_behind(head.map_or(-1, |head| head.last), name, head, events)
+    ) -> Result<Option<Place>, ReadError> {
+        let last = head.map_or(-1, |head| head.last);
+        self.write_behind(last, name, head, events).map_err(ReadError::Failed)
     }
 
     /// Ends a stream for ever: behind the last revision there is only that of the tombstone.
@@ -97,9 +105,9 @@ impl<'a> Staged<'a> {
         name: &Arc<str>,
         head: Option<Head>,
         tombstone: ProposedEvent,
-    ) -> rusqlite::Result<Option<Place>> {
+    ) -> Result<Option<Place>, ReadError> {
         let head = head.map(|head| Head { deleted: false, ..head });
-        self.write_behind(TOMBSTONE - 1, name, head, &[tombstone])
+        self.write_behind(TOMBSTONE - 1, name, head, &[tombstone]).map_err(ReadError::Failed)
     }
 
     fn write_behind(
@@ -120,10 +128,11 @@ impl<'a> Staged<'a> {
             place = Some(self.insert(name, stream, last, event)?);
         }
         self.heads.insert(name.clone(), Head { stream, last, deleted });
-        // What is written about the metadata of a metadata stream has no effect on that one: it is never deleted so.
+        // What is written about the metadata of a metadata stream has no effect on that one: it is never deleted so. A head
+        // that is not known yet will be read together with what was written here.
         if let Some(of) = name.strip_prefix(METADATA_STREAM_PREFIX)
             && !of.starts_with(METADATA_STREAM_PREFIX)
-            && let Ok(Some(head)) = self.head(of)
+            && let Some(head) = self.known(of)
         {
             let deleted = last_event.event_type == METADATA_EVENT_TYPE
                 && StreamMetadata::parse(&last_event.data).is_deleted();

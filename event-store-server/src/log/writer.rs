@@ -187,11 +187,11 @@ impl Writer {
             let decided = Instant::now();
             tx.commit()?;
             self.figures.synced("log", decided.elapsed());
-            staged.keep();
             self.committed.send_replace(position);
             let events = (position - last_position).cast_unsigned();
             self.figures.committed(batch.len(), events, started.elapsed(), position);
         }
+        staged.keep();
         Ok(answers)
     }
 
@@ -202,5 +202,28 @@ impl Writer {
         self.figures.answered("wrong-expected-revision", wrong);
         self.figures.answered("stream-deleted", count(|answer| matches!(answer, Ok(Changed::StreamDeleted))));
         self.figures.answered("failed", count(|answer| answer.is_err()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_stream::{StreamFrom, StreamPage};
+    use super::super::{DATABASE, Limit, Links, Log};
+    use super::*;
+
+    #[tokio::test]
+    async fn of_an_append_that_fails_halfway_nothing_is_left_whatever_the_failure_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Log::open(dir.path(), None, false).unwrap();
+        // To SQLite, an overflow is an error like that of a table which is not as it was.
+        let trigger = "CREATE TRIGGER broken BEFORE INSERT ON events WHEN NEW.revision = 1
+                       BEGIN SELECT abs(-9223372036854775807 - 1); END";
+        Connection::open(dir.path().join(DATABASE)).unwrap().execute_batch(trigger).unwrap();
+        let failed = log.change(Change::append("a", [1, 2])).await;
+        assert!(matches!(failed, Err(ChangeError::Stopped(_))), "{failed:?}");
+        let limit = Limit { events: 10, considered: 10, bytes: 1 << 10 };
+        let page = log.read_stream("a".into(), StreamFrom::Forwards(0), limit, Links::Keep).await.unwrap();
+        assert!(matches!(page, StreamPage::Missing), "{page:?}");
+        log.close().await;
     }
 }
