@@ -1,5 +1,6 @@
 //! Names and ids on the wire.
 
+use super::status;
 use crate::config::Limits;
 use crate::protocol::shared::{StreamIdentifier, Uuid as WireUuid, uuid as wire_uuid};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub(super) fn stream_name(identifier: Option<StreamIdentifier>, limits: &Limits)
 pub(super) fn parse_uuid(id: Option<&WireUuid>) -> Result<Uuid, Status> {
     match id.and_then(|id| id.value.as_ref()) {
         Some(wire_uuid::Value::String(text)) => {
-            Uuid::parse_str(text).map_err(|_| Status::invalid_argument(format!("'{text}' is not a UUID.")))
+            Uuid::parse_str(text).map_err(|_| status::invalid(format!("'{text}' is not a UUID.")))
         }
         Some(wire_uuid::Value::Structured(halves)) => Ok(Uuid::from_u64_pair(
             halves.most_significant_bits.cast_unsigned(),

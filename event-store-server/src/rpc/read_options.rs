@@ -198,7 +198,7 @@ fn pattern(expression: Expression) -> Result<Pattern, Status> {
         .dfa_size_limit(COMPILED_REGEX)
         .build();
     regex.map(Pattern::Regex).map_err(|error| {
-        Status::invalid_argument(match error {
+        status::invalid(match error {
             regex::Error::CompiledTooBig(most) => format!(
                 "The filter's regular expression is too large: compiled it may have {most} bytes. Each \\w of a repetition takes many: [a-z] takes few."
             ),

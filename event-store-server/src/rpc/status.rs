@@ -5,6 +5,24 @@ use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
+/// The bytes of a text that go out whole. It travels in a header, in which a byte may take three, and for all of which together
+/// some clients have 8 KiB; who gets more of them ends the call, or the connection.
+const TEXT: usize = 1024;
+
+/// The text, without the middle of one that is longer than a header should be: what a caller sent may be a part of it.
+pub(super) fn clipped(text: String) -> String {
+    if text.len() <= TEXT {
+        return text;
+    }
+    let (begin, end) = (text.floor_char_boundary(TEXT / 2), text.ceil_char_boundary(text.len() - TEXT / 2));
+    format!("{} [...] {}", &text[..begin], &text[end..])
+}
+
+/// The request makes no sense; the text may have in it what was sent.
+pub(super) fn invalid(text: impl Into<String>) -> Status {
+    Status::invalid_argument(clipped(text.into()))
+}
+
 pub(super) fn missing_metadata_property(name: &str) -> Status {
     with_exception(
         Code::InvalidArgument,
@@ -108,7 +126,7 @@ pub(super) fn shutting_down() -> Status {
 
 impl From<ChangeError> for Status {
     fn from(error: ChangeError) -> Self {
-        let text = error.to_string();
+        let text = clipped(error.to_string());
         match error {
             ChangeError::Full => Self::resource_exhausted(text),
             ChangeError::Damaged(_) => Self::data_loss(text),
@@ -121,7 +139,7 @@ impl From<ChangeError> for Status {
 
 impl From<ReadError> for Status {
     fn from(error: ReadError) -> Self {
-        let text = error.to_string();
+        let text = clipped(error.to_string());
         match error {
             ReadError::Corrupt { .. }
             | ReadError::Missing { .. }
@@ -153,5 +171,25 @@ fn with_exception(
             metadata.insert(*key, value);
         }
     }
-    Status::with_metadata(code, text, metadata)
+    Status::with_metadata(code, clipped(text), metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_text_the_beginning_and_the_end_go_out_and_no_character_is_cut() {
+        let text = "x".repeat(TEXT);
+        assert_eq!(clipped(text.clone()), text);
+        for length in 1_100..1_110 {
+            let status = invalid(format!("'{}{}' is no name.", "x".repeat(length), "도서".repeat(1_000)));
+            let said = status.message();
+            assert!(said.len() < TEXT + 10, "{said}");
+            assert!(
+                said.starts_with("'xxx") && said.contains(" [...] ") && said.ends_with("서' is no name."),
+                "{said}"
+            );
+        }
+    }
 }

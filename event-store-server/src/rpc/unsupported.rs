@@ -1,5 +1,6 @@
 //! What this server does not do, said clearly.
 
+use super::status;
 use bytes::Bytes;
 use futures_util::stream;
 use http_body::Frame;
@@ -25,10 +26,10 @@ pub(super) async fn call(
         let Ok(response) = http.oneshot(request).await;
         return response;
     }
-    Status::unimplemented(format!(
+    Status::unimplemented(status::clipped(format!(
         "The call {} is not supported by this event store server; KurrentDB supports it.",
         request.uri().path()
-    ))
+    )))
     .into_http()
 }
 

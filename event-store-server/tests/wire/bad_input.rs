@@ -75,6 +75,43 @@ async fn appends_that_make_no_sense_are_refused_and_write_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_sent_is_repeated_only_as_far_as_a_header_has_room_and_the_connection_lives_on() {
+    let (_dir, server, mut client) = fresh().await;
+    let mut subscribed = open(&mut client, subscription(all_options())).await.unwrap();
+    let id = Some(shared::Uuid { value: Some(shared::uuid::Value::String("도서".repeat(20_000))) });
+    let good = [("type", "T"), ("content-type", "application/json")];
+    let status = append_raw(&mut client, vec![options(b"a", Some(any())), proposed(id, &good)]).await;
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    let said = status.message();
+    assert!(said.starts_with("'도서") && said.ends_with("도서' is not a UUID."), "{said}");
+    assert!(said.len() < 2_000, "{said}");
+
+    let unknown = format!("/{}.Unknown/Call", "x".repeat(10_000));
+    let mut other = tonic::client::Grpc::new(server.channel().await);
+    other.ready().await.unwrap();
+    let codec = tonic_prost::ProstCodec::<Empty, Empty>::default();
+    let path = PathAndQuery::try_from(unknown).unwrap();
+    let status = other.unary(Request::new(Empty {}), path, codec).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented, "{status}");
+    assert!(status.message().len() < 2_000, "{status}");
+
+    // Each byte of such a name takes three in a header.
+    let stream = "도".repeat(1_300);
+    append(&mut client, &stream, any(), events([1])).await.unwrap();
+    super::delete::tombstone(&mut client, &stream, None).await.unwrap();
+    let status = append(&mut client, &stream, any(), events([2])).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+    assert!(status.message().len() < 2_000, "{status}");
+
+    let mut answers = Vec::new();
+    while !answers.iter().any(|answer| matches!(answer, Content::Event(_))) {
+        let answer = next(&mut subscribed).await.expect("the connection lives on");
+        answers.push(answer.expect("the subscription goes on"));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn reads_that_make_no_sense_are_refused() {
     let (_dir, server, mut client) = fresh().await;
     let filter = |expression, window, multiplier| {
@@ -105,6 +142,10 @@ async fn reads_that_make_no_sense_are_refused() {
         Some(Options { filter_option: filter(by_type("x"), ten, 0), ..all_options() }),
         Some(Options { filter_option: filter(by_type("("), ten, 1), ..all_options() }),
         Some(Options { filter_option: filter(by_type("(?=x)"), ten, 1), ..all_options() }),
+        Some(Options {
+            filter_option: filter(by_type(&format!("{}(", "도".repeat(1_364))), ten, 1),
+            ..all_options()
+        }),
         Some(Options { filter_option: filter(by_type(&"x".repeat(4_097)), ten, 1), ..all_options() }),
         Some(Options { filter_option: filter(by_type(r"\w{50}"), ten, 1), ..all_options() }),
         Some(Options { filter_option: filter(by_type("((a{100}){100}){100}"), ten, 1), ..all_options() }),
