@@ -168,12 +168,12 @@ fn events(
                 tell(report, || error.to_string());
             }
         }
-        if position != last_position + 1 && !is_scavenged(conn, last_position + 1, position - 1)? {
-            tell(report, || {
-                format!("The events at positions {} to {} are missing.", last_position + 1, position - 1)
-            });
+        // One below the first position is damaged, and told above.
+        let expected = last_position.saturating_add(1);
+        if position > expected && !is_scavenged(conn, expected, position - 1)? {
+            tell(report, || format!("The events at positions {expected} to {} are missing.", position - 1));
         }
-        last_position = position;
+        last_position = position.max(last_position);
         if report.events.is_multiple_of(STEP) {
             progress(&format!("{} of at most {total} events are checked", report.events));
         }

@@ -19,6 +19,10 @@ pub(crate) enum ReadError {
     )]
     Corrupt { stream: String, revision: Revision, position: Position },
     #[error(
+        "The event at position {position} is damaged: its revision is not readable. Restore the store from a backup."
+    )]
+    NotReadable { position: Position },
+    #[error(
         "Events of stream '{stream}' next to revision {revision} are missing: the database file is damaged. Restore the store from a backup."
     )]
     Missing { stream: String, revision: Revision },
@@ -37,7 +41,13 @@ pub(crate) enum ReadError {
 impl From<rusqlite::Error> for ReadError {
     fn from(error: rusqlite::Error) -> Self {
         // Our statements fit the tables that we made, so what does not fit them any more is the file.
-        let misfit = matches!(error, rusqlite::Error::SqlInputError { .. });
+        let misfit = matches!(
+            error,
+            rusqlite::Error::SqlInputError { .. }
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
+        );
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
                 Self::CorruptFile(error)

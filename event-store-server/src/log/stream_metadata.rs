@@ -61,7 +61,7 @@ impl StreamMetadata {
 
     /// The first revision that a reader may see in a stream whose last event is `last`.
     pub(crate) fn first_visible(self, last: Revision) -> Revision {
-        let by_count = self.max_count.map_or(0, |count| last - (count - 1));
+        let by_count = self.max_count.map_or(0, |count| last.saturating_sub(count - 1));
         by_count.max(self.truncate_before.unwrap_or(0)).max(0)
     }
 }

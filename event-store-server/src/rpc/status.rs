@@ -142,6 +142,7 @@ impl From<ReadError> for Status {
         let text = clipped(error.to_string());
         match error {
             ReadError::Corrupt { .. }
+            | ReadError::NotReadable { .. }
             | ReadError::Missing { .. }
             | ReadError::MissingFromLog { .. }
             | ReadError::CorruptFile(_) => {
