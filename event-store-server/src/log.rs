@@ -248,3 +248,45 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     name.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_event_is_missed_in_either_direction_unless_it_was_scavenged() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Log::open(dir.path(), None, false).unwrap();
+        log.change(Change::append("a", 1..=3)).await.unwrap();
+        let database = rusqlite::Connection::open(dir.path().join(DATABASE)).unwrap();
+        let limit = Limit { events: 10, considered: 10, bytes: 1 << 10 };
+        let in_stream = [
+            StreamFrom::Forwards(0),
+            StreamFrom::ThroughTombstone(0),
+            StreamFrom::Backwards(1),
+            StreamFrom::Backwards(Revision::MAX),
+        ];
+        let in_all = [AllFrom::After(0), AllFrom::Before(3), AllFrom::Before(Position::MAX)];
+
+        database.execute("DELETE FROM events WHERE position = 1", ()).unwrap();
+        for from in in_stream {
+            let page = log.read_stream("a".into(), from, limit, Links::Keep).await;
+            assert!(matches!(page, Err(ReadError::Missing { .. })), "{from:?}: {page:?}");
+        }
+        for from in in_all {
+            let page = log.read_all(from, None, limit, Links::Keep).await;
+            assert!(
+                matches!(page, Err(ReadError::MissingFromLog { first: 1, last: 1 })),
+                "{from:?}: {page:?}"
+            );
+        }
+        database.execute("INSERT INTO gaps (first, last) VALUES (1, 1)", ()).unwrap();
+        for from in in_stream {
+            log.read_stream("a".into(), from, limit, Links::Keep).await.unwrap();
+        }
+        for from in in_all {
+            log.read_all(from, None, limit, Links::Keep).await.unwrap();
+        }
+        log.close().await;
+    }
+}

@@ -88,6 +88,10 @@ pub(super) fn page(
             page.events.push(event);
         }
     }
+    if page.end && matches!(from, AllFrom::Before(_)) {
+        // There is nothing left, so the log has to begin here.
+        follows(conn, page.next, 0)?;
+    }
     Ok(page)
 }
 
@@ -102,9 +106,9 @@ fn follows(conn: &Connection, reader: AllFrom, position: Position) -> Result<(),
     if low > high || is_scavenged(conn, low, high)? {
         return Ok(());
     }
-    let committed: Position =
+    let committed: Option<Position> =
         conn.prepare_cached("SELECT max(position) FROM events")?.query_row((), |row| row.get(0))?;
-    if matches!(reader, AllFrom::Before(_)) && committed < high {
+    if matches!(reader, AllFrom::Before(_)) && committed.unwrap_or(0) < high {
         return Ok(());
     }
     Err(ReadError::MissingFromLog { first: low, last: high })

@@ -111,9 +111,8 @@ pub(super) fn page(
             _ if fields.revision == TOMBSTONE => true,
             (Some(before), _) => fields.revision.abs_diff(before) == 1,
             (None, StreamFrom::Backwards(_)) => fields.revision == high,
-            // Where a stream was scavenged, nothing is left before its first event.
             (None, StreamFrom::Forwards(_) | StreamFrom::ThroughTombstone(_)) => {
-                fields.revision == low || is_first(conn, id, fields.revision)?
+                fields.revision == low || begins_at(conn, id, fields.revision)?
             }
         };
         if !follows {
@@ -127,14 +126,22 @@ pub(super) fn page(
         bytes += event.size();
         events.push(event);
     }
+    if let (true, Some(revision), StreamFrom::Backwards(_)) = (end, before, from)
+        && revision > first
+        && !begins_at(conn, id, revision)?
+    {
+        return Err(ReadError::Missing { stream: stream.to_owned(), revision });
+    }
     Ok(StreamPage::Found { events, next, end, first, last })
 }
 
-/// Whether no event of the stream comes before `revision`.
-fn is_first(conn: &Connection, id: i64, revision: Revision) -> Result<bool, ReadError> {
-    let mut statement =
-        conn.prepare_cached("SELECT 1 FROM events WHERE stream = ?1 AND revision < ?2 LIMIT 1")?;
-    Ok(!statement.exists((id, revision))?)
+/// Whether the stream begins at `revision`, though that is not where its visible events would: the events before may have
+/// been scavenged, where anything was, and none of them is left.
+fn begins_at(conn: &Connection, id: i64, revision: Revision) -> Result<bool, ReadError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT 1 FROM gaps WHERE NOT EXISTS (SELECT 1 FROM events WHERE stream = ?1 AND revision < ?2) LIMIT 1",
+    )?;
+    Ok(statement.exists((id, revision))?)
 }
 
 /// The event of a stream at `revision`, if readers may see it.

@@ -265,6 +265,21 @@ pub(crate) fn backwards_from_the_end() -> streams::read_req::Options {
     streams::read_req::Options { stream_option: Some(stream_option), read_direction: 1, ..all_options() }
 }
 
+/// A stream backwards, from its last event on.
+pub(crate) fn stream_backwards(stream: &str) -> streams::read_req::Options {
+    use streams::read_req::options::stream_options::RevisionOption;
+    use streams::read_req::options::{StreamOption, StreamOptions};
+    let stream_option = StreamOption::Stream(StreamOptions {
+        stream_identifier: Some(identifier(stream)),
+        revision_option: Some(RevisionOption::End(Empty {})),
+    });
+    streams::read_req::Options {
+        stream_option: Some(stream_option),
+        read_direction: 1,
+        ..read_options(stream)
+    }
+}
+
 /// The same as a subscription.
 pub(crate) fn subscription(options: streams::read_req::Options) -> streams::read_req::Options {
     use streams::read_req::options::{CountOption, SubscriptionOptions};
