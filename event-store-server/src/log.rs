@@ -51,6 +51,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 use writer::{Order, Writer};
@@ -63,6 +64,9 @@ const DATABASE: &str = "events.sqlite";
 
 /// The file in its directory that a server has locked as long as it lives.
 pub(crate) const LOCK: &str = "lock";
+
+/// How long to wait before trying again to lock it.
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -232,14 +236,41 @@ impl Log {
 }
 
 /// Takes the lock that keeps a second server out. The system releases it when the process ends, however it ends.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is served yet, and nobody tells that a file is not locked any more"
+)]
 fn lock(dir: &Path) -> Result<Lock, OpenError> {
+    let mut told = false;
+    lock_alone(dir, || {
+        if !std::mem::replace(&mut told, true) {
+            tracing::info!(
+                data_dir = %dir.display(),
+                "`check` or `backup` reads the write-ahead log that was left; waiting until it has"
+            );
+        }
+        std::thread::sleep(LOCK_POLL);
+    })
+}
+
+/// Waits for those who share the lock, which is for a short time, and not for who has it alone.
+fn lock_alone(dir: &Path, mut wait: impl FnMut()) -> Result<Lock, OpenError> {
     let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(unusable)?;
     // A directory that was just made survives a power cut only when its parent is on the disk.
     if let Some(parent) = dir.canonicalize().map_err(unusable)?.parent() {
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(unusable)?;
     }
-    Lock::acquire(&dir.join(LOCK)).map_err(unusable)?.ok_or_else(|| OpenError::Locked(dir.to_owned()))
+    let path = dir.join(LOCK);
+    loop {
+        if let Some(lock) = Lock::acquire(&path).map_err(unusable)? {
+            return Ok(lock);
+        }
+        if Lock::share(&path).map_err(unusable)?.is_none() {
+            return Err(OpenError::Locked(dir.to_owned()));
+        }
+        wait();
+    }
 }
 
 /// The file beside another one whose name goes on so.
@@ -252,6 +283,18 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_waits_for_who_reads_what_was_left_and_not_for_another_server() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut reading = Lock::share(&dir.path().join(LOCK)).unwrap();
+        assert!(reading.is_some());
+        let server = lock_alone(dir.path(), || reading = None).unwrap();
+        assert!(reading.is_none(), "it was not waited for");
+        let second = lock_alone(dir.path(), || panic!("a server is waited for"));
+        assert!(matches!(second, Err(OpenError::Locked(_))), "{second:?}");
+        drop(server);
+    }
 
     #[tokio::test]
     async fn the_first_event_is_missed_in_either_direction_unless_it_was_scavenged() {

@@ -3,8 +3,9 @@
 use super::event::{Position, Revision, TOMBSTONE};
 use super::reader::ReadError;
 use super::row::{self, COLUMNS};
-use super::{DATABASE, OpenError, intact, lock, schema};
+use super::{DATABASE, LOCK, OpenError, intact, schema};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
+use service_kit::Lock;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -77,11 +78,10 @@ pub(super) fn database_in(data_dir: &Path) -> Result<PathBuf, MaintenanceError> 
     if !path.is_file() {
         return Err(MaintenanceError::Absent(data_dir.to_owned()));
     }
-    match lock(data_dir) {
-        Ok(_lock) => intact::verify(&path)?,
-        // A server did that when it started, and goes on writing.
-        Err(OpenError::Locked(_)) => {}
-        Err(error) => return Err(error.into()),
+    let unusable = |source| OpenError::Directory { dir: data_dir.to_owned(), source };
+    // A server that has the lock did that when it started, and goes on writing.
+    if let Some(_lock) = Lock::share(&data_dir.join(LOCK)).map_err(unusable)? {
+        intact::verify(&path)?;
     }
     Ok(path)
 }
