@@ -102,7 +102,7 @@ pub struct Limits {
     /// Calls under way on one connection, subscriptions included.
     pub max_concurrent_streams: u32,
     /// How long a client may say nothing that can be answered: once while it agrees on TLS, and once after. And how long a
-    /// call may wait for memory that others have.
+    /// call may wait for memory that others have. Twice as long it may take nothing of what is sent to it.
     pub silence: Duration,
     /// How long connections may take to end on shutdown before they are cut.
     pub shutdown_grace: Duration,

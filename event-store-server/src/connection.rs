@@ -1,5 +1,5 @@
 //! Accepted connections: set up for small messages in both directions, under TLS where that is configured, cut when
-//! shutdown takes too long, or their client says nothing or keeps memory from others.
+//! shutdown takes too long, or their client says nothing, takes nothing or keeps memory from others.
 
 use crate::config::Limits;
 use crate::memory::Share;
@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -50,7 +50,7 @@ pub(crate) fn incoming(
                             unfinished: Share::of(max_pending_bytes, cut.clone()),
                             unread: Share::of(max_unread_bytes, cut.clone()),
                         };
-                        (PlainConnection::new(tcp, quickack, cut), peer)
+                        (PlainConnection::new(tcp, quickack, 2 * silence, cut), peer)
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -119,14 +119,19 @@ pub(crate) struct PlainConnection {
     tcp: TcpStream,
     quickack: bool,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// How long the client may take nothing of what is sent to it, and until when, while it takes nothing. HTTP/2 cannot tell:
+    /// behind what is not taken it neither asks whether the client is there nor reads what it says.
+    patience: Duration,
+    untaken_until: Option<Pin<Box<Sleep>>>,
 }
 
 impl PlainConnection {
-    fn new(tcp: TcpStream, quickack: bool, cut: CancellationToken) -> Self {
+    fn new(tcp: TcpStream, quickack: bool, patience: Duration, cut: CancellationToken) -> Self {
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY was not set");
         }
-        let connection = Self { tcp, quickack, cut: Box::pin(cut.cancelled_owned()) };
+        let cut = Box::pin(cut.cancelled_owned());
+        let connection = Self { tcp, quickack, cut, patience, untaken_until: None };
         connection.acknowledge_quickly();
         connection
     }
@@ -140,6 +145,26 @@ impl PlainConnection {
             let _ = self.tcp.set_quickack(true);
         }
     }
+
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.cut.as_mut().poll(cx).map(|()| io::ErrorKind::ConnectionAborted.into())
+    }
+
+    /// What a write came to. One that waits ends when the connection is cut, or when the client takes nothing for too long.
+    fn written(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.untaken_until = None;
+            return written;
+        }
+        if let Poll::Ready(cut) = self.poll_cut(cx) {
+            return Poll::Ready(Err(cut));
+        }
+        let patience = self.patience;
+        let until = self.untaken_until.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        ready!(until.as_mut().poll(cx));
+        tracing::debug!("a connection was closed: its client took nothing of what was sent to it");
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl AsyncRead for PlainConnection {
@@ -148,8 +173,8 @@ impl AsyncRead for PlainConnection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.cut.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        if let Poll::Ready(cut) = self.poll_cut(cx) {
+            return Poll::Ready(Err(cut));
         }
         let read = Pin::new(&mut self.tcp).poll_read(cx, buf);
         if read.is_ready() {
@@ -161,7 +186,8 @@ impl AsyncRead for PlainConnection {
 
 impl AsyncWrite for PlainConnection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
+        let written = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.written(cx, written)
     }
 
     fn poll_write_vectored(
@@ -169,7 +195,8 @@ impl AsyncWrite for PlainConnection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.written(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -28,3 +28,4 @@ mod subscribe;
 mod support;
 mod unfinished;
 mod unread;
+mod unsent;
