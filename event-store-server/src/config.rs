@@ -88,8 +88,8 @@ pub struct Limits {
     /// All appends under way together, in bytes, with 256 for each event; beyond, the server says that it is too busy. As much
     /// again may be there of messages that have not come to their end; one connection may have a quarter of that.
     pub max_pending_bytes: usize,
-    /// All that was read from the log and is not taken by the clients yet, in bytes, with 256 for each event. One
-    /// connection may have a quarter of it.
+    /// All that was read from the log, or answered in a session, and is not taken by the clients yet, in bytes, with 256 for
+    /// each event. One connection may have a quarter of it.
     pub max_unread_bytes: usize,
     /// The name of a stream or of an event type, in bytes.
     pub max_name_bytes: usize,

@@ -86,6 +86,14 @@ impl Memory {
         self.in_time(async { Ok(self.with(own, self.of_all(wanted).await?)) }).await
     }
 
+    /// Waits for room for so many answers with so many bytes.
+    ///
+    /// # Errors
+    /// As [`Self::room`].
+    pub(crate) async fn room_for(&self, answers: usize, bytes: usize) -> Result<Room, Status> {
+        self.room(bytes.saturating_add(answers.saturating_mul(ANSWER))).await
+    }
+
     /// From now on `holder` may be told to let go of what it holds, until what this gives is dropped.
     pub(crate) fn held_by(&self, holder: Arc<dyn Holder>) -> Held {
         let id = self.holders.next.fetch_add(1, Ordering::Relaxed);

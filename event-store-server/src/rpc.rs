@@ -100,7 +100,8 @@ impl streams_server::Streams for Streams {
         &self,
         request: Request<Streaming<wire::BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
-        Ok(Response::new(batch_append::batch_append(self, request.into_inner())))
+        let unread = self.unread.of(request.extensions().get::<Peer>().map(|peer| &peer.unread));
+        Ok(Response::new(batch_append::batch_append(self, unread, request.into_inner())))
     }
 
     async fn read(&self, request: Request<wire::ReadReq>) -> Result<Response<Self::ReadStream>, Status> {

@@ -1,10 +1,13 @@
 //! `Streams.BatchAppend`: a session of many appends. Fragments with the same correlation id make one append; answers
 //! come in any order; an append that fails says so in its answer and the session goes on.
 
-use super::proposal::{CommitError, Message, Proposal, Refusal, unsigned};
+mod waiting;
+
+use super::proposal::{BESIDE, CommitError, Message, Proposal, Refusal, hold, unsigned};
 use super::responses::{End, Pages, Responses, respond};
 use super::{Streams, expected_revision, identifiers, status};
 use crate::log::{Changed, ExpectedRevision, Figures};
+use crate::memory::Memory;
 use crate::protocol::rpc::Status as WireStatus;
 use crate::protocol::shared::wrong_expected_version::{
     CurrentStreamRevisionOption, ExpectedStreamPositionOption,
@@ -24,9 +27,11 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 use uuid::Uuid;
+use waiting::{Answered, Waiting};
 
 /// So many appends of a session may be waiting for their commit; then its requests wait to be read.
 const IN_FLIGHT: usize = 1024;
@@ -36,12 +41,13 @@ const UNFINISHED: usize = 1024;
 
 pub(super) fn batch_append(
     streams: &Streams,
+    unread: Memory,
     requests: Streaming<BatchAppendReq>,
 ) -> Responses<BatchAppendResp> {
     let streams = streams.clone();
     // The session hears of the shutdown itself, since it has commits to wait for first.
     let under_way = Figures::session();
-    respond(CancellationToken::new(), streams.unread.clone(), move |pages| async move {
+    respond(CancellationToken::new(), unread, move |pages| async move {
         let _under_way = under_way;
         session(streams, requests, pages).await
     })
@@ -55,33 +61,33 @@ async fn session(
     let mut unfinished: HashMap<Uuid, Unfinished> = HashMap::new();
     let mut in_flight = FuturesUnordered::new();
     // While they wait for a client that does not read, appends are committed and become late, but no request is read.
-    let mut answers = Vec::new();
+    let mut waiting = Waiting::default();
     let mut end = None;
-    while end.is_none() || !in_flight.is_empty() || !answers.is_empty() {
-        let takes = end.is_none() && answers.is_empty() && in_flight.len() < IN_FLIGHT;
+    while end.is_none() || !in_flight.is_empty() || !waiting.is_empty() {
+        let takes = end.is_none() && waiting.is_empty() && in_flight.len() < IN_FLIGHT;
         let first_late = unfinished.values().map(Unfinished::left).min();
         tokio::select! {
             request = requests.message(), if takes => match request {
                 Ok(Some(request)) => match take(request, &mut unfinished, &streams) {
                     Ok(Some(append)) => in_flight.push(append.commit(&streams)),
                     Ok(None) => {}
-                    Err(refusal) => answers.push(*refusal),
+                    Err(refusal) => waiting.add(*refusal),
                 },
                 Ok(None) => end = Some(Ok(())),
                 Err(status) => end = Some(Err(End::Status(status))),
             },
             Some(answer) = in_flight.next() => {
-                answers.push(answer);
+                waiting.add(answer);
                 // A commit answers many at once, and they go out together.
                 while let Some(Some(answer)) = in_flight.next().now_or_never() {
-                    answers.push(answer);
+                    waiting.add(answer);
                 }
             }
             () = tokio::time::sleep(first_late.unwrap_or_default()), if first_late.is_some() => {
                 let late = unfinished.extract_if(|_, append| append.left().is_zero());
-                answers.extend(late.map(|(_, append)| *append.answer.fail(timed_out())));
+                late.for_each(|(_, append)| waiting.add(*append.answer.fail(timed_out())));
             }
-            put = pages.put_all_of(&mut answers), if !answers.is_empty() => put?,
+            put = waiting.go_on(&pages), if !waiting.is_empty() => put?,
             () = streams.shutdown.cancelled(), if end.is_none() => {
                 end = Some(Err(End::Status(status::shutting_down())));
             }
@@ -103,12 +109,14 @@ struct Unfinished {
     timeout: Duration,
 }
 
-/// What every answer repeats of its request.
-#[derive(Clone)]
+/// What every answer repeats of its request, where that is an id and the name of a stream.
+#[derive(Default)]
 struct Answer {
     correlation_id: Option<WireUuid>,
     stream_identifier: Option<StreamIdentifier>,
     expected: Option<ExpectedStreamPosition>,
+    /// Its part of what all appends under way may hold, beside their events.
+    held: Option<OwnedSemaphorePermit>,
 }
 
 /// Takes a fragment. Gives the append when it is complete, or the answer that refuses it.
@@ -116,19 +124,15 @@ fn take(
     request: BatchAppendReq,
     unfinished: &mut HashMap<Uuid, Unfinished>,
     streams: &Streams,
-) -> Result<Option<Unfinished>, Box<BatchAppendResp>> {
+) -> Result<Option<Unfinished>, Box<Answered>> {
     let BatchAppendReq { correlation_id, options, proposed_messages, is_final } = request;
-    let mut answer = Answer { correlation_id, stream_identifier: None, expected: None };
-    let id = identifiers::parse_uuid(answer.correlation_id.as_ref())
-        .map_err(|error| answer.clone().refuse(error))?;
+    let id =
+        identifiers::parse_uuid(correlation_id.as_ref()).map_err(|error| Answer::default().refuse(error))?;
+    let answer = Answer { correlation_id, ..Answer::default() };
     // Options that come again change nothing.
     let mut append = match (unfinished.remove(&id), options) {
         (Some(append), _) => append,
-        (None, Some(options)) => {
-            answer.stream_identifier.clone_from(&options.stream_identifier);
-            answer.expected = options.expected_stream_position;
-            begin(answer, options, streams)?
-        }
+        (None, Some(options)) => begin(answer, options, streams)?,
         (None, None) => {
             let text = "The first fragment of an append needs its options; or it was refused already.";
             return Err(answer.refuse(Status::invalid_argument(text)));
@@ -139,7 +143,9 @@ fn take(
     }
     for ProposedMessage { id, metadata, custom_metadata, data } in proposed_messages {
         let message = Message { id, metadata, custom_metadata, data };
-        append.proposal.add(message, streams).map_err(|error| append.answer.clone().refuse(error))?;
+        if let Err(error) = append.proposal.add(message, streams) {
+            return Err(append.answer.refuse(error));
+        }
     }
     if is_final {
         return Ok(Some(append));
@@ -151,14 +157,25 @@ fn take(
     Ok(None)
 }
 
-fn begin(answer: Answer, options: Options, streams: &Streams) -> Result<Unfinished, Box<BatchAppendResp>> {
+fn begin(mut answer: Answer, options: Options, streams: &Streams) -> Result<Unfinished, Box<Answered>> {
     let (begun, timeout) = (Instant::now(), requested_timeout(&options).min(streams.limits.write_timeout));
-    let checked = identifiers::stream_name(options.stream_identifier, &streams.limits).and_then(|stream| {
-        let expected = expected_revision::of_batch_append(options.expected_stream_position)?;
+    let Options { stream_identifier, expected_stream_position, .. } = options;
+    answer.expected = expected_stream_position;
+    let name = stream_identifier.as_ref().map_or(0, |stream| stream.stream_name.len());
+    if name <= streams.limits.max_name_bytes {
+        answer.stream_identifier.clone_from(&stream_identifier);
+    }
+    let checked = identifiers::stream_name(stream_identifier, &streams.limits).and_then(|stream| {
+        let expected = expected_revision::of_batch_append(expected_stream_position)?;
         Ok((Proposal::new(stream, expected), expected))
     });
-    match checked {
-        Ok((proposal, expected)) => Ok(Unfinished { answer, proposal, expected, begun, timeout }),
+    // The append has the name, and its answer; that may tell it once more.
+    let held = checked.and_then(|proposal| Ok((proposal, hold(BESIDE + 3 * name, &streams.pending)?)));
+    match held {
+        Ok(((proposal, expected), held)) => {
+            answer.held = Some(held);
+            Ok(Unfinished { answer, proposal, expected, begun, timeout })
+        }
         Err(error) => Err(answer.refuse(error)),
     }
 }
@@ -183,7 +200,7 @@ impl Unfinished {
         self.timeout.saturating_sub(self.begun.elapsed())
     }
 
-    async fn commit(self, streams: &Streams) -> BatchAppendResp {
+    async fn commit(self, streams: &Streams) -> Answered {
         let left = self.left();
         let Self { answer, proposal, expected, .. } = self;
         match proposal.commit(streams, left).await {
@@ -214,28 +231,29 @@ impl Unfinished {
 }
 
 impl Answer {
-    fn with(self, outcome: Outcome) -> BatchAppendResp {
+    fn with(self, outcome: Outcome) -> Answered {
         let expected_stream_position = self.expected.map(|expected| match expected {
             ExpectedStreamPosition::StreamPosition(revision) => AnsweredPosition::StreamPosition(revision),
             ExpectedStreamPosition::NoStream(()) => AnsweredPosition::NoStream(()),
             ExpectedStreamPosition::Any(()) => AnsweredPosition::Any(()),
             ExpectedStreamPosition::StreamExists(()) => AnsweredPosition::StreamExists(()),
         });
-        BatchAppendResp {
+        let answer = BatchAppendResp {
             correlation_id: self.correlation_id,
             result: Some(outcome),
             // Always there: a client of the protocol breaks without it.
             stream_identifier: Some(self.stream_identifier.unwrap_or_default()),
             expected_stream_position,
-        }
+        };
+        Answered { answer, held: self.held }
     }
 
-    fn fail(self, status: WireStatus) -> Box<BatchAppendResp> {
+    fn fail(self, status: WireStatus) -> Box<Answered> {
         Box::new(self.with(Outcome::Error(status)))
     }
 
     /// Fails with what a single append would have failed with.
-    fn refuse(self, refusal: impl Into<Refusal>) -> Box<BatchAppendResp> {
+    fn refuse(self, refusal: impl Into<Refusal>) -> Box<Answered> {
         self.fail(match refusal.into() {
             Refusal::EventTooLarge { id, size, limit } => named(
                 Code::InvalidArgument,

@@ -14,7 +14,8 @@ use tonic::Status;
 use uuid::Uuid;
 
 /// What an event takes while it is pending beside its data, metadata and type, in bytes: the smallest one fills so much.
-const BESIDE: usize = 256;
+/// An append of a batch takes it, too, beside its events.
+pub(super) const BESIDE: usize = 256;
 
 /// An append whose events are still coming in.
 #[derive(Debug)]
@@ -48,7 +49,11 @@ impl Proposal {
         if self.bytes > limits.max_append_bytes {
             return Err(Refusal::AppendTooLarge { limit: limits.max_append_bytes });
         }
-        self.hold(event.size() + BESIDE, &streams.pending)?;
+        let more = hold(event.size() + BESIDE, &streams.pending)?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
         self.events.push(event);
         Ok(())
     }
@@ -58,17 +63,13 @@ impl Proposal {
         let Self { stream, expected, events, bytes: _, held } = self;
         commit(Change { stream, expected, what: What::Append(events), held }, streams, timeout).await
     }
+}
 
-    fn hold(&mut self, bytes: usize, pending: &Arc<Semaphore>) -> Result<(), Status> {
-        let permits = u32::try_from(bytes).map_err(|_| status::too_busy())?;
-        // Waiting here could wait for ever: other unfinished appends may hold the rest and wait as well.
-        let more = pending.clone().try_acquire_many_owned(permits).map_err(|_| status::too_busy())?;
-        match &mut self.held {
-            Some(held) => held.merge(more),
-            None => self.held = Some(more),
-        }
-        Ok(())
-    }
+/// Takes so many bytes of what all appends under way may hold.
+pub(super) fn hold(bytes: usize, pending: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Status> {
+    let permits = u32::try_from(bytes).map_err(|_| status::too_busy())?;
+    // Waiting here could wait for ever: other unfinished appends may hold the rest and wait as well.
+    pending.clone().try_acquire_many_owned(permits).map_err(|_| status::too_busy())
 }
 
 /// Has a change made; the answer comes after the commit, which is waited for so long at most.

@@ -86,11 +86,14 @@ impl<E: Into<Status>> From<E> for End {
 
 impl<T> Pages<T> {
     /// Puts a few answers that take hardly any memory.
-    pub(super) async fn put(&self, mut answers: Vec<T>) -> Result<(), Gone> {
+    pub(super) async fn put(&self, answers: Vec<T>) -> Result<(), Gone> {
         if answers.is_empty() {
             return Ok(());
         }
-        self.put_all_of(&mut answers).await
+        let slot = self.sender.reserve().await.map_err(|_| Gone)?;
+        self.untaken.put(answers, None);
+        slot.send(Page);
+        Ok(())
     }
 
     /// Reads a page of the log when the last one is taken and there is room for another, and gives the place for its answers.
@@ -117,10 +120,15 @@ impl<T> Pages<T> {
         }
     }
 
-    /// Puts the answers as soon as that can be done without waiting; until then they stay where they are.
-    pub(super) async fn put_all_of(&self, answers: &mut Vec<T>) -> Result<(), Gone> {
+    /// Waits for room for so many answers with so many bytes.
+    pub(super) async fn room(&self, answers: usize, bytes: usize) -> Result<Room, Status> {
+        self.memory.room_for(answers, bytes).await
+    }
+
+    /// Puts the answers, with their room, as soon as that can be done without waiting; until then they stay where they are.
+    pub(super) async fn put_all_of(&self, answers: &mut Vec<T>, room: &mut Option<Room>) -> Result<(), Gone> {
         let slot = self.sender.reserve().await.map_err(|_| Gone)?;
-        self.untaken.put(std::mem::take(answers), None);
+        self.untaken.put(std::mem::take(answers), room.take());
         slot.send(Page);
         Ok(())
     }

@@ -1,9 +1,12 @@
 //! `Streams.BatchAppend`.
 
+use super::process::{PROGRAM, Process, peak};
 use super::support::*;
 use prost::Message as _;
 use shared::wrong_expected_version::{CurrentStreamRevisionOption, ExpectedStreamPositionOption};
 use std::collections::HashMap;
+use std::process::Command;
+use std::time::Duration;
 use streams::batch_append_req::options::{DeadlineOption, ExpectedStreamPosition};
 use streams::batch_append_req::{Options, ProposedMessage};
 use streams::batch_append_resp::Result as Outcome;
@@ -237,6 +240,66 @@ async fn a_session_of_which_nobody_reads_the_answers_holds_nothing_for_ever_eith
     let appended = async { while append(&mut client, "b", any(), large(2)).await.is_err() {} };
     tokio::time::timeout(PATIENCE, appended).await.expect("its part of the pending bytes is free again");
     drop(session);
+    server.stop().await;
+}
+
+/// How many sessions a server has.
+async fn sessions(process: &Process) -> usize {
+    let (_, metrics) = process.http("/metrics").await;
+    let line = metrics.lines().find(|line| line.starts_with("event_store_sessions")).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_which_the_answers_leave_no_room_for_more_ends_and_is_told_why() {
+    let mut command = Command::new(PROGRAM);
+    // Of this a connection has a quarter, in which there is room for one of these answers and not for two.
+    let process = Process::start_without_data(command.args(["--mem", "--max-unread-bytes", "32768"]));
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", process.addr)).unwrap();
+    let connection = endpoint.initial_stream_window_size(1 << 10).connect().await.unwrap();
+    let mut session = session(&mut Client::new(connection)).await;
+    assert_eq!(sessions(&process).await, 1);
+    // Answers that come together are taken for as much as there can be: the next ones find no room.
+    let ended = async {
+        let mut id = 0;
+        while sessions(&process).await > 0 {
+            id += 1;
+            let one = request(id, &"n".repeat(4_096), ExpectedStreamPosition::Any(()), events([id]));
+            // It does not matter what becomes of one that comes too late.
+            drop(session.requests.try_send(one));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.expect("it finds no room and ends");
+
+    let told = async {
+        loop {
+            match session.answers.message().await {
+                Ok(answer) => assert!(outcome(&answer.expect("it ends with a status")).is_ok()),
+                Err(status) => break status,
+            }
+        }
+    };
+    let status = tokio::time::timeout(PATIENCE, told).await.expect("it ends");
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert!(status.message().contains("do not read"), "{status}");
+    assert!(peak(&process) < 192 << 20, "{} MiB", peak(&process) >> 20);
+}
+
+#[tokio::test]
+async fn what_is_too_long_is_not_said_again() {
+    let (_dir, server, mut client) = fresh().await;
+    let mut session = session(&mut client).await;
+    let any = ExpectedStreamPosition::Any(());
+    let long = shared::Uuid { value: Some(shared::uuid::Value::String("1".repeat(100_000))) };
+    session.send(BatchAppendReq { correlation_id: Some(long), ..request(1, "a", any, events([1])) }).await;
+    session.send(request(2, &"n".repeat(100_000), any, events([2]))).await;
+    for _ in 0..2 {
+        let answer = session.answer().await;
+        assert_eq!(outcome(&answer).unwrap_err().0, Code::InvalidArgument);
+        assert!(answer.stream_identifier.unwrap().stream_name.is_empty());
+        assert!(answer.correlation_id.is_none_or(|id| id == wire_id(2)));
+    }
     server.stop().await;
 }
 

@@ -75,6 +75,13 @@ pub(crate) async fn http(addr: SocketAddr, path: &str) -> (u16, String) {
     (status, body.to_owned())
 }
 
+/// The most that a process has had in RAM, in bytes.
+pub(crate) fn peak(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         self.child.kill().unwrap();

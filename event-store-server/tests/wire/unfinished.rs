@@ -1,6 +1,6 @@
 //! Clients that send much and end nothing, or make much of little.
 
-use super::process::{PROGRAM, Process};
+use super::process::{PROGRAM, Process, peak};
 use super::support::*;
 use bytes::Bytes;
 use event_store_server::Limits;
@@ -55,13 +55,6 @@ async fn status_of(mut channel: Channel, method: &str, sent: Bytes, ends: bool) 
 
 async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("it comes")
-}
-
-/// The most that a process has had in RAM, in bytes.
-fn peak(process: &Process) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.child.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
 fn start() -> Process {
