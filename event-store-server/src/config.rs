@@ -89,7 +89,7 @@ pub struct Limits {
     /// again may be there of messages that have not come to their end; one connection may have a quarter of that.
     pub max_pending_bytes: usize,
     /// All that was read from the log, or answered in a session, and is not taken by the clients yet, in bytes, with 256 for
-    /// each event. One connection may have a quarter of it.
+    /// each event. As much again may be taken by the filters that are read by. One connection may have a quarter of either.
     pub max_unread_bytes: usize,
     /// The name of a stream or of an event type, in bytes.
     pub max_name_bytes: usize,

@@ -49,6 +49,7 @@ pub(crate) fn incoming(
                             reached: tcp.local_addr().ok(),
                             unfinished: Share::of(max_pending_bytes, cut.clone()),
                             unread: Share::of(max_unread_bytes, cut.clone()),
+                            filters: Share::of(max_unread_bytes, cut.clone()),
                         };
                         (PlainConnection::new(tcp, quickack, 2 * silence, cut), peer)
                     }
@@ -96,6 +97,8 @@ pub(crate) struct Peer {
     pub(crate) unfinished: Share,
     /// And for what they ask for and do not take.
     pub(crate) unread: Share,
+    /// And for what they read by.
+    pub(crate) filters: Share,
 }
 
 /// One accepted connection.

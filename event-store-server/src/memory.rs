@@ -1,4 +1,5 @@
-//! Memory that clients make this server hold: what they sent and did not finish, what they asked for and do not take.
+//! Memory that clients make this server hold: what they sent and did not finish, what they asked for and do not take, what
+//! they filter by.
 //!
 //! Of all of it a connection has its share, so that nobody can have it all. Several together can: then who needs memory has
 //! the call end that has kept others from its memory longest, and where that is not enough its connection.
@@ -84,6 +85,15 @@ impl Memory {
         let wanted = self.wanted(bytes);
         let own = Arc::clone(&self.own.units).try_acquire_many_owned(wanted).map_err(|_| (self.none)())?;
         self.in_time(async { Ok(self.with(own, self.of_all(wanted).await?)) }).await
+    }
+
+    /// The same, where nothing is waited for.
+    pub(crate) fn room_at_once(&self, bytes: usize) -> Result<Room, Status> {
+        let wanted = self.wanted(bytes);
+        let take = |units: &Arc<Semaphore>| {
+            Arc::clone(units).try_acquire_many_owned(wanted).map_err(|_| (self.none)())
+        };
+        Ok(self.with(take(&self.own.units)?, take(&self.all)?))
     }
 
     /// Waits for room for so many answers with so many bytes.

@@ -51,8 +51,10 @@ pub(crate) fn routes(
     let id = log.id();
     let pending = Arc::new(Semaphore::new(limits.max_pending_bytes.min(Semaphore::MAX_PERMITS)));
     let unread = Memory::new(limits.max_unread_bytes, limits.silence, status::unread);
+    let filters = Memory::new(limits.max_unread_bytes, limits.silence, status::too_many_filters);
     let limits = Arc::new(limits);
-    let streams = Streams { log, limits, pending, unread, shutdown, subscriptions: Arc::default() };
+    let subscriptions = Arc::default();
+    let streams = Streams { log, limits, pending, unread, filters, shutdown, subscriptions };
     let streams = StreamsServer::new(streams)
         .max_decoding_message_size(request_body::MESSAGE)
         .max_encoding_message_size(usize::MAX);
@@ -79,6 +81,8 @@ struct Streams {
     pending: Arc<Semaphore>,
     /// What was read from the log and is not taken by the clients who asked for it.
     unread: Memory,
+    /// What is read by, as long as it is.
+    filters: Memory,
     shutdown: CancellationToken,
     /// How many subscriptions there have been.
     subscriptions: Arc<AtomicU64>,
@@ -105,8 +109,10 @@ impl streams_server::Streams for Streams {
     }
 
     async fn read(&self, request: Request<wire::ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
-        let unread = self.unread.of(request.extensions().get::<Peer>().map(|peer| &peer.unread));
-        let options = read_options::parse(request.into_inner())?;
+        let peer = request.extensions().get::<Peer>();
+        let unread = self.unread.of(peer.map(|peer| &peer.unread));
+        let filters = self.filters.of(peer.map(|peer| &peer.filters));
+        let options = read_options::parse(request.into_inner(), &filters)?;
         let responses = match options.extent {
             read_options::Extent::Count(count) => {
                 read::read(self, unread, options.source, count, options.form)

@@ -121,7 +121,7 @@ async fn read_all(
         (Direction::Backwards, Starting::At(position)) => AllFrom::Before(position),
         (Direction::Backwards, Starting::End) => AllFrom::Before(Position::MAX),
     };
-    let filter = filter.map(|filter| filter.filter);
+    let (filter, _room) = filter.map(|filter| (filter.filter, filter.room)).unzip();
     let mut left = count;
     loop {
         let read = || log.read_all(from, filter.clone(), up_to(left), form.links);

@@ -1,8 +1,9 @@
 //! What a `Streams.Read` asks for, checked and in our own words. The combinations that exist are the protocol's.
 
 use super::status;
-use crate::log::filter::{Filter, Pattern, Prefixes, Subject};
+use crate::log::filter::{Filter, Pattern, Prefixes, Regex, Subject};
 use crate::log::{Links, Position, Revision};
+use crate::memory::{Memory, Room};
 use crate::protocol::shared::StreamIdentifier;
 use crate::protocol::streams::ReadReq;
 use crate::protocol::streams::read_req::Options;
@@ -11,7 +12,6 @@ use crate::protocol::streams::read_req::options::{
     AllOptions, CountOption, FilterOption, FilterOptions, ReadDirection, StreamOption, StreamOptions,
     all_options::AllOption, stream_options::RevisionOption, uuid_option,
 };
-use regex::RegexBuilder;
 use std::sync::Arc;
 use tonic::Status;
 
@@ -22,9 +22,8 @@ const DEFAULT_WINDOW: u64 = 32;
 const PREFIXES: usize = 64 << 10;
 const BESIDE_PREFIX: usize = 32;
 
-/// A filter's regular expression, in bytes, as it is sent and as it is compiled.
+/// A filter's regular expression, in bytes.
 const REGEX: usize = 4 << 10;
-const COMPILED_REGEX: usize = 1 << 20;
 
 /// A read or a subscription.
 #[derive(Debug)]
@@ -42,9 +41,11 @@ pub(super) enum Source {
 }
 
 /// A filter of `$all`, and how often a subscription wants to hear how far it has come.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct AllFilter {
     pub(super) filter: Arc<Filter>,
+    /// The memory that it takes.
+    pub(super) room: Room,
     /// A checkpoint comes after so many events were looked at.
     pub(super) checkpoint_interval: usize,
 }
@@ -81,7 +82,8 @@ pub(super) struct Form {
     pub(super) links: Links,
 }
 
-pub(super) fn parse(request: ReadReq) -> Result<ReadOptions, Status> {
+/// `filters` is the memory that filters have.
+pub(super) fn parse(request: ReadReq, filters: &Memory) -> Result<ReadOptions, Status> {
     let options = request.options.ok_or_else(|| missing("options"))?;
     let form = form(&options)?;
     let direction = match ReadDirection::try_from(options.read_direction) {
@@ -98,7 +100,7 @@ pub(super) fn parse(request: ReadReq) -> Result<ReadOptions, Status> {
         return Err(Status::invalid_argument("A subscription cannot go backwards."));
     }
     let filter = match options.filter_option {
-        Some(FilterOption::Filter(filter)) => Some(all_filter(filter)?),
+        Some(FilterOption::Filter(filter)) => Some(all_filter(filter, filters)?),
         Some(FilterOption::NoFilter(_)) => None,
         None => return Err(missing("filter_option")),
     };
@@ -154,7 +156,7 @@ fn from_position(options: &AllOptions) -> Result<Starting<Position>, Status> {
     }
 }
 
-fn all_filter(options: FilterOptions) -> Result<AllFilter, Status> {
+fn all_filter(options: FilterOptions, filters: &Memory) -> Result<AllFilter, Status> {
     let window = match options.window {
         Some(Window::Max(0)) => return Err(Status::invalid_argument("A filter's window cannot be 0.")),
         Some(Window::Max(max)) => max.into(),
@@ -170,13 +172,15 @@ fn all_filter(options: FilterOptions) -> Result<AllFilter, Status> {
         Some(WireFilter::EventType(expression)) => (Subject::EventType, expression),
         None => return Err(missing("filter")),
     };
+    let filter = Filter::new(subject, pattern(expression)?);
     Ok(AllFilter {
-        filter: Arc::new(Filter::new(subject, pattern(expression)?)),
+        room: filters.room_at_once(filter.bytes())?,
+        filter: Arc::new(filter),
         checkpoint_interval: usize::try_from(interval).unwrap_or(usize::MAX),
     })
 }
 
-/// A regular expression wins over prefixes. Both are limited, since a subscription keeps its filter as long as it lives.
+/// A regular expression wins over prefixes. Both are limited and counted, since a subscription keeps its filter as long as it lives.
 fn pattern(expression: Expression) -> Result<Pattern, Status> {
     if expression.regex.is_empty() {
         let bytes: usize = expression.prefix.iter().map(|prefix| prefix.len() + BESIDE_PREFIX).sum();
@@ -193,18 +197,16 @@ fn pattern(expression: Expression) -> Result<Pattern, Status> {
             expression.regex.len()
         )));
     }
-    let regex = RegexBuilder::new(&expression.regex)
-        .size_limit(COMPILED_REGEX)
-        .dfa_size_limit(COMPILED_REGEX)
-        .build();
-    regex.map(Pattern::Regex).map_err(|error| {
-        status::invalid(match error {
-            regex::Error::CompiledTooBig(most) => format!(
+    let regex = Regex::new(&expression.regex);
+    regex.map(|regex| Pattern::Regex(Box::new(regex))).map_err(|error| {
+        status::invalid(match (error.size_limit(), error.syntax_error()) {
+            (Some(most), _) => format!(
                 "The filter's regular expression is too large: compiled it may have {most} bytes. Each \\w of a repetition takes many: [a-z] takes few."
             ),
-            error => format!(
+            (None, Some(error)) => format!(
                 "The filter's regular expression is not supported (look-around and back-references are not): {error}"
             ),
+            (None, None) => format!("The filter's regular expression is not supported: {error}"),
         })
     })
 }

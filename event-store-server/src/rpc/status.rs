@@ -108,6 +108,13 @@ pub(super) fn unread() -> Status {
     )
 }
 
+/// What others read by leaves no room for one more filter.
+pub(super) fn too_many_filters() -> Status {
+    Status::unavailable(
+        "The filters of reads and subscriptions that are under way leave no memory for this one. Try again when some have ended.",
+    )
+}
+
 /// What the client of this call did not take is needed by others.
 pub(super) fn not_taken() -> Status {
     Status::unavailable(

@@ -116,7 +116,7 @@ async fn follow_all(
         Starting::End => *committed.borrow(),
     };
     let mut checkpoints = filter.as_ref().map(|filter| Checkpoints::new(filter.checkpoint_interval, cursor));
-    let filter = filter.map(|filter| filter.filter);
+    let (filter, _room) = filter.map(|filter| (filter.filter, filter.room)).unzip();
     let mut live = false;
     loop {
         committed.borrow_and_update();

@@ -146,6 +146,54 @@ async fn a_small_event_does_not_keep_the_large_message_that_brought_it() {
     assert!(peak(&process) < MEMORY, "{} MiB", peak(&process) >> 20);
 }
 
+/// A subscription to what a regular expression fits.
+fn filtered(regex: &str) -> streams::read_req::Options {
+    use streams::read_req::options::filter_options::{Expression, Filter, Window};
+    use streams::read_req::options::{FilterOption, FilterOptions};
+    let filter = Filter::StreamIdentifier(Expression { regex: regex.into(), prefix: vec![] });
+    let filter = FilterOptions {
+        filter: Some(filter),
+        window: Some(Window::Max(100)),
+        checkpoint_interval_multiplier: 1,
+    };
+    subscription(streams::read_req::Options {
+        filter_option: Some(FilterOption::Filter(filter)),
+        ..all_options()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_take_no_more_memory_than_their_connection_has() {
+    let process = start();
+    let (mut greedy, mut other) = (client(process.addr).await, client(process.addr).await);
+    append(&mut other, "book-1", any(), events([1])).await.unwrap();
+    let large = format!("({})", ["[a-z]{60}[0-9]{60}"; 60].join("|"));
+    let (mut taken, mut refused) = (Vec::new(), 0);
+    for _ in 0..500 {
+        match open(&mut greedy, filtered(&large)).await {
+            Ok(answers) => taken.push(answers),
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unavailable, "{status}");
+                assert!(status.message().contains("filters"), "{status}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(taken.len() >= 8 && refused > 0, "{} {refused}", taken.len());
+    let mut small = Vec::new();
+    for _ in 0..300 {
+        small.push(open(&mut other, filtered("^(book|user)-[0-9]+$")).await.expect("small ones take little"));
+    }
+    let last = small.last_mut().unwrap();
+    assert!(matches!(next(last).await, Ok(Some(Content::Confirmation(_)))));
+    let Ok(Some(event @ Content::Event(_))) = next(last).await else { panic!("the event comes") };
+    assert_eq!(ids(&[told(event)]), [1]);
+    drop(taken);
+    let again = async { while open(&mut greedy, filtered(&large)).await.is_err() {} };
+    in_time(again).await;
+    assert!(peak(&process) < MEMORY, "{} MiB", peak(&process) >> 20);
+}
+
 #[tokio::test]
 async fn the_rest_of_a_request_is_not_waited_for_without_end() {
     let limits = Limits { write_timeout: Duration::from_millis(300), ..Limits::default() };
