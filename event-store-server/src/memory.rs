@@ -236,6 +236,15 @@ impl Room {
         drop(self.all.split(units));
     }
 
+    /// Takes what so many bytes take out of it, if that is anything.
+    pub(crate) fn split(&mut self, bytes: usize) -> Option<Self> {
+        let units = (bytes / UNIT).min(self.own.num_permits());
+        if units == 0 {
+            return None;
+        }
+        Some(Self { own: self.own.split(units)?, all: self.all.split(units)?, most: self.most })
+    }
+
     /// Makes one of two.
     pub(crate) fn add(&mut self, more: Self) {
         self.own.merge(more.own);
@@ -289,6 +298,20 @@ mod tests {
         assert_eq!(room.fit(1, 1_000), Ok(()));
         let mut small = ann.room((1 << 20) - 2 * UNIT).await.expect("what was not needed is free again");
         assert_eq!(small.fit(1, 2_000_000), Err(2_000_256), "there may be more than this");
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_at_once_and_what_is_split_off_are_counted_alike() {
+        let memory = memory(4 << 20);
+        let mut room = memory.room_at_once(1 << 20).expect("nobody has anything");
+        assert_eq!(memory.room_at_once(1).unwrap_err().message(), "nothing is free");
+        assert!(room.split(UNIT - 1).is_none());
+        let part = room.split(600 << 10).expect("it is a part of it");
+        assert_eq!((part.bytes(), room.bytes()), (600 << 10, 424 << 10));
+        drop(part);
+        assert!(memory.room_at_once(601 << 10).is_err());
+        drop(memory.room_at_once(600 << 10).expect("the part is free again"));
+        assert_eq!(room.split(1 << 20).map(|all| all.bytes()), Some(424 << 10));
     }
 
     #[tokio::test]

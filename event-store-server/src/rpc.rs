@@ -8,6 +8,7 @@ mod expected_revision;
 mod gossip;
 mod guard;
 mod identifiers;
+mod on_its_way;
 mod proposal;
 mod read;
 mod read_options;
@@ -20,6 +21,7 @@ mod unsupported;
 mod untaken;
 
 pub(crate) use codec::Bounded as Codec;
+pub(crate) use on_its_way::counted;
 pub(crate) use server_features::COMPATIBLE_WITH;
 
 use crate::config::Limits;
@@ -105,7 +107,7 @@ impl streams_server::Streams for Streams {
         request: Request<Streaming<wire::BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
         let unread = self.unread.of(request.extensions().get::<Peer>().map(|peer| &peer.unread));
-        Ok(Response::new(batch_append::batch_append(self, unread, request.into_inner())))
+        Ok(batch_append::batch_append(self, unread, request.into_inner()))
     }
 
     async fn read(&self, request: Request<wire::ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
@@ -113,15 +115,14 @@ impl streams_server::Streams for Streams {
         let unread = self.unread.of(peer.map(|peer| &peer.unread));
         let filters = self.filters.of(peer.map(|peer| &peer.filters));
         let options = read_options::parse(request.into_inner(), &filters)?;
-        let responses = match options.extent {
+        Ok(match options.extent {
             read_options::Extent::Count(count) => {
                 read::read(self, unread, options.source, count, options.form)
             }
             read_options::Extent::Subscription => {
                 subscribe::subscribe(self, unread, options.source, options.form)
             }
-        };
-        Ok(Response::new(responses))
+        })
     }
 
     async fn delete(&self, request: Request<wire::DeleteReq>) -> Result<Response<wire::DeleteResp>, Status> {

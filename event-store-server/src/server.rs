@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tower::util::MapRequestLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
 /// How often an idle peer is asked whether it is still there, and how long it may take to answer.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -88,7 +88,8 @@ impl EventStoreServer {
             .max_concurrent_streams(limits.max_concurrent_streams)
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
-            .layer(MapRequestLayer::new(move |request| receiving.receive(request)));
+            .layer(MapRequestLayer::new(move |request| receiving.receive(request)))
+            .layer(MapResponseLayer::new(rpc::counted));
         let http = http::routes(log.clone(), &health, if users.is_some() { "basic" } else { "insecure" });
         let routes = rpc::routes(log.clone(), limits, http, users, shutdown.clone());
         let serving = server

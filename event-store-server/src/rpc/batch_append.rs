@@ -29,7 +29,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Response, Status, Streaming};
 use uuid::Uuid;
 use waiting::{Answered, Waiting};
 
@@ -43,7 +43,7 @@ pub(super) fn batch_append(
     streams: &Streams,
     unread: Memory,
     requests: Streaming<BatchAppendReq>,
-) -> Responses<BatchAppendResp> {
+) -> Response<Responses<BatchAppendResp>> {
     let streams = streams.clone();
     // The session hears of the shutdown itself, since it has commits to wait for first.
     let under_way = Figures::session();

@@ -10,6 +10,7 @@ use crate::protocol::shared::StreamIdentifier;
 use crate::protocol::streams::ReadResp;
 use crate::protocol::streams::read_resp::{Content, StreamNotFound};
 use std::sync::Arc;
+use tonic::Response;
 
 /// The largest page: what is held at a time for one client is a small multiple of it.
 pub(super) const PAGE: Limit = Limit { events: 256, considered: 8192, bytes: 512 << 10 };
@@ -23,7 +24,7 @@ pub(super) fn read(
     source: Source,
     count: u64,
     form: Form,
-) -> Responses<ReadResp> {
+) -> Response<Responses<ReadResp>> {
     let Streams { log, limits, shutdown, .. } = streams.clone();
     respond(shutdown, unread, move |pages| async move {
         match source {

@@ -1,17 +1,18 @@
 //! The answers of a call that streams them, page by page.
 
+use super::on_its_way::Way;
 use super::read::PAGE;
 use super::status;
 use super::untaken::Untaken;
 use crate::log::ReadError;
-use crate::memory::{Held, Memory, Room};
+use crate::memory::{Memory, Room};
 use futures_util::{Stream, StreamExt as _, stream};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Response, Status};
 
 /// The stream of answers that tonic sends.
 pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -144,14 +145,15 @@ pub(super) fn respond<T, F>(
     shutdown: CancellationToken,
     memory: Memory,
     call: impl FnOnce(Pages<T>) -> F,
-) -> Responses<T>
+) -> Response<Responses<T>>
 where
     T: prost::Message + 'static,
     F: Future<Output = Result<(), End>> + Send + 'static,
 {
     let (sender, pages) = mpsc::channel(AHEAD);
     let untaken = Arc::new(Untaken::default());
-    let held = memory.held_by(untaken.clone());
+    let held = Arc::new(memory.held_by(untaken.clone()));
+    let way = Way::new(untaken.clone(), held.clone());
     let call = call(Pages { sender, untaken: untaken.clone(), memory });
     let told_to_end = untaken.clone();
     let ended = tokio::spawn(async move {
@@ -170,7 +172,7 @@ where
     // The channel is closed when the task has ended, so waiting for its verdict then takes no time.
     let verdict = stream::once(async move {
         // As long as the answers are not taken to their end, others may ask for their memory.
-        let _held: Held = held;
+        let _held = held;
         let ended = ended.await;
         if untaken.has_ended() {
             return Some(Err(status::not_taken()));
@@ -181,5 +183,8 @@ where
             Err(error) => Some(Err(Status::internal(format!("The call broke off: {error}")))),
         }
     });
-    Box::pin(answers.chain(verdict.filter_map(std::future::ready)))
+    let answers: Responses<T> = Box::pin(answers.chain(verdict.filter_map(std::future::ready)));
+    let mut response = Response::new(answers);
+    response.extensions_mut().insert(way);
+    response
 }

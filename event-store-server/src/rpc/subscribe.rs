@@ -18,6 +18,7 @@ use crate::protocol::streams::read_resp::{
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::watch;
+use tonic::Response;
 use uuid::Uuid;
 
 pub(super) fn subscribe(
@@ -25,7 +26,7 @@ pub(super) fn subscribe(
     unread: Memory,
     source: Source,
     form: Form,
-) -> Responses<ReadResp> {
+) -> Response<Responses<ReadResp>> {
     let Streams { log, limits, shutdown, subscriptions, .. } = streams.clone();
     // Unique within this store's life: the store's id, the time and a number.
     let number = subscriptions.fetch_add(1, Ordering::Relaxed);

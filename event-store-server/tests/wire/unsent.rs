@@ -1,12 +1,18 @@
 //! Clients that let much come and take nothing of it from the network.
 
+use super::process::{PROGRAM, Process, peak};
 use super::support::*;
 use event_store_server::Limits;
 use prost::Message as _;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+
+/// What a server may have had in RAM after all that these tests do to it, in bytes.
+const MEMORY: u64 = 192 << 20;
 
 /// Frames of HTTP/2, and their flags.
 const DATA: u8 = 0;
@@ -108,4 +114,23 @@ async fn a_connection_of_which_nothing_is_taken_is_closed() {
     in_time(deaf.closed()).await;
     append(&mut client, "a", any(), events([21])).await.expect("others are still heard");
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_takes_no_more_than_all_may_and_makes_room_for_others() {
+    let mut command = Command::new(PROGRAM);
+    let process = Process::start_without_data(command.args(["--mem", "--max-unread-bytes", "33554432"]));
+    let mut client = client(process.addr).await;
+    // The whole of a read goes to the connection at once.
+    append(&mut client, "a", any(), large(1, 300 << 10)).await.unwrap();
+    let mut deaf = JoinSet::new();
+    for _ in 0..5 {
+        let mut one = Deaf::connect(process.addr).await;
+        one.read(read_options("a"), 400).await;
+        deaf.spawn(one.closed());
+    }
+    in_time(deaf.join_next()).await.unwrap().unwrap();
+    let read_again = async { while read(&mut client, read_options("a")).await.is_err() {} };
+    in_time(read_again).await;
+    assert!(peak(&process) < MEMORY, "{} MiB", peak(&process) >> 20);
 }
