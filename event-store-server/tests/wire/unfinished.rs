@@ -94,7 +94,11 @@ async fn a_message_that_would_become_much_larger_is_not_decoded() {
     let process = start();
     let sender = channel(process.addr).await;
     // Events that say nothing; and one event, with keys of three bytes that say nothing.
-    let nothing = [0x1a, 0].repeat(LARGEST / 2);
+    let allowed = [0x1a, 0].repeat(192 << 10);
+    let status =
+        in_time(status_of(sender.clone(), "BatchAppend", said_to_have(allowed.len(), &allowed), true)).await;
+    assert_eq!(status.code(), Code::Ok, "so many are decoded, and are answered for what they are: {status}");
+    let (nothing, one_more) = ([0x1a, 0].repeat(LARGEST / 2), [0x1a, 0].repeat((192 << 10) + 1));
     let keys = (0..1_800_000_u32).flat_map(|key| {
         let [a, b, c, _] = key.to_le_bytes();
         [0x12, 5, 0x0a, 3, a & 0x7f, (b & 0x3f) << 1 | a >> 7, (c << 2 | b >> 6) & 0x7f]
@@ -103,7 +107,7 @@ async fn a_message_that_would_become_much_larger_is_not_decoded() {
     let mut event = vec![0x12];
     prost::encode_length_delimiter(keys.len(), &mut event).unwrap();
     event.extend(keys);
-    for (method, message) in [("BatchAppend", &nothing), ("Append", &event)] {
+    for (method, message) in [("BatchAppend", &nothing), ("BatchAppend", &one_more), ("Append", &event)] {
         let sent = said_to_have(message.len(), message);
         let status = in_time(status_of(sender.clone(), method, sent, true)).await;
         assert_eq!(status.code(), Code::ResourceExhausted, "{method}: {status}");
