@@ -57,7 +57,8 @@ async fn one_that_reads_nothing_takes_no_more_than_its_share_and_others_notice_n
 async fn those_who_read_nothing_make_room_for_others_and_are_told_why() {
     let (_dir, server, mut client) = with_large_events(Duration::from_secs(2)).await;
     let mut greedy = Vec::new();
-    for _ in 0..5 {
+    // More than there is room for, also where each has less than its share.
+    for _ in 0..8 {
         let client = server.client().await;
         greedy.push((idle_calls(&client, 4).await, client));
     }
