@@ -19,7 +19,13 @@ export class Rows {
     this.space.setAttribute("role", "presentation");
     this.element.append(this.space);
     this.element.addEventListener("scroll", () => this.soon(), { passive: true });
-    this.resized = new ResizeObserver(() => this.all());
+    // In a frame of its own: what is drawn, or asked for then, may change the size of this again.
+    this.resized = new ResizeObserver(() => {
+      this.resizing ??= requestAnimationFrame(() => {
+        this.resizing = null;
+        this.all();
+      });
+    });
     this.resized.observe(this.element);
   }
 
