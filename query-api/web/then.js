@@ -20,10 +20,10 @@ export function openThen(root, parameters) {
   // As it was given: a Date knows no microseconds.
   let next = given && `/books?size=${SIZE}&cursor=&asOf=${encodeURIComponent(position ?? time)}`;
   let isAsking = false;
-  // The last row that was looked at.
+  // The last row that was looked at. While the next part does not come, only the button asks for it again.
   let looked = 0;
 
-  const rows = new Rows({ label: t("books"), make, draw, seen: (_, last) => { looked = last; more(); } });
+  const rows = new Rows({ label: t("books"), make, draw, seen: (_, last) => { looked = last; if (goOn.hidden) more(); } });
   const input = h("input.field-like", { type: "datetime-local", step: "1", "aria-label": t("asOf"), onchange: () => { if (input.value) location.replace(`#/?at=${encodeURIComponent(new Date(input.value).toISOString())}`); } });
   if (time) {
     const asOf = new Date(time);
