@@ -1,12 +1,11 @@
 //! A receiving list on the librarian's page, in a real browser: looked at, booked row by row, and safe to send again.
 #![cfg(test)]
 
-use e2e::{Browser, PATIENCE, ReceivingList, System};
-use event_store::{ContentType, EventStore as _, Expected, Kurrent, NewEvent, Options};
+use e2e::{Browser, ReceivingList, System, shred};
+use event_store::Expected;
 use serde_json::json;
 use std::fs;
 use thirtyfour::Key;
-use uuid::Uuid;
 
 async fn receiving_page() -> (System, Browser) {
     let system = System::start().await;
@@ -197,16 +196,7 @@ async fn rows_that_the_library_refuses_can_be_saved_as_a_list_of_their_own() {
 #[tokio::test]
 async fn rows_of_a_book_that_cannot_be_read_are_told_apart_and_do_not_keep_the_list_going() {
     let (system, browser) = receiving_page().await;
-    let patient = Options { call_timeout: PATIENCE, ..Options::default() };
-    let store = Kurrent::connect(system.address("eventStore"), patient).unwrap();
-    let shredded = NewEvent {
-        id: Uuid::new_v5(&Uuid::NAMESPACE_URL, b"shredded"),
-        event_type: "Shredded".to_owned(),
-        content_type: ContentType::Json,
-        data: b"{}".to_vec().into(),
-        metadata: b"{}".to_vec().into(),
-    };
-    store.append("book-2", Expected::NoStream, vec![shredded]).await.unwrap();
+    shred(system.address("eventStore"), 2, Expected::NoStream).await;
     browser.drop_file("delivery.csv", b"bookId,qty\n1,5\n2,6\n3,7\n2,8\n").await;
     browser.click("[data-do=start]").await;
     browser.sees(".progress", "2 booked, 2 with problems").await;

@@ -1,10 +1,9 @@
 //! An event that nobody can apply: its book says so, all others go on, and an operator takes it out.
 #![cfg(test)]
 
-use e2e::{PATIENCE, Process, System, command, eventually};
-use event_store::{ContentType, EventStore as _, Expected, Kurrent, NewEvent, Options};
+use e2e::{Process, System, command, eventually, shred};
+use event_store::Expected;
 use serde_json::json;
-use uuid::Uuid;
 
 #[tokio::test]
 async fn a_book_that_waits_is_never_shown_as_newer_and_goes_on_when_its_event_is_taken_out() {
@@ -14,16 +13,7 @@ async fn a_book_that_waits_is_never_shown_as_newer_and_goes_on_when_its_event_is
         gateway.book(&format!("/books/{book}/warehousings"), &json!({"qty": qty})).await
     };
     book(1, 5).await;
-    let patient = Options { call_timeout: PATIENCE, ..Options::default() };
-    let store = Kurrent::connect(system.address("eventStore"), patient).unwrap();
-    let shredded = NewEvent {
-        id: Uuid::new_v5(&Uuid::NAMESPACE_URL, b"shredded"),
-        event_type: "Shredded".to_owned(),
-        content_type: ContentType::Json,
-        data: b"{}".to_vec().into(),
-        metadata: b"{}".to_vec().into(),
-    };
-    let shredded = store.append("book-1", Expected::Revision(0), vec![shredded]).await.unwrap().position.0;
+    let shredded = shred(system.address("eventStore"), 1, Expected::Revision(0)).await;
     let after = book(2, 7).await;
     let after = after["position"].as_str().unwrap();
 

@@ -1,7 +1,7 @@
 //! Each alert fires under its real fault on the topology, by the rules as they are shipped, and ends when it is healed.
 
-use e2e::{Identity, Place, PlainTopology, Process, Site, command, connect};
-use event_store::{ContentType, EventStore as _, Expected, Kurrent, NewEvent, Options};
+use e2e::{Identity, Place, PlainTopology, Process, Site, command, connect, shred};
+use event_store::Expected;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::any::Any;
@@ -195,7 +195,9 @@ impl Fault {
         match self {
             Self::EventStoreHangs => topology.signal("event-store", Signal::STOP),
             Self::PostgresHangs => topology.freeze_postgres().await,
-            Self::APoisonedEvent => append_what_nobody_can_read(topology).await,
+            Self::APoisonedEvent => {
+                shred(&address(topology, "event-store"), 1000, Expected::NoStream).await;
+            }
             Self::BothProjectorsHang => {
                 topology.look_away().await;
                 topology.signal("projector-1", Signal::STOP);
@@ -260,18 +262,6 @@ async fn kill_again_and_again(topology: Arc<PlainTopology>) {
         }
         sleep(REST * 10).await;
     }
-}
-
-async fn append_what_nobody_can_read(topology: &PlainTopology) {
-    let store = Kurrent::connect(&address(topology, "event-store"), Options::default()).unwrap();
-    let shredded = NewEvent {
-        id: uuid::Uuid::from_u128(1),
-        event_type: "Shredded".to_owned(),
-        content_type: ContentType::Json,
-        data: "{}".into(),
-        metadata: "{}".into(),
-    };
-    store.append("book-1000", Expected::NoStream, vec![shredded]).await.unwrap();
 }
 
 async fn skip_what_nobody_can_read(topology: &PlainTopology) {
