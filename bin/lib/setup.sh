@@ -61,10 +61,21 @@ need_curl() {
     has curl || missing_packages+=(curl)
 }
 
-need_node() {
-    has node || missing_packages+=(nodejs)
+need_npm() {
     has npm || missing_packages+=(npm)
 }
+
+# Debian's own is older than what runs on it wants. There is none for other processors: they take the one that is there.
+need_node() {
+    local pins=bin/lib/node place
+    place=$(target_directory)/node
+    mkdir -p "$place"
+    cp "$pins"/package.json "$pins"/package-lock.json "$place/"
+    need_npm_packages "$place"
+}
+
+# with_node COMMAND...: only what is tested runs on it, as Debian's npm wants Debian's.
+with_node() { PATH=$(target_directory)/node/node_modules/.bin:$PATH "$@"; }
 
 # The packages of a folder with a package-lock.json, if they are not the ones it names.
 need_npm_packages() {
@@ -162,7 +173,11 @@ need_cargo_tool() {
     cargo install "cargo-$name" --locked --version "$version"
 }
 
+# install_what_is_missing [PINS]: in the versions of a file of apt preferences, where the archive has them.
 install_what_is_missing() {
+    if [[ $# == 1 ]]; then
+        apt_options=(-o "Dir::Etc::preferences=${root:?}/$1")
+    fi
     if ((${#missing_packages[@]} == 0)); then
         return
     fi
@@ -177,7 +192,9 @@ install_what_is_missing() {
         fail "Not everything could be installed; install these yourself and run this again: $packages"
 }
 
-apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get "$@" >&2; }
+apt_options=()
+
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get "${apt_options[@]}" "$@" >&2; }
 
 as_root() {
     if ((EUID == 0)); then
