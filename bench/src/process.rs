@@ -46,6 +46,17 @@ impl Process {
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
         dir: &Path,
     ) -> anyhow::Result<Self> {
+        Self::start_with(None, name, program, arguments, dir)
+    }
+
+    /// The same, with a variable set for it.
+    pub(crate) fn start_with(
+        variable: Option<(&str, &str)>,
+        name: &'static str,
+        program: &Path,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        dir: &Path,
+    ) -> anyhow::Result<Self> {
         let (output, log) = (dir.join(format!("{name}.out")), dir.join(format!("{name}.log")));
         let mut command = Command::new(program);
         for variable in ["DATABASE_URL", "READ_DATABASE_URL", "EVENT_STORE_URL", "NAME"] {
@@ -53,6 +64,7 @@ impl Process {
         }
         let child = command
             .args(arguments)
+            .envs(variable)
             .stdin(Stdio::null())
             .stdout(File::create(&output)?)
             .stderr(File::create(&log)?)

@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 /// Any free port of this machine.
 pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
 
+/// A command waits ten seconds for the event store. Where the disk stands still for one, the figure is to be a small one:
+/// with less patience a command would be refused, and there would be none.
+const PATIENCE: (&str, &str) = ("STORE_TIMEOUT_MS", "10000");
+
 const EVENT_STORE: &str = "event-store-server";
 
 /// `bookstock up` with everything on, on free ports, with a private PostgreSQL.
@@ -62,7 +66,8 @@ impl System {
         ];
         let listen = parts.map(|of| [of, ANY_PORT]);
         let arguments = ["up", "--data-dir", data_argument].into_iter().chain(listen.into_iter().flatten());
-        let mut process = Process::start("bookstock", &built("bookstock")?, arguments, dir)?;
+        let mut process =
+            Process::start_with(Some(PATIENCE), "bookstock", &built("bookstock")?, arguments, dir)?;
         let file = data.join("bookstock.json");
         let addresses: Addresses =
             process.until(|| serde_json::from_slice(&fs::read(&file).ok()?).ok()).await?;

@@ -3,10 +3,12 @@
 
 pins=bin/lib/debian.pref
 
-# Every package that setup.sh may ask for has a pin. What is installed in another version is told, and used: it was there
-# before, or another release of the system has another one.
+# The release that the pins are of.
+pinned_release=bookworm
+
+# Every package that setup.sh may ask for has a pin. What was there before in another version is told, and used.
 packages_are_pinned() {
-    local packages package version installed
+    local packages package version installed release
     packages=$(sed -n 's/.*missing_packages+=(\(.*\)).*/\1/p' bin/lib/setup.sh | tr ' ' '\n' | sort --unique)
     for package in $packages; do
         if ! pinned_versions | grep --quiet "^$package "; then
@@ -14,7 +16,11 @@ packages_are_pinned() {
             return 1
         fi
     done
-    has dpkg-query || return 0
+    release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    if [[ $release != "$pinned_release" ]]; then
+        say "the versions are pinned for Debian's $pinned_release; this is ${release:-another system}, with its own"
+        return
+    fi
     while read -r package version; do
         installed=$(dpkg-query --show --showformat '${Version}' "$package" 2>/dev/null) || continue
         [[ -z $installed || $installed == "$version" ]] || say "$package is $installed, and $version is pinned"

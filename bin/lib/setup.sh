@@ -160,6 +160,14 @@ need_browser() {
     [[ -d /usr/share/fonts/opentype/inter ]] || missing_packages+=(fonts-inter)
 }
 
+# Ubuntu's packages of these names are empty: they ask for a snap, which may not be there.
+browser_works() {
+    if ! chromium --version || ! chromedriver --version; then
+        say "The tests of the page need programs called chromium and chromedriver, of the same version, in the PATH."
+        return 1
+    fi
+}
+
 # These versions build with the toolchain of rust-toolchain.toml.
 need_cargo_deny() { need_cargo_tool deny 0.20.2; }
 need_cargo_cyclonedx() { need_cargo_tool cyclonedx 0.5.9; }
@@ -173,11 +181,9 @@ need_cargo_tool() {
     cargo install "cargo-$name" --locked --version "$version"
 }
 
-# install_what_is_missing [PINS]: in the versions of a file of apt preferences, where the archive has them.
+# install_what_is_missing [PINS]: in the versions of a file of apt preferences, where the archive has them and they go
+# together with what is there.
 install_what_is_missing() {
-    if [[ $# == 1 ]]; then
-        apt_options=(-o "Dir::Etc::preferences=${root:?}/$1")
-    fi
     if ((${#missing_packages[@]} == 0)); then
         return
     fi
@@ -185,6 +191,13 @@ install_what_is_missing() {
     has apt-get || fail "This needs the following, by their Debian names; install them and run this again: $packages"
     say "installing with apt-get: $packages"
     apt_get update -qq || fail "The package lists cannot be fetched; install these yourself and run this again: $packages"
+    if [[ $# == 1 ]]; then
+        apt_options=(-o "Dir::Etc::preferences=${root:?}/$1")
+        if ! apt_get install -qq --simulate --no-install-recommends "${missing_packages[@]}" >/dev/null 2>&1; then
+            say "the versions in $1 do not go together with what is installed here: taking those that do"
+            apt_options=()
+        fi
+    fi
     if [[ " $packages " == *" postgresql "* ]]; then
         without_a_cluster_of_debians_own apt_get install -qq -y --no-install-recommends postgresql
     fi
