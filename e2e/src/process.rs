@@ -81,7 +81,7 @@ impl Process {
                 return Ok(addresses);
             }
             assert!(running, "{} ended at its start: {said}", self.name);
-            Err(format!("{said:?}"))
+            Err(format!("{said:?}, aside {:?}, {}", self.said_aside(), self.doing()))
         })
         .await
     }
@@ -119,6 +119,17 @@ impl Process {
     #[must_use]
     pub fn said_aside(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.err).unwrap()).into_owned()
+    }
+
+    /// What the system knows of it: its state, what it waits for in the kernel, and its processor time in hundredths of a
+    /// second.
+    fn doing(&self) -> String {
+        let told = |file| fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap_or_default();
+        let stat = told("stat");
+        // Behind the name, which is in parentheses and may be anything (proc(5)).
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        let of = |field: usize| fields.get(field).copied().unwrap_or("?");
+        format!("state {}, waits for {:?}, took {} + {}", of(0), told("wchan"), of(11), of(12))
     }
 
     /// The most memory that it has had in RAM, in bytes.
