@@ -234,7 +234,10 @@ pub enum ReadError {
     /// The store will not answer us (access denied, a read that it does not know): its operator or ours has to help.
     #[error("the event store refused the read: {0}")]
     Refused(String),
-    /// What was asked for is lost: a damaged event, a deleted stream.
+    /// What was asked for is damaged.
     #[error("what is stored cannot be read: {0}")]
     Lost(String),
+    /// The stream is deleted for ever: neither read nor written any more.
+    #[error("what is stored cannot be read: the stream is deleted")]
+    Deleted,
 }

@@ -212,6 +212,21 @@ impl Snapshot {
     }
 }
 
+/// The books of generation `one` of which generation `other` has applied no event.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn only_in(connection: &Connection, one: i32, other: i32) -> Result<Vec<BookId>, DatabaseError> {
+    let [one, other] = [one, other].map(|generation| Schema::of(generation).table(STREAMS));
+    let sql = format!(
+        "SELECT book_id FROM {one} AS one
+         WHERE NOT EXISTS (SELECT FROM {other} AS other WHERE other.book_id = one.book_id)"
+    );
+    let rows = connection.client.query(&sql, &[]).await?;
+    // A number that no book can have is left to those who compare.
+    Ok(rows.iter().filter_map(|row| value::read_book_id(row, 0).ok()).collect())
+}
+
 fn key_of(row: &Row) -> Result<Vec<i64>, DatabaseError> {
     Ok(row.try_get(0)?)
 }

@@ -14,6 +14,7 @@ use read_model::batch::{self, Batch};
 use read_model::database::Connection;
 use read_model::generation::{self, BeginError, Begun, Kind};
 use read_model::lease::{Checkpoint, Lease, LeaseError};
+use read_model::parity;
 use read_model::parked::Parked;
 use read_model::sift::Gaps;
 use read_model::view::AnyView;
@@ -167,6 +168,11 @@ impl Build {
     pub(crate) async fn parked(&self) -> anyhow::Result<Vec<Parked>> {
         let parked = read_model::parked::list(&self.connection).await?;
         Ok(parked.into_iter().filter(|parked| parked.generation == self.lease.generation).collect())
+    }
+
+    /// The books of that generation that have nothing in it.
+    pub(crate) async fn without(&self, generation: i32) -> anyhow::Result<Vec<BookId>> {
+        Ok(parity::only_in(&self.connection, generation, self.lease.generation).await?)
     }
 
     /// Copies all views but `name` from the generation that serves, and folds that one up to the same position; answers

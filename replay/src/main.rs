@@ -13,6 +13,7 @@ mod contents;
 mod drift;
 mod fold;
 mod give_way;
+mod gone;
 mod log;
 mod origin;
 mod places;

@@ -40,6 +40,24 @@ pub(crate) struct Beside {
     pub(crate) metadata: BTreeSet<String>,
 }
 
+/// The stream that keeps what the store knows of this one.
+pub(crate) fn metadata_of(stream: &str) -> String {
+    format!("{METADATA_PREFIX}{stream}")
+}
+
+/// Why events of a stream are hidden or gone, as the last event of its metadata says; none if none are.
+pub(crate) fn what_is_hidden(metadata: &StoredEvent) -> Option<String> {
+    let Metadata { truncate_before, max_count, max_age } =
+        serde_json::from_slice(&metadata.data).unwrap_or_default();
+    match (truncate_before, max_count, max_age) {
+        (Some(DELETED), _, _) => Some("is deleted".to_owned()),
+        (Some(first @ 1..), _, _) => Some(format!("is truncated before revision {first}")),
+        (_, Some(count), _) => Some(format!("keeps its last {count} events only")),
+        (_, _, Some(seconds)) => Some(format!("keeps its events for {seconds} s only")),
+        _ => None,
+    }
+}
+
 /// Looks through a store up to `end`.
 pub(crate) async fn look(store: &Kurrent, end: u64) -> anyhow::Result<Beside> {
     let mut found = Beside::default();
@@ -65,16 +83,7 @@ impl Beside {
     /// Only the last event of metadata counts.
     fn hear_metadata(&mut self, event: &StoredEvent) {
         let Some(stream) = event.stream.strip_prefix(METADATA_PREFIX) else { return };
-        let Metadata { truncate_before, max_count, max_age } =
-            serde_json::from_slice(&event.data).unwrap_or_default();
-        let why = match (truncate_before, max_count, max_age) {
-            (Some(DELETED), _, _) => Some("is deleted".to_owned()),
-            (Some(first @ 1..), _, _) => Some(format!("is truncated before revision {first}")),
-            (_, Some(count), _) => Some(format!("keeps its last {count} events only")),
-            (_, _, Some(seconds)) => Some(format!("keeps its events for {seconds} s only")),
-            _ => None,
-        };
-        match why {
+        match what_is_hidden(event) {
             Some(why) => self.unfit.insert(stream.to_owned(), why),
             None => self.unfit.remove(stream),
         };

@@ -2,7 +2,6 @@
 
 use crate::build::Build;
 use domain::book::BookId;
-use event_store::{Direction, EventStore as _, Kurrent, Start};
 use read_model::parity::Snapshot;
 use read_model::parked::Parked;
 use std::collections::HashMap;
@@ -22,24 +21,6 @@ pub(crate) async fn behind(
             && ours.get(&parked.book_id).is_none_or(|revision| parked.revision < *revision)
     });
     Ok(theirs)
-}
-
-/// The books that go on in the generation that serves and stand still in what was built, because the event store does not
-/// have all of their events any more.
-pub(crate) async fn gone(store: &Kurrent, snapshot: &Snapshot, build: &Build) -> anyhow::Result<Vec<BookId>> {
-    let theirs: Vec<BookId> = snapshot.parked().await?.into_iter().map(|parked| parked.book_id).collect();
-    let mut gone = Vec::new();
-    for Parked { book_id, .. } in build.parked().await? {
-        if !theirs.contains(&book_id) && !is_whole(store, book_id).await? {
-            gone.push(book_id);
-        }
-    }
-    Ok(gone)
-}
-
-async fn is_whole(store: &Kurrent, book: BookId) -> anyhow::Result<bool> {
-    let first = store.read_stream(&book.stream(), Start::Beginning, Direction::Forwards, 1).await?;
-    Ok(first.first().is_some_and(|first| first.revision == 0))
 }
 
 /// The numbers of these books, as the tables have them.

@@ -190,7 +190,8 @@ fn read_error(failure: Failure) -> ReadError {
     let reason = failure.to_string();
     match failure {
         Failure::Refused(_) | Failure::Invalid(_) => ReadError::Refused(reason),
-        Failure::Damaged(_) | Failure::Deleted => ReadError::Lost(reason),
+        Failure::Damaged(_) => ReadError::Lost(reason),
+        Failure::Deleted => ReadError::Deleted,
         Failure::Unreached(_)
         | Failure::DeadClient(_)
         | Failure::Open(_)

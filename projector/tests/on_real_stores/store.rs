@@ -42,6 +42,16 @@ impl Store {
             spawn(self.data.path().to_path_buf(), &self.address).0;
     }
 
+    /// Stops it, reclaims what is hidden in it, and starts it again.
+    #[allow(dead_code, reason = "the tests of the replay tool share this file")]
+    pub(crate) fn scavenge(&self) {
+        self.kill();
+        let scavenge = Command::new(program()).arg("--data").arg(self.data.path()).arg("scavenge").output();
+        let scavenge = scavenge.expect("it can be run");
+        assert!(scavenge.status.success(), "{scavenge:?}");
+        self.start_again();
+    }
+
     /// Starts another store, without any event, where this one was.
     pub(crate) fn start_empty(&self) {
         let data = self.data.path().join("another");

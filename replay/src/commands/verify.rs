@@ -6,6 +6,7 @@ mod verified;
 use crate::after::{self, AfterCheck, Share};
 use crate::build::Build;
 use crate::drift::{self, Compared};
+use crate::gone;
 use crate::log::{self, Until};
 use crate::places::Places;
 use crate::progress::Progress;
@@ -87,7 +88,9 @@ impl Verify {
             let applied = snapshot.revision(parked.book_id).await?;
             build.fold_up_to(parked.book_id, applied.min(parked.revision.checked_sub(1))).await?;
         }
-        gone.extend(waiting::gone(store, &snapshot, build).await?);
+        if only.is_none() {
+            gone.extend(gone::of(store, &snapshot, build).await?);
+        }
         let (tables, without) = (drift::tables(self.view.as_deref()), waiting::numbers(&gone));
         let among = Among { only: only.as_deref(), without: &without };
         let compared = Compared::of(&snapshot, build, store, &tables, among, self.limit).await?;

@@ -1,6 +1,7 @@
 //! `replay verify` finds whatever differs from the log, and says why.
 
 use crate::given::*;
+use eventstore::StreamMetadataBuilder;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -257,6 +258,42 @@ async fn a_stream_with_a_skip_that_was_deleted_since_is_named_as_one_that_nothin
     );
     let sampled = verify(&library, &database, &["--sample", "2", "--json"]).await.json(0);
     assert_eq!(sampled["notProvable"], json!(["book-2"]), "{sampled}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn books_whose_events_are_gone_are_named_and_no_drift_and_a_book_that_never_was_is_drift() {
+    let (mut library, database) = projected("gone").await;
+    library.warehouse(3, 1).await;
+    let last = library.warehouse(4, 1).await;
+    project(&library, &database, last).await;
+    let client = eventstore::Client::new(library.store.url().parse().unwrap()).unwrap();
+    client.delete_stream("book-2", &Default::default()).await.unwrap();
+    client.tombstone_stream("book-3", &Default::default()).await.unwrap();
+    let harmless = StreamMetadataBuilder::new().insert_custom_property("shelf", 7).build();
+    client.set_stream_metadata("book-77", &Default::default(), &harmless).await.unwrap();
+
+    let gone = json!(["book-2", "book-3"]);
+    let sorted = |verified: &Value| {
+        let mut streams = verified["notProvable"].as_array().unwrap().clone();
+        streams.sort_by_key(|stream| stream.as_str().unwrap().to_owned());
+        Value::from(streams)
+    };
+    // Until they are reclaimed, their events are still in the log; their streams tell nothing any more.
+    assert_eq!(verify(&library, &database, &["--json"]).await.json(0)["notProvable"], json!([]));
+    let sample = ["--sample", "10", "--json"];
+    assert_eq!(sorted(&verify(&library, &database, &sample).await.json(0)), gone);
+    library.store.scavenge();
+    for how in [&["--json"][..], &sample] {
+        let verified = verify(&library, &database, how).await.json(0);
+        assert_eq!((sorted(&verified), &verified["drift"]), (gone.clone(), &json!([])), "{verified}");
+    }
+
+    sql(&database, "INSERT INTO rm_1.streams SELECT 77, revision FROM rm_1.streams WHERE book_id = 1").await;
+    for how in [&["--json"][..], &sample] {
+        let verified = verify(&library, &database, how).await.json(1);
+        let drift = &verified["drift"][0];
+        assert_eq!((sorted(&verified), &drift["kind"]), (gone.clone(), &json!("extra")), "{verified}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,10 @@
 
 use crate::after::AfterCheck;
 use crate::build::Build;
+use crate::gone::{self, Kept};
 use crate::progress::Progress;
 use domain::book::BookId;
-use event_store::{Direction, EventStore as _, Kurrent, Start, StoredEvent};
+use event_store::{Direction, EventStore as _, Kurrent, ReadError, Start, StoredEvent};
 use projector::Understood;
 use read_model::batch::Batch;
 use read_model::parity::Snapshot;
@@ -16,7 +17,7 @@ const PAGE: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Sampled {
     pub(super) events: u64,
-    /// Those of which the event store does not have the first event any more.
+    /// Those of which the event store does not have every event any more.
     pub(super) gone: Vec<BookId>,
 }
 
@@ -37,12 +38,13 @@ pub(super) async fn apply(
     let mut progress = Progress::start("folding books", books.len() as u64);
     for (number, done) in books.iter().zip(1..) {
         let book = BookId::try_from(u64::try_from(*number)?)?;
-        let mut events = page(store, book, 0, snapshot).await?;
-        if events.first().is_none_or(|first| first.revision > 0) {
+        let first = page(store, book, 0, snapshot).await;
+        if gone::kept(store, book, first.as_deref().map_err(Clone::clone)).await? == Kept::NotWhole {
             sampled.gone.push(book);
             progress.done(0, done);
             continue;
         }
+        let mut events = first?;
         if batch.len() + events.len() > PAGE {
             sampled.events += write(&mut batch, build).await?;
         }
@@ -71,7 +73,7 @@ async fn page(
     book: BookId,
     from: u64,
     snapshot: &Snapshot,
-) -> anyhow::Result<Vec<StoredEvent>> {
+) -> Result<Vec<StoredEvent>, ReadError> {
     let stream = book.stream();
     let mut events = store.read_stream(&stream, Start::At(from), Direction::Forwards, PAGE).await?;
     events.retain(|event| event.position.0 <= snapshot.checkpoint.position);
