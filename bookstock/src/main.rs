@@ -1,6 +1,7 @@
 //! The command line of bookstock. This file only lists.
 #![forbid(unsafe_code)]
 
+use anyhow::Context as _;
 use bookstock::{receive, up};
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -20,15 +21,20 @@ enum Command {
     Receive(receive::Receive),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let outcome = match Bookstock::parse().command {
-        Command::Up(args) => up::run(*args).await,
-        Command::Receive(args) => receive::run(args).await,
-    };
-    outcome.unwrap_or_else(|error| {
+fn main() -> ExitCode {
+    run(Bookstock::parse().command).unwrap_or_else(|error| {
         // Where standard error is gone, the exit code still tells.
         let _ = writeln!(std::io::stderr(), "bookstock: {error:#}");
         ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let runtime = event_store_server::runtime().context("the threads cannot be started")?;
+    runtime.block_on(async {
+        match command {
+            Command::Up(args) => up::run(*args).await,
+            Command::Receive(args) => receive::run(args).await,
+        }
     })
 }

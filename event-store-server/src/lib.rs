@@ -15,12 +15,14 @@ mod memory;
 mod protocol;
 mod request_body;
 mod rpc;
+mod runtime;
 mod server;
 mod tls;
 mod users;
 
 pub use config::{Config, Limits};
 pub use log::OpenError;
+pub use runtime::runtime;
 pub use server::{EventStoreServer, ServeError};
 pub use tls::{Tls, TlsError};
 pub use users::{UsersError, hash_password};

@@ -11,7 +11,6 @@ use service_kit::listen::Exposure;
 use settings::{Serving, Settings};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 /// A small durable event store server that speaks the wire protocol of EventStoreDB and KurrentDB.
@@ -30,20 +29,10 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match runtime() {
+    match event_store_server::runtime().context("the threads that run the calls cannot be started") {
         Ok(runtime) => runtime.block_on(service_kit::program::run(run)),
         Err(error) => service_kit::program::exit_code(Err(error)),
     }
-}
-
-/// What runs the calls: a thread for each core but one, which is the writer's, or as many as `TOKIO_WORKER_THREADS` says.
-fn runtime() -> anyhow::Result<Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        builder.worker_threads(cores.saturating_sub(1).max(1));
-    }
-    builder.enable_all().build().context("the threads that run the calls cannot be started")
 }
 
 async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
