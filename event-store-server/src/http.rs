@@ -66,7 +66,7 @@ async fn stats(State(facts): State<Facts>) -> Json<Value> {
     Json(json!({
         "uptimeSeconds": facts.since.elapsed().as_secs(),
         "lastPosition": *facts.log.committed().borrow(),
-        "appends": stats.appends,
+        "changes": stats.changes,
         "eventsAppended": stats.events,
         "commits": stats.commits,
         "subscriptions": stats.subscriptions,

@@ -1,6 +1,6 @@
 //! The settings of the program: flags, environment variables and the keys of a TOML file, described once for all three.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use event_store_server::{Config, Limits, Tls};
 use serde::Deserialize;
@@ -140,6 +140,7 @@ impl Settings {
             silence: defaults.silence,
             shutdown_grace: defaults.shutdown_grace,
         };
+        sensible(&limits)?;
         let config = match (self.mem.unwrap_or(false), &self.data) {
             (true, None) => Config::in_memory()?,
             (true, Some(_)) => {
@@ -164,6 +165,27 @@ impl Settings {
             insecure: self.insecure.unwrap_or(false),
         })
     }
+}
+
+/// Limits under which nothing could ever be done are a slip.
+fn sensible(limits: &Limits) -> anyhow::Result<()> {
+    let least = [
+        ("--max-event-bytes", limits.max_event_bytes),
+        ("--max-unread-bytes", limits.max_unread_bytes),
+        ("--max-name-bytes", limits.max_name_bytes),
+        ("--max-concurrent-calls", usize::try_from(limits.max_concurrent_streams).unwrap_or(usize::MAX)),
+    ];
+    for (flag, value) in least {
+        ensure!(value > 0, "{flag} cannot be 0");
+    }
+    ensure!(!limits.write_timeout.is_zero(), "--write-timeout-ms cannot be 0: no append would be waited for");
+    let (append, pending) = (limits.max_append_bytes, limits.max_pending_bytes);
+    ensure!(
+        (1..pending).contains(&append),
+        "--max-append-bytes is {append}, and has to be less than --max-pending-bytes, {pending}: the largest append would \
+         be refused as too much for now, for ever"
+    );
+    Ok(())
 }
 
 #[cfg(test)]
@@ -193,5 +215,13 @@ mod tests {
         assert!(refused(both).contains("--mem"));
         let half = Settings { data: Some("x".into()), tls_key: Some("k".into()), ..Settings::default() };
         assert!(refused(half).contains("--tls-certificate"));
+        let at = || Settings { data: Some("x".into()), ..Settings::default() };
+        assert!(
+            refused(Settings { max_append_bytes: Some(300 << 20), ..at() }).contains("--max-pending-bytes")
+        );
+        assert!(refused(Settings { write_timeout_ms: Some(0), ..at() }).contains("--write-timeout-ms"));
+        assert!(
+            refused(Settings { max_concurrent_calls: Some(0), ..at() }).contains("--max-concurrent-calls")
+        );
     }
 }

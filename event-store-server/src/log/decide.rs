@@ -70,9 +70,9 @@ pub(super) fn decide<P: Past>(
     }
     match expected {
         ExpectedRevision::Any => Ok(decide_by_recent_ids(ids, past)),
-        ExpectedRevision::StreamExists
-            if past.is_deleted()? || (last.is_none() && !past.has_metadata()?) =>
-        {
+        // Deleted or not, it is told to whoever counts on the stream as if that were for ever.
+        ExpectedRevision::StreamExists if past.is_deleted()? => Ok(Decision::StreamDeleted),
+        ExpectedRevision::StreamExists if last.is_none() && !past.has_metadata()? => {
             Ok(Decision::WrongExpectedRevision)
         }
         ExpectedRevision::StreamExists => Ok(decide_by_recent_ids(ids, past)),
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_deleted_stream_is_none_to_whoever_expects_none_and_numbering_goes_on() {
-        use Decision::{Write, WrongExpectedRevision as Wrong};
+        use Decision::{StreamDeleted, Write, WrongExpectedRevision as Wrong};
         use ExpectedRevision::{Any, Exact, NoStream, StreamExists};
         let repeated = |revision: Revision| Decision::Repeated(Place { revision, position: revision + 10 });
         #[rustfmt::skip]
@@ -236,7 +236,7 @@ mod tests {
             (NoStream,     &[],     Write),
             (NoStream,     &[1],    repeated(0)),
             (NoStream,     &[1, 9], Wrong),
-            (StreamExists, &[9],    Wrong),
+            (StreamExists, &[9],    StreamDeleted),
             (Exact(2),     &[9],    Write),
             (Exact(1),     &[9],    Wrong),
         ];
@@ -246,6 +246,10 @@ mod tests {
             let decided = decide(*expected, Some(2), ids, &mut past).unwrap();
             assert_eq!(decided, *decision, "{expected:?} {appended:?}");
         }
+        // Where it went on, a repeat of how it did so is not looked for: only of the stream's very beginning.
+        let mut past = Stream { ids: vec![1, 2, 3, 4], remembered: 4, metadata: true, deleted: false };
+        let again = decide(NoStream, Some(3), [Uuid::from_u128(4)].into_iter(), &mut past).unwrap();
+        assert_eq!(again, Wrong);
     }
 
     #[test]

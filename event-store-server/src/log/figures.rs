@@ -35,6 +35,9 @@ static SUBSCRIPTIONS: Gauge<0> =
 static SESSIONS: Gauge<0> =
     Gauge::new("event_store_sessions", "Sessions of BatchAppend that are under way.", []);
 
+/// The outcome of a change that is on the disk.
+pub(super) const DURABLE: &str = "durable";
+
 /// The figures of one log. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Figures(Arc<Counted>);
@@ -43,7 +46,7 @@ pub(crate) struct Figures(Arc<Counted>);
 struct Counted {
     database: PathBuf,
     durable: bool,
-    appends: AtomicU64,
+    changes: AtomicU64,
     events: AtomicU64,
     commits: AtomicU64,
     subscriptions: AtomicI64,
@@ -52,7 +55,7 @@ struct Counted {
 /// The figures at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stats {
-    pub(crate) appends: u64,
+    pub(crate) changes: u64,
     pub(crate) events: u64,
     pub(crate) commits: u64,
     pub(crate) subscriptions: i64,
@@ -63,12 +66,12 @@ pub(crate) struct Stats {
 impl Figures {
     /// Of a log that is on a disk, or only in memory.
     pub(super) fn new(database: &Path, durable: bool) -> Self {
-        let (appends, events, commits) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let (changes, events, commits) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let subscriptions = AtomicI64::new(0);
         Self(Arc::new(Counted {
             database: database.to_owned(),
             durable,
-            appends,
+            changes,
             events,
             commits,
             subscriptions,
@@ -79,7 +82,9 @@ impl Figures {
     pub(super) fn answered(&self, outcome: &'static str, changes: u64) {
         if changes > 0 {
             CHANGES.of([outcome.into()]).increment(changes);
-            self.0.appends.fetch_add(changes, Ordering::Relaxed);
+            if outcome == DURABLE {
+                self.0.changes.fetch_add(changes, Ordering::Relaxed);
+            }
         }
     }
 
@@ -122,10 +127,10 @@ impl Figures {
     }
 
     pub(super) fn now(&self) -> Stats {
-        let Counted { database, appends, events, commits, subscriptions, durable: _ } = &*self.0;
+        let Counted { database, changes, events, commits, subscriptions, durable: _ } = &*self.0;
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         Stats {
-            appends: appends.load(Ordering::Relaxed),
+            changes: changes.load(Ordering::Relaxed),
             events: events.load(Ordering::Relaxed),
             commits: commits.load(Ordering::Relaxed),
             subscriptions: subscriptions.load(Ordering::Relaxed),

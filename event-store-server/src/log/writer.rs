@@ -5,7 +5,7 @@ use super::change::{Change, Changed, place};
 use super::decide::Place;
 use super::event::Position;
 use super::failure::{ChangeError, Stop};
-use super::figures::Figures;
+use super::figures::{DURABLE, Figures};
 use super::fold::{self, Folding};
 use super::reader::ReadError;
 use super::staged::{Memory, Staged};
@@ -189,7 +189,8 @@ impl Writer {
             self.figures.synced("log", decided.elapsed());
             self.committed.send_replace(position);
             let events = (position - last_position).cast_unsigned();
-            self.figures.committed(batch.len(), events, started.elapsed(), position);
+            let durable = answers.iter().filter(|answer| is_durable(answer)).count();
+            self.figures.committed(durable, events, started.elapsed(), position);
         }
         staged.keep();
         Ok(answers)
@@ -197,12 +198,16 @@ impl Writer {
 
     fn count(&self, answers: &[Outcome]) {
         let count = |of: fn(&Outcome) -> bool| answers.iter().filter(|answer| of(answer)).count() as u64;
-        self.figures.answered("durable", count(|answer| matches!(answer, Ok(Changed::Durable { .. }))));
+        self.figures.answered(DURABLE, count(is_durable));
         let wrong = count(|answer| matches!(answer, Ok(Changed::WrongExpectedRevision { .. })));
         self.figures.answered("wrong-expected-revision", wrong);
         self.figures.answered("stream-deleted", count(|answer| matches!(answer, Ok(Changed::StreamDeleted))));
         self.figures.answered("failed", count(|answer| answer.is_err()));
     }
+}
+
+fn is_durable(answer: &Outcome) -> bool {
+    matches!(answer, Ok(Changed::Durable { .. }))
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub(super) fn parse(request: ReadReq, filters: &Memory) -> Result<ReadOptions, S
         return Err(Status::invalid_argument("A subscription cannot go backwards."));
     }
     let filter = match options.filter_option {
-        Some(FilterOption::Filter(filter)) => Some(all_filter(filter, filters)?),
+        Some(FilterOption::Filter(filter)) => Some(all_filter(filter, extent, filters)?),
         Some(FilterOption::NoFilter(_)) => None,
         None => return Err(missing("filter_option")),
     };
@@ -156,7 +156,7 @@ fn from_position(options: &AllOptions) -> Result<Starting<Position>, Status> {
     }
 }
 
-fn all_filter(options: FilterOptions, filters: &Memory) -> Result<AllFilter, Status> {
+fn all_filter(options: FilterOptions, extent: Extent, filters: &Memory) -> Result<AllFilter, Status> {
     let window = match options.window {
         Some(Window::Max(0)) => return Err(Status::invalid_argument("A filter's window cannot be 0.")),
         Some(Window::Max(max)) => max.into(),
@@ -164,7 +164,8 @@ fn all_filter(options: FilterOptions, filters: &Memory) -> Result<AllFilter, Sta
         None => return Err(missing("window")),
     };
     let interval = window * u64::from(options.checkpoint_interval_multiplier);
-    if interval == 0 {
+    // A read sends no checkpoints, and its client may not have set it.
+    if interval == 0 && extent == Extent::Subscription {
         return Err(Status::invalid_argument("A filter's checkpoint interval multiplier cannot be 0."));
     }
     let (subject, expression) = match options.filter {

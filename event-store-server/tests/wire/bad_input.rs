@@ -139,7 +139,7 @@ async fn reads_that_make_no_sense_are_refused() {
         Some(Options { filter_option: filter(None, ten, 1), ..all_options() }),
         Some(Options { filter_option: filter(by_type("x"), None, 1), ..all_options() }),
         Some(Options { filter_option: filter(by_type("x"), Some(Window::Max(0)), 1), ..all_options() }),
-        Some(Options { filter_option: filter(by_type("x"), ten, 0), ..all_options() }),
+        Some(subscription(Options { filter_option: filter(by_type("x"), ten, 0), ..all_options() })),
         Some(Options { filter_option: filter(by_type("("), ten, 1), ..all_options() }),
         Some(Options { filter_option: filter(by_type("(?=x)"), ten, 1), ..all_options() }),
         Some(Options {

@@ -56,7 +56,8 @@ async fn a_deleted_stream_is_not_found_and_goes_on_with_its_next_number() {
     append(&mut client, "$$a", any(), metadata(100, r#"{"$maxCount":9}"#)).await.unwrap();
     assert_eq!(delete(&mut client, "a", Some(2)).await.unwrap(), 5);
     assert_eq!(read(&mut client, read_options("a")).await.unwrap(), [Told::NotFound("a".into())]);
-    assert_eq!(append(&mut client, "a", stream_exists(), events([4])).await.unwrap(), Wrong(Some(2)));
+    let exists = append(&mut client, "a", stream_exists(), events([4])).await.unwrap_err();
+    assert_eq!(exists.metadata().get("exception").unwrap(), "stream-deleted", "{exists}");
     assert_eq!(append(&mut client, "a", exact(1), events([4])).await.unwrap(), Wrong(Some(2)));
     server.stop().await;
 

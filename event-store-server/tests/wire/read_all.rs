@@ -95,7 +95,8 @@ async fn a_filter_holds_for_reads_too() {
     let filter = FilterOption::Filter(FilterOptions {
         filter: Some(Filter::StreamIdentifier(prefix)),
         window: Some(Window::Max(32)),
-        checkpoint_interval_multiplier: 1,
+        // Only subscriptions need it, so a client may not set it.
+        checkpoint_interval_multiplier: 0,
     });
     let options = Options { filter_option: Some(filter), ..all_options() };
     assert_eq!(ids(&read(&mut client, options.clone()).await.unwrap()), [500, 1_000, 1_500, 2_000]);
