@@ -1,6 +1,6 @@
 //! A page of one stream.
 
-use super::event::{METADATA_EVENT_TYPE, METADATA_STREAM_PREFIX, RecordedEvent, Revision, TOMBSTONE};
+use super::event::{METADATA_STREAM_PREFIX, RecordedEvent, Revision, TOMBSTONE};
 use super::link::{self, Links, Resolved};
 use super::reader::{Limit, ReadError};
 use super::row::{self, COLUMNS};
@@ -236,20 +236,17 @@ pub(super) fn metadata(conn: &Connection, stream: &str) -> Result<StreamMetadata
     if stream.starts_with(METADATA_STREAM_PREFIX) {
         return Ok(StreamMetadata::OF_METADATA_STREAM);
     }
-    Ok(metadata_json(conn, stream, |data| Some(StreamMetadata::parse(data)))?.unwrap_or_default())
+    Ok(metadata_json(conn, stream, |data| Some(StreamMetadata::parse(data, true)))?.unwrap_or_default())
 }
 
-/// The data of the last event in the metadata stream of `stream`, if that is metadata.
+/// The data of the last event in the metadata stream of `stream`, if that is JSON.
 pub(super) fn metadata_json<T>(
     conn: &Connection,
     stream: &str,
     read: impl FnOnce(&[u8]) -> Option<T>,
 ) -> Result<Option<T>, ReadError> {
     let Some((id, last)) = head(conn, &format!("{METADATA_STREAM_PREFIX}{stream}"))? else { return Ok(None) };
-    let found = event(conn, id, last, |fields| match fields.event_type {
-        METADATA_EVENT_TYPE => read(fields.data),
-        _ => None,
-    })?;
+    let found = event(conn, id, last, |fields| fields.is_json.then(|| read(fields.data)).flatten())?;
     Ok(found.flatten())
 }
 

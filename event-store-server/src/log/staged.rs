@@ -1,9 +1,7 @@
 //! A transaction of the writer under way: what it knows beyond the committed state, to be kept or dropped as one.
 
 use super::decide::{Past, Place};
-use super::event::{
-    Fields, METADATA_EVENT_TYPE, METADATA_STREAM_PREFIX, Position, ProposedEvent, Revision, TOMBSTONE,
-};
+use super::event::{Fields, METADATA_STREAM_PREFIX, Position, ProposedEvent, Revision, TOMBSTONE};
 use super::read_stream;
 use super::reader::ReadError;
 use super::stream_metadata::StreamMetadata;
@@ -134,8 +132,7 @@ impl<'a> Staged<'a> {
             && !of.starts_with(METADATA_STREAM_PREFIX)
             && let Some(head) = self.known(of)
         {
-            let deleted = last_event.event_type == METADATA_EVENT_TYPE
-                && StreamMetadata::parse(&last_event.data).is_deleted();
+            let deleted = StreamMetadata::parse(&last_event.data, last_event.is_json).is_deleted();
             self.heads.insert(of.into(), Head { deleted, ..head });
         }
         Ok(place)

@@ -1,7 +1,7 @@
 //! What `$$stream` says about which events of a stream are visible.
 
 use super::event::Revision;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The value of `$tb` that deletes a stream.
 const DELETED: Revision = Revision::MAX;
@@ -26,19 +26,28 @@ impl StreamMetadata {
     pub(crate) const OF_METADATA_STREAM: Self =
         Self { max_count: Some(1), truncate_before: None, max_age: None };
 
-    /// Reads the data of a `$metadata` event. Whatever cannot be read means no restriction: nobody is kept from
-    /// events by a slip in an optional setting.
-    pub(crate) fn parse(data: &[u8]) -> Self {
-        let Ok(Value::Object(fields)) = serde_json::from_slice(data) else {
-            return Self::default();
+    /// Reads the last event of a metadata stream, which has to be JSON. Whatever cannot be read means no restriction: nobody
+    /// is kept from events by a slip in an optional setting. A slip in one of them drops all, as in the model.
+    pub(crate) fn parse(data: &[u8], is_json: bool) -> Self {
+        let fields = is_json.then(|| serde_json::from_slice(data).ok()).flatten();
+        fields.and_then(|fields| Self::of(&fields)).unwrap_or_default()
+    }
+
+    fn of(fields: &Map<String, Value>) -> Option<Self> {
+        let number = |name: &str, least: i64| match fields.get(name) {
+            None => Some(None),
+            Some(value) => value.as_i64().map(|value| (value >= least).then_some(value)),
         };
-        let number =
-            |name: &str, least: i64| fields.get(name).and_then(Value::as_i64).filter(|value| *value >= least);
-        Self {
-            max_count: number("$maxCount", 1),
-            truncate_before: number("$tb", 0),
-            max_age: number("$maxAge", 1),
+        let is_right = |name: &str, right: fn(&Value) -> bool| fields.get(name).is_none_or(right);
+        number("$cacheControl", 1)?;
+        if !is_right("$tmp", Value::is_boolean) || !is_right("$acl", is_access_list) {
+            return None;
         }
+        Some(Self {
+            max_count: number("$maxCount", 1)?,
+            truncate_before: number("$tb", 0)?,
+            max_age: number("$maxAge", 1)?,
+        })
     }
 
     /// What `data` becomes when a deleted stream is written to again, whose next event has the revision `first`; all
@@ -66,6 +75,15 @@ impl StreamMetadata {
     }
 }
 
+/// Who may do what: the names of users and groups, or one of them.
+fn is_access_list(value: &Value) -> bool {
+    let are_names = |names: &Value| match names {
+        Value::Array(names) => names.iter().all(Value::is_string),
+        names => names.is_string(),
+    };
+    value.as_object().is_some_and(|list| list.values().all(are_names))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,17 +101,17 @@ mod tests {
             (r#"{"$maxCount":9223372036854775807}"#, 0),
         ];
         for (json, first) in cases {
-            assert_eq!(StreamMetadata::parse(json.as_bytes()).first_visible(9), *first, "{json}");
+            assert_eq!(StreamMetadata::parse(json.as_bytes(), true).first_visible(9), *first, "{json}");
         }
         assert_eq!(StreamMetadata::OF_METADATA_STREAM.first_visible(9), 9);
     }
 
     #[test]
     fn a_deleted_stream_that_is_revived_begins_with_its_next_event_and_keeps_other_metadata() {
-        assert!(StreamMetadata::parse(DELETION.as_bytes()).is_deleted());
+        assert!(StreamMetadata::parse(DELETION.as_bytes(), true).is_deleted());
         let data = br#"{"$tb":9223372036854775807,"$maxCount":5,"mine":[1]}"#;
         let revived = StreamMetadata::revived(data, 7).unwrap();
-        let metadata = StreamMetadata::parse(&revived);
+        let metadata = StreamMetadata::parse(&revived, true);
         assert_eq!((metadata.truncate_before, metadata.max_count), (Some(7), Some(5)));
         assert!(String::from_utf8(revived).unwrap().contains(r#""mine":[1]"#));
         assert_eq!(StreamMetadata::revived(b"[]", 7), None);
@@ -101,9 +119,9 @@ mod tests {
 
     #[test]
     fn age_is_counted_in_seconds_up_to_now() {
-        let metadata = StreamMetadata::parse(br#"{"$maxAge":10}"#);
+        let metadata = StreamMetadata::parse(br#"{"$maxAge":10}"#, true);
         assert_eq!(metadata.oldest_visible(1_000_000_000), Some(900_000_000));
-        assert_eq!(StreamMetadata::parse(br#"{"$maxAge":0}"#).oldest_visible(1), None);
+        assert_eq!(StreamMetadata::parse(br#"{"$maxAge":0}"#, true).oldest_visible(1), None);
     }
 
     #[test]
@@ -115,9 +133,18 @@ mod tests {
             b"{\"$tb\":",
             br#"{"$maxCount":-1,"$tb":"x"}"#,
             br#"{"$maxCount":0}"#,
+            br#"{"$maxCount":5,"$tb":9223372036854775808}"#,
+            br#"{"$maxCount":5,"$cacheControl":"1 h"}"#,
+            br#"{"$maxCount":5,"$acl":{"$r":[7]}}"#,
         ];
         for data in garbage {
-            assert_eq!(StreamMetadata::parse(data), StreamMetadata::default(), "{data:?}");
+            assert_eq!(StreamMetadata::parse(data, true), StreamMetadata::default(), "{data:?}");
+        }
+        let (good, acl) =
+            (br#"{"$maxCount":5,"$tb":-1}"#, br#"{"$maxCount":5,"$acl":{"$r":"a","$w":["b"]}}"#);
+        for data in [&good[..], acl] {
+            assert_eq!(StreamMetadata::parse(data, true).max_count, Some(5));
+            assert_eq!(StreamMetadata::parse(data, false), StreamMetadata::default(), "it is no JSON");
         }
     }
 }
