@@ -110,6 +110,10 @@ def compose_fits(programs, compose, prometheus):
         if "SHUTDOWN_DELAY_MS" in settings:
             needed = int(settings["SHUTDOWN_DELAY_MS"]) / 1000 + DRAIN_SECONDS
             want(seconds(service["stop_grace_period"]) > needed, f"compose: {name} is killed while it ends")
+        want(service.get("pull_policy") == "never", f"compose: {name} is looked for in a registry")
+    for image in sorted({service["image"] for service in services.values() if service["image"].startswith("bookstock")}):
+        builders = [name for name, service in services.items() if service["image"] == image and "build" in service]
+        want(len(builders) == 1, f"compose: {image} is built {len(builders)} times, by {builders}")
     reached = [(name, value) for name, value in services["gateway"]["environment"].items() if re.search("_API_[12]$", name)]
     want(len(reached) == 4, "compose: the gateway has not two services of each kind")
     reached = [("gateway", target) for _, target in reached]
