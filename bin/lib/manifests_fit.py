@@ -90,6 +90,12 @@ def seconds(duration):
     return int(re.fullmatch(r"(\d+)s", duration)[1])
 
 
+def seconds_to_end(programs, program, settings):
+    if program == "haproxy":
+        return seconds(re.search(r"^ *hard-stop-after (\w+)$", programs.gateway, re.MULTILINE)[1])
+    return int(settings["SHUTDOWN_DELAY_MS"]) / 1000 + DRAIN_SECONDS
+
+
 # docker-compose.yml
 
 
@@ -107,9 +113,8 @@ def compose_fits(programs, compose, prometheus):
         want(int(port) in listens[name], f"compose: {name} is probed at port {port}, where it does not listen")
         want(programs.answers(program, path), f"compose: {name} has no {path} to be probed at")
         want(never_tls(program, settings, port), f"compose: {name} is probed at port {port}, where it may speak TLS")
-        if "SHUTDOWN_DELAY_MS" in settings:
-            needed = int(settings["SHUTDOWN_DELAY_MS"]) / 1000 + DRAIN_SECONDS
-            want(seconds(service["stop_grace_period"]) > needed, f"compose: {name} is killed while it ends")
+        needed = seconds_to_end(programs, program, settings)
+        want(seconds(service["stop_grace_period"]) > needed, f"compose: {name} is killed while it ends")
         want(service.get("pull_policy") == "never", f"compose: {name} is looked for in a registry")
     for image in sorted({service["image"] for service in services.values() if service["image"].startswith("bookstock")}):
         builders = [name for name, service in services.items() if service["image"] == image and "build" in service]
@@ -163,9 +168,10 @@ def kubernetes_fits(programs, documents, readme):
             want(never_tls(program, settings, ports.get(asked.get("port"))), f"{where}: {probe} asks a port that may speak TLS")
         cpu = (container["resources"]["requests"]["cpu"], container["resources"]["limits"]["cpu"])
         want(cpu == CPU, f"{where}: CPU {cpu}, not {CPU}")
-        if delay := settings.get("SHUTDOWN_DELAY_MS"):
-            needed = int(delay) / 1000 + DRAIN_SECONDS
-            want(spec["terminationGracePeriodSeconds"] > needed, f"{where}: it is killed while it ends")
+        # What it waits before it is told to stop counts, too.
+        before = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", ["0"])[-1]
+        needed = int(before) + seconds_to_end(programs, program, settings)
+        want(spec["terminationGracePeriodSeconds"] > needed, f"{where}: it is killed while it ends")
         labels = deployment["spec"]["template"]["metadata"]["labels"].items()
         budgets = [one["spec"] for one in of("PodDisruptionBudget") if one["spec"]["selector"]["matchLabels"].items() <= labels]
         want([budget.get("maxUnavailable") for budget in budgets] == [1], f"{where}: {len(budgets)} disruption budgets of one pod")
