@@ -134,6 +134,13 @@ def compose_fits(programs, compose, prometheus):
     want(named == CONFIGURED_NAME, f"compose: a book without a name is called {named!r}")
 
 
+def logins_are_whole(realm):
+    """Whom Keycloak misses something of, it asks for that at the first login."""
+    for user in realm["users"]:
+        missing = [field for field in ("email", "firstName", "lastName") if not user.get(field)]
+        want(not missing, f"realm.json: {user['username']} has no {missing}")
+
+
 # deploy/k8s
 
 
@@ -220,6 +227,7 @@ def main(root, release, compose, kubernetes):
     programs = Programs(root, release)
     prometheus = yaml.safe_load((root / "deploy/compose/prometheus.yml").read_text())
     compose_fits(programs, json.loads(compose.read_text()), prometheus)
+    logins_are_whole(json.loads((root / "deploy/compose/realm.json").read_text()))
     documents = list(yaml.safe_load_all(kubernetes.read_text()))
     kubernetes_fits(programs, documents, (root / "deploy/k8s/README.md").read_text())
     sys.exit("\n".join(wrong) or None)
