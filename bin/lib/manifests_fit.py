@@ -144,6 +144,10 @@ def logins_are_whole(realm):
 # deploy/k8s
 
 
+def app(labels):
+    return labels.get("app.kubernetes.io/name")
+
+
 def kubernetes_fits(programs, documents, readme):
     of = lambda kind: [one for one in documents if one["kind"] == kind]
     config = of("ConfigMap")[0]["data"]
@@ -196,9 +200,19 @@ def kubernetes_fits(programs, documents, readme):
     links_lead_somewhere(of, pods)
 
 
+def let_out(of, sender, target, port):
+    """Whether a policy lets pods with these labels send to that port of the target, or of anybody if there is none."""
+    for policy in of("NetworkPolicy"):
+        if policy["spec"]["podSelector"].get("matchLabels", {}).items() <= sender.items():
+            for rule in policy["spec"].get("egress", ()):
+                targets = [app(peer.get("podSelector", {}).get("matchLabels", {})) for peer in rule.get("to", ())]
+                if port in (one["port"] for one in rule["ports"]) and (not targets or target in targets):
+                    return True
+    return False
+
+
 def links_lead_somewhere(of, pods):
     """Services, policies and the gateway name ports that their pods have."""
-    app = lambda selector: selector.get("app.kubernetes.io/name")
     for service in of("Service"):
         ports = pods[app(service["spec"]["selector"])][0]
         for port in service["spec"]["ports"]:
@@ -208,6 +222,9 @@ def links_lead_somewhere(of, pods):
         for rule in policy["spec"].get("ingress", ()):
             for port in rule.get("ports", ()):
                 want(port["port"] in pods[pod][0], f"{where} lets in at {port['port']}, which {pod} does not have")
+                for sender in (peer["podSelector"]["matchLabels"] for peer in rule.get("from", ()) if "podSelector" in peer):
+                    for target, number in [(pod, pods[pod][0].get(port["port"])), (None, 53)]:
+                        want(let_out(of, sender, target, number), f"{where} lets in {sender}, which nothing lets out to {number}")
         for rule in policy["spec"].get("egress", ()):
             for peer in rule.get("to", ()):
                 target = app(peer.get("podSelector", {}).get("matchLabels", {}))
