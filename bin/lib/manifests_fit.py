@@ -29,6 +29,9 @@ CONFIGURED_NAME = "HarryPorter"
 # How long a service takes after SHUTDOWN_DELAY_MS until requests under way are cut off (service-kit, `listen`).
 DRAIN_SECONDS = 5
 
+# How long DNS of a cluster may tell what was (CoreDNS, as kubeadm sets it up): ttl and cache.
+DNS_SECONDS = 30
+
 wrong = []
 
 
@@ -235,9 +238,11 @@ def links_lead_somewhere(of, pods):
     there = {
         f"{one['metadata']['name']}.{namespace}.svc.cluster.local:{port['port']}" for one in of("Service") for port in one["spec"]["ports"]
     }
-    for name in ["COMMAND_API", "QUERY_API"]:
+    ready_for = {one["metadata"]["name"]: one["spec"].get("minReadySeconds", 0) for one in of("Deployment")}
+    for name, behind in [("COMMAND_API", "command-api"), ("QUERY_API", "query-api")]:
         target = pods["gateway"][1].get(name)
         want(target in there, f"k8s: the gateway looks for {target}, which is no service here")
+        want(ready_for[behind] > DNS_SECONDS, f"k8s: an old {behind} goes before the gateway knows the new one")
 
 
 def main(root, release, compose, kubernetes):
