@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// A generation and who can write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generation {
-    /// Its number, from 1.
+    /// Its number, from 1. No other generation of this database ever has the same.
     pub number: i32,
     /// The [`FOLD_VERSION`] of the code that writes it.
     pub fold_version: i32,
@@ -136,15 +136,18 @@ async fn create(connection: &mut Connection, views: &[&dyn AnyView]) -> Result<(
     Ok(())
 }
 
-/// Makes the tables of the next generation without their indexes, and answers its number. `persistence` may be
+/// Makes the tables of the next generation without their indexes, and answers its number, which none had before. `persistence` may be
 /// `UNLOGGED`.
 async fn make_tables(
     transaction: &Transaction<'_>,
     views: &[&dyn AnyView],
     persistence: &str,
 ) -> Result<i32, DatabaseError> {
-    let last = "SELECT coalesce(max(generation), 0) FROM bookstock.projection";
-    let number = transaction.query_one(last, &[]).await?.try_get::<_, i32>(0)? + 1;
+    // A tool of an earlier version that still runs goes by the rows, and does not count here.
+    let next = "UPDATE bookstock.last_generation SET generation = 1 + greatest(generation,
+                    (SELECT max(made.generation) FROM bookstock.projection AS made))
+                RETURNING generation";
+    let number: i32 = transaction.query_one(next, &[]).await?.try_get(0)?;
     let schema = Schema::of(number);
     let tables: Vec<String> = views
         .iter()

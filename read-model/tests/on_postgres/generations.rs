@@ -3,11 +3,12 @@
 use crate::given::*;
 use read_model::database::Connection;
 use read_model::generation::{
-    self, BeginError, KeptError, Kind, Stage, SwitchError, begin, drop_one, freeze, give_up, go_back, switch,
+    self, BeginError, FOLD_VERSION, KeptError, Kind, Stage, SwitchError, begin, drop_one, freeze, give_up,
+    go_back, switch,
 };
-use read_model::lease::{Checkpoint, Lease};
+use read_model::lease::{Checkpoint, Lease, LeaseError};
 use read_model::sift::Gaps;
-use read_model::{Happening, Way, Writers, batch};
+use read_model::{Happening, Way, Writers, batch, migrate};
 use std::time::Duration;
 
 fn some() -> Vec<Happening> {
@@ -94,11 +95,11 @@ async fn one_generation_is_built_at_a_time_and_what_a_dead_maker_left_is_dropped
             Err(error) => panic!("{error}"),
         }
     };
-    assert_eq!(second.dropped, [2]);
-    assert!(matches!(
-        switch(&mut connection, &Lease { epoch: 99, ..first.lease }, true).await,
-        Err(SwitchError::Lost)
-    ));
+    assert_eq!((second.dropped.as_slice(), second.lease.generation), (&[2][..], 3));
+    // It was only paused, and wakes up: what the second one fills is not its own.
+    assert!(matches!(first.lease.renew(&connection, None).await, Err(LeaseError::Lost)));
+    assert!(matches!(switch(&mut connection, &first.lease, true).await, Err(SwitchError::Lost)));
+    assert!(!give_up(&mut connection, &first.lease).await.unwrap());
     assert_eq!(serving(&connection).await, 1);
     assert!(give_up(&mut connection, &second.lease).await.unwrap());
     assert_eq!(stages(&connection).await, [(1, Stage::Kept, true)]);
@@ -119,4 +120,45 @@ async fn a_frozen_generation_is_there_and_never_serves() {
     assert_eq!(stages(&connection).await.len(), 2, "what is not building is not given up");
     drop_one(&mut connection, 2).await.unwrap();
     assert_eq!(stages(&connection).await, [(1, Stage::Kept, true)]);
+}
+
+#[tokio::test]
+async fn the_number_of_a_generation_that_served_and_was_dropped_is_not_given_again() {
+    let url = read_models("number_once").await;
+    let mut connection = connect(&url).await;
+    let begun = begin(&mut connection, "maker", TERM, Kind::Next, VIEWS).await.unwrap();
+    switch(&mut connection, &begun.lease, false).await.unwrap();
+    assert_eq!(serving(&connection).await, 2);
+    go_back(&mut connection, None).await.unwrap();
+    drop_one(&mut connection, 2).await.unwrap();
+    // Otherwise an ETag of the one that was dropped would be one of this.
+    let begun = begin(&mut connection, "maker", TERM, Kind::Next, VIEWS).await.unwrap();
+    assert_eq!(begun.lease.generation, 3);
+    switch(&mut connection, &begun.lease, false).await.unwrap();
+    assert_eq!(serving(&connection).await, 3);
+}
+
+/// The number that the next generation gets.
+async fn next(connection: &mut Connection) -> i32 {
+    let begun = begin(connection, "maker", TERM, Kind::Scratch, VIEWS).await.unwrap();
+    assert!(give_up(connection, &begun.lease).await.unwrap());
+    begun.lease.generation
+}
+
+#[tokio::test]
+async fn a_database_of_an_earlier_version_counts_on_from_its_highest_generation() {
+    let url = read_models("counts_on").await;
+    let mut connection = connect(&url).await;
+    let begun = begin(&mut connection, "maker", TERM, Kind::Next, VIEWS).await.unwrap();
+    freeze(&connection, &begun.lease).await.unwrap();
+    let earlier = "DROP TABLE bookstock.last_generation; DELETE FROM bookstock.migrations WHERE version = 6";
+    sql(&url, earlier).await;
+    migrate(&url).await.unwrap();
+    drop_one(&mut connection, 2).await.unwrap();
+    assert_eq!(next(&mut connection).await, 3);
+    // A tool of that version is still running, and makes one.
+    let makes_one =
+        format!("INSERT INTO bookstock.projection (generation, fold_version) VALUES (7, {FOLD_VERSION})");
+    sql(&url, &makes_one).await;
+    assert_eq!(next(&mut connection).await, 8);
 }

@@ -9,6 +9,8 @@ use read_model::generation::{self, Listed, Stage};
 use serde::Serialize;
 
 /// List the generations of the read models, or drop some.
+///
+/// A number is given once: those that are missing were dropped, or were made by `verify` or a dry run and given up.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Generations {
     /// Drop this generation first; may be given several times. The one that serves is never dropped.

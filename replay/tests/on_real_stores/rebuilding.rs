@@ -48,6 +48,8 @@ async fn a_rebuild_switches_to_an_equal_generation_and_a_rollback_goes_back() {
     tool(&library, &database, &["generations", "--drop", "2"]).await.text(0);
     assert_eq!(generations(&library, &database).await, [kept(1, true)]);
     assert_eq!(tool(&library, &database, &["rollback"]).await.code, Some(1));
+    // Whoever still has an answer of generation 2 knows it from one of the next; the verification had the number 3.
+    assert_eq!(tool(&library, &database, &["rebuild", "--json"]).await.json(0)["generation"], 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +83,8 @@ async fn a_generation_that_differs_does_not_serve_unless_that_is_accepted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_view_that_is_made_anew_from_equal_data_serves_with_the_others_as_they_are() {
     let (library, database) = projected("one_view").await;
-    for (generation, view) in (2..).zip(["book_stock", "admin_list", "book_history"]) {
+    // Each verification takes a number as well.
+    for (generation, view) in (2..).step_by(2).zip(["book_stock", "admin_list", "book_history"]) {
         let rebuilt = tool(&library, &database, &["rebuild", "--view", view, "--json"]).await.json(0);
         assert_eq!(
             (&rebuilt["generation"], &rebuilt["outcome"], &rebuilt["compared"]["drift"]),
