@@ -13,6 +13,7 @@ use domain::book::{BookId, Reason};
 use read_model::database::Connection;
 use read_model::parked;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How long a projector may take to try a stream again.
@@ -98,6 +99,16 @@ struct Retried {
     stream: String,
     waits: bool,
     reason: Option<String>,
+    untried: BTreeSet<i32>,
+}
+
+/// What came of a retry.
+#[derive(Serialize)]
+struct Tried {
+    /// What was tried, and waits on.
+    parked: Vec<One>,
+    /// The generations in which not all was tried.
+    untried: BTreeSet<i32>,
 }
 
 impl Parked {
@@ -163,10 +174,10 @@ async fn show(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outco
 }
 
 async fn retry(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outcome> {
-    let connection = connect(places).await?;
+    let (connection, stream) = (connect(places).await?, book.stream());
+    let before = of_book(&connection, book).await?;
     if parked::ask_retry(&connection, Some(book)).await? == 0 {
-        let stream = book.stream();
-        match of_book(&connection, book).await?.first() {
+        match before.first() {
             None => bail!("{stream} is not parked"),
             Some(One { generation, .. }) => bail!(
                 "{stream} is parked only in generation {generation}, which no projector writes: it stays as it is; \
@@ -174,56 +185,80 @@ async fn retry(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outc
             ),
         }
     }
-    let left = tried(&connection, Some(book)).await?;
-    let retried = Retried {
-        stream: book.stream(),
-        waits: !left.is_empty(),
-        reason: left.into_iter().next().map(|one| one.reason),
-    };
-    tell.document(&retried, || match &retried.reason {
-        Some(reason) => format!("{} waits on: {reason}", retried.stream),
-        None => format!("{} was folded anew and flows again", retried.stream),
+    let Tried { parked, untried } = tried(&connection, Some(book), &before).await?;
+    let waits = !parked.is_empty();
+    let reason = parked.into_iter().next().map(|one| one.reason);
+    let retried = Retried { stream, waits, reason, untried };
+    tell.document(&retried, || {
+        let stream = &retried.stream;
+        let came = match &retried.reason {
+            Some(reason) => format!("{stream} waits on: {reason}"),
+            None => format!("{stream} was folded anew and flows again"),
+        };
+        came + &but_untried(&retried.untried)
     })?;
-    Ok(if retried.waits { Outcome::Found } else { Outcome::Done })
+    Ok(if retried.waits || !retried.untried.is_empty() { Outcome::Found } else { Outcome::Done })
 }
 
 async fn retry_all(places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
     let connection = connect(places).await?;
+    let before = all(&connection).await?;
     parked::ask_retry(&connection, None).await?;
-    let left = All { parked: tried(&connection, None).await? };
-    tell.document(&left, || {
-        if left.parked.is_empty() {
-            "no stream waits in a generation that a projector writes".to_owned()
+    let tried = tried(&connection, None, &before).await?;
+    tell.document(&tried, || {
+        let left = if tried.parked.is_empty() {
+            "no stream that was tried waits on".to_owned()
         } else {
-            format!("these wait on:\n\n{}", table(&left.parked).text())
-        }
+            format!("these wait on:\n\n{}", table(&tried.parked).text())
+        };
+        left + &but_untried(&tried.untried)
     })?;
-    Ok(if left.parked.is_empty() { Outcome::Done } else { Outcome::Found })
+    let all_flow = tried.parked.is_empty() && tried.untried.is_empty();
+    Ok(if all_flow { Outcome::Done } else { Outcome::Found })
 }
 
-/// Waits until the projector has tried the stream of `book` again, or all, wherever it writes; answers what waits on.
-async fn tried(connection: &Connection, book: Option<BookId>) -> anyhow::Result<Vec<One>> {
-    let (mut asked, mut before) = (Instant::now(), usize::MAX);
+/// Waits until the projector has tried the stream of `book` again, or all, wherever it writes, or in some generations at
+/// least: another that is kept beside them may be of another event store, and its projector halted.
+async fn tried(connection: &Connection, book: Option<BookId>, before: &[One]) -> anyhow::Result<Tried> {
+    let asked: BTreeSet<i32> = before.iter().filter(|one| one.written).map(|one| one.generation).collect();
+    let (mut progress, mut to_try_before) = (Instant::now(), usize::MAX);
     loop {
         let mut left = all(connection).await?;
         left.retain(|one| one.written && book.is_none_or(|book| one.book_id == book));
         let to_try = left.iter().filter(|one| one.retry).count();
-        if to_try == 0 {
-            return Ok(left);
+        if to_try < to_try_before {
+            (progress, to_try_before) = (Instant::now(), to_try);
         }
-        if to_try < before {
-            (asked, before) = (Instant::now(), to_try);
-        }
-        if asked.elapsed() > PATIENCE {
-            let what = book.map_or_else(|| format!("{to_try} of the streams"), BookId::stream);
-            bail!(
-                "no projector has tried {what} again within {} s: none is active, or the event store is away from it; that it is \
-                 to be tried is kept, and the first that can does so",
-                PATIENCE.as_secs()
-            );
+        let late = progress.elapsed() > PATIENCE;
+        if to_try == 0 || late {
+            let untried: BTreeSet<i32> =
+                left.iter().filter(|one| one.retry).map(|one| one.generation).collect();
+            if late && asked.is_subset(&untried) {
+                let what = book.map_or_else(|| format!("{to_try} of the streams"), BookId::stream);
+                bail!(
+                    "no projector has tried {what} again within {} s: none is active, or the event store is away from it; that \
+                     it is to be tried is kept, and the first that can does so",
+                    PATIENCE.as_secs()
+                );
+            }
+            left.retain(|one| !one.retry);
+            return Ok(Tried { parked: left, untried });
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// In which generations nobody tried.
+fn but_untried(generations: &BTreeSet<i32>) -> String {
+    if generations.is_empty() {
+        return String::new();
+    }
+    let generations = generations.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
+    format!(
+        "\nnot tried in generation {generations} within {} s: its projector is late, or has halted and says why in its log; \
+         `replay generations --drop` drops one that does not serve and that nobody needs",
+        PATIENCE.as_secs()
+    )
 }
 
 fn table(parked: &[One]) -> Table {

@@ -37,7 +37,7 @@ async fn a_parked_stream_is_shown_tried_again_and_flows_when_its_event_is_skippe
     assert_eq!((written(0), written(1)), ((&json!(1), &json!(true)), (&json!(2), &json!(false))));
     assert!(tool(&["parked", "list"]).await.text(0).contains("not written"));
     let retried = tool(&["parked", "retry", "2", "--json"]).await.json(1);
-    assert_eq!(retried["waits"], true);
+    assert_eq!((&retried["waits"], &retried["untried"]), (&json!(true), &json!([])));
 
     let retried = tool(&["parked", "retry", "--all", "--json"]).await.json(1);
     assert_eq!((&retried["parked"][0]["stream"], &retried["parked"][1]), (&json!("book-2"), &json!(null)));
@@ -72,7 +72,10 @@ async fn a_parked_stream_is_shown_tried_again_and_flows_when_its_event_is_skippe
     assert!(only.complaint(1).contains("parked only in generation 2, which no projector writes"), "{only:?}");
     tool(&["generations", "--drop", "2"]).await.text(0);
     assert_eq!(tool(&["parked", "list", "--json"]).await.json(0), json!({"parked": []}));
-    assert_eq!(tool(&["parked", "retry", "--all", "--json"]).await.json(0), json!({"parked": []}));
+    assert_eq!(
+        tool(&["parked", "retry", "--all", "--json"]).await.json(0),
+        json!({"parked": [], "untried": []})
+    );
     tool(&["verify"]).await.text(0);
     let explained = tool(&["explain", "book", "2", "--json"]).await.json(0);
     assert_eq!(
@@ -108,6 +111,31 @@ async fn a_retry_that_is_asked_for_while_the_event_store_is_away_is_kept_and_don
     while tool(&["parked", "list", "--json"]).await.json(0)["parked"][0]["retry"] == true {
         assert!(started.elapsed() < PATIENCE, "nobody tried it again");
     }
+    projecting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_tells_what_came_of_it_where_it_serves_and_in_which_generation_nobody_tried() {
+    let (mut library, database) = projected("retry_beside").await;
+    let url = library.store.url();
+    let tool = async |arguments: &[&str]| replay(&url, Some(&database), arguments).await;
+    let position = library.scribble(2).await;
+    project(&library, &database, position).await;
+    assert_eq!(tool(&["rebuild", "--json"]).await.json(0)["outcome"], "switched");
+    // As it is after a move: the generation that is kept stands at an event of another store.
+    sql(&database, "UPDATE bookstock.projection SET event_id = gen_random_uuid() WHERE generation = 1").await;
+    let projecting = Projecting::start(&library, &database);
+    let last = library.warehouse(1, 1).await;
+    let reader = Reader::new(&database, ReaderOptions::default()).unwrap();
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    let one = ["parked", "retry", "2", "--json"];
+    let all = ["parked", "retry", "--all"];
+    let (one, all) = tokio::join!(tool(&one), tool(&all));
+    let one = one.json(1);
+    assert_eq!((&one["waits"], &one["untried"]), (&json!(true), &json!([1])), "{one}");
+    assert!(one["reason"].as_str().unwrap().contains("Shredded"), "{one}");
+    let all = all.text(1);
+    assert!(all.contains("these wait on") && all.contains("not tried in generation 1 within"), "{all}");
     projecting.stop().await;
 }
 
