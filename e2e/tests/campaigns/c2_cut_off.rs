@@ -1,4 +1,4 @@
-//! Event store and PostgreSQL cut off from the topology under load, for a second and for half a minute: nothing acknowledged is lost.
+//! Event store and PostgreSQL cut off from the topology under load, for a second and for half a minute: nothing acknowledged is lost, and the views equal the log.
 
 use super::writers::Writers;
 use e2e::{PlainTopology, Site, eventually};

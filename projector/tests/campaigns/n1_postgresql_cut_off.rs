@@ -1,4 +1,4 @@
-//! PostgreSQL is stopped, killed or frozen for a second under load: nothing is lost or doubled.
+//! PostgreSQL is stopped, killed or frozen for a second under two projectors: nothing is lost or doubled. Half a minute, and the event store: C2.
 
 use crate::cluster::Cluster;
 use crate::library::{Library, end};
