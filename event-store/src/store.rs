@@ -8,6 +8,9 @@ use std::num::ParseIntError;
 use std::str::FromStr;
 use uuid::Uuid;
 
+/// The type and the revision of the event that ends a stream for ever.
+const TOMBSTONE: (&str, u64) = ("$streamDeleted", i64::MAX.cast_unsigned());
+
 /// An append-only store of streams of events, ordered within a stream by revision (dense, from 0) and over all
 /// streams by position.
 pub trait EventStore: Clone + Send + Sync + 'static {
@@ -144,6 +147,15 @@ pub struct StoredEvent {
     pub metadata: Bytes,
     /// When the store took it, by the store's clock, in microseconds since 1970. It changes when a store is copied.
     pub created_micros: i64,
+}
+
+impl StoredEvent {
+    /// Whether it is the mark by which the store itself ends a stream for ever. It stands in the stream that it ends, and
+    /// nobody appended it: an event that only has its type is like any other.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        (self.event_type.as_str(), self.revision) == TOMBSTONE
+    }
 }
 
 /// What a successful append answers.

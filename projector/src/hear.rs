@@ -138,13 +138,18 @@ async fn turn(sender: &mpsc::Sender<Next>, due: Option<Instant>) -> Option<mpsc:
     sender.reserve().await.ok()
 }
 
-/// The event with its place, if it belongs to a book: other streams may begin with the same letters.
+/// The event with its place, if it belongs to a book: other streams may begin with the same letters, and that the store
+/// ended a stream for ever is nothing that happened to its book, which stays as it was.
 #[must_use]
 pub fn decode(event: &StoredEvent) -> Option<Understood> {
     let Some(book_id) = BookId::of_stream(&event.stream) else {
         tracing::debug!(stream = event.stream, "an event of a stream that is no book's was left out");
         return None;
     };
+    if event.is_tombstone() {
+        tracing::debug!(stream = event.stream, "the stream is deleted for ever; its book stays as it was");
+        return None;
+    }
     let read = BookEvent::decode_with_provenance(&event.event_type, &event.data, &event.metadata);
     let (revision, position, event_id) = (event.revision, event.position.0, event.id);
     let unreadable =
@@ -271,5 +276,19 @@ mod tests {
     async fn a_stream_that_is_no_books_is_left_out() {
         let events = [event("book-club", 1), event("book-01", 2), event("book-1", 3)];
         assert_eq!(positions(hear(events, 100).next().await), [3]);
+    }
+
+    #[tokio::test]
+    async fn that_a_stream_is_deleted_for_ever_is_no_event_of_its_book() {
+        let deleted = |revision| StoredEvent {
+            event_type: "$streamDeleted".to_owned(),
+            revision,
+            ..event("book-1", revision)
+        };
+        let tombstone = i64::MAX.cast_unsigned();
+        let mut batches = hear([event("book-1", 1), deleted(tombstone), deleted(2)], 100);
+        let Some(Next::Batch(batch)) = batches.next().await else { panic!("a batch was due") };
+        let unreadable: Vec<u64> = batch.unreadable.iter().map(|trouble| trouble.revision).collect();
+        assert_eq!((batch.happenings.len(), unreadable), (1, vec![2]), "only the store itself ends a stream");
     }
 }

@@ -50,9 +50,12 @@ impl std::fmt::Display for Unread {
     }
 }
 
-/// The event with its place; `None` if its stream is no book's.
+/// The event with its place; `None` if it is none of a book: of another stream, or the store's own mark that the stream is
+/// deleted for ever.
 pub(crate) fn decode(event: &StoredEvent) -> Result<Option<Happening>, Unread> {
-    let Some(book_id) = BookId::of_stream(&event.stream) else { return Ok(None) };
+    let Some(book_id) = BookId::of_stream(&event.stream).filter(|_| !event.is_tombstone()) else {
+        return Ok(None);
+    };
     let (happened, provenance) =
         BookEvent::decode_with_provenance(&event.event_type, &event.data, &event.metadata)
             .map_err(Unread::Shape)?;

@@ -8,9 +8,6 @@ use event_store::{Kurrent, Position, StoredEvent};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// The event that ends a stream for ever has this type and this revision. One that only has the type is like any other.
-const TOMBSTONE: (&str, u64) = ("$streamDeleted", i64::MAX.cast_unsigned());
-
 /// The streams in which a store keeps what it knows of others.
 const METADATA_PREFIX: &str = "$$";
 
@@ -71,7 +68,7 @@ pub(crate) async fn look(store: &Kurrent, end: u64) -> anyhow::Result<Beside> {
     let mut progress = Progress::start("looking", end);
     let mut hearing = log::hear(store, None, &[], Until::End(Some(Position(end))));
     while let Some(events) = hearing.batch().await? {
-        for event in events.iter().filter(|event| (event.event_type.as_str(), event.revision) == TOMBSTONE) {
+        for event in events.iter().filter(|event| event.is_tombstone()) {
             found.unfit.insert(event.stream.clone(), "is deleted for ever".to_owned());
         }
         progress.done(events.len(), events.last().map_or(0, |event| event.position.0));

@@ -99,7 +99,7 @@ async fn serves(places: &Places) -> anyhow::Result<Option<Listed>> {
 }
 
 impl Counted {
-    /// Counts an event, and answers whether it is a book's.
+    /// Counts an event, and answers whether it is one of a book.
     fn take(&mut self, event: &StoredEvent) -> bool {
         let is_book = BookId::of_stream(&event.stream).is_some();
         self.events += 1;
@@ -118,6 +118,10 @@ impl Counted {
         let stored = Timestamp::from_unix_micros(event.created_micros).ok();
         self.first_stored = self.first_stored.or(stored);
         self.last_stored = stored.or(self.last_stored);
+        // That a stream is deleted for ever stands behind all revisions that it may have.
+        if event.is_tombstone() {
+            return false;
+        }
         self.note_length(&event.stream, event.revision + 1);
         is_book
     }
@@ -165,6 +169,25 @@ impl Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_a_stream_is_deleted_for_ever_makes_it_no_longer_and_is_no_event_of_a_book() {
+        let event = |event_type: &str, revision| StoredEvent {
+            stream: "book-1".to_owned(),
+            revision,
+            position: event_store::Position(revision),
+            id: uuid::Uuid::from_u128(1),
+            event_type: event_type.to_owned(),
+            content_type: event_store::ContentType::Json,
+            data: bytes::Bytes::new(),
+            metadata: bytes::Bytes::new(),
+            created_micros: 0,
+        };
+        let mut counted = Counted::default();
+        let events = [event("Renewed", 0), event("$streamDeleted", i64::MAX.cast_unsigned())];
+        assert_eq!(events.each_ref().map(|event| counted.take(event)), [true, false]);
+        assert_eq!((counted.events, counted.books, counted.longest[0].events), (2, 1, 1));
+    }
 
     #[test]
     fn the_longest_streams_are_found_in_the_order_of_the_log() {
