@@ -16,6 +16,10 @@ use std::collections::{BTreeMap, HashSet};
 /// How many events are read at a time.
 const PAGE: usize = 1_000;
 
+/// Why a stream waits that is deleted for ever: as long as its generation serves, and without being tried again and again.
+const DELETED: &str =
+    "the stream is deleted for ever: its events cannot be read any more, and none can be appended";
+
 /// What a stream is found to be.
 enum Survey {
     /// It can be folded, without these revisions, and its last event up to the checkpoint has this one.
@@ -159,7 +163,10 @@ impl<Store: EventStore> Retry<'_, Store> {
     ) -> Result<Survey, ReadError> {
         let (mut next, mut skipped, mut unreadable) = (0, HashSet::new(), BTreeMap::new());
         'pages: loop {
-            let events = page(self.store, book, next).await?;
+            let events = match page(self.store, book, next).await {
+                Err(ReadError::Deleted) => return Ok(Survey::Waits(DELETED.to_owned())),
+                read => read?,
+            };
             for event in &events {
                 if is_beyond(event) {
                     break 'pages;
