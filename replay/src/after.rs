@@ -135,7 +135,9 @@ impl AfterCheck {
             return;
         }
         let is_new = happening.position > self.checked_until;
-        let book = self.books.entry(happening.book_id).or_insert_with(|| Some(Book::default()));
+        // Of a stream whose first events are not there any more, the fold knows nothing.
+        let begins = || (happening.revision == 0).then(Book::default);
+        let book = self.books.entry(happening.book_id).or_insert_with(begins);
         if happening.event.skips(happening.revision).is_some() {
             // It says what the book is without an event that this fold has seen or could not see. From there it goes on.
             if is_new {
@@ -332,6 +334,14 @@ mod tests {
         let mut of_others = AfterCheck::of((Share { modulus: 2, remainder: 0 }, 0));
         of_others.cannot_read(&unreadable);
         assert_eq!(of_others.unchecked.count, 0, "the other half counts it");
+    }
+
+    #[test]
+    fn behind_events_that_are_not_there_any_more_nothing_is_wrong() {
+        let (happening, event) = wrong(1, 7);
+        let mut check = AfterCheck::of((Share::ALL, 0));
+        check.hear(&Happening { revision: 6, ..happening }, &StoredEvent { revision: 6, ..event });
+        assert_eq!((check.unchecked.count, check.wrong.count), (1, 0));
     }
 
     #[test]
