@@ -2,11 +2,12 @@
 
 use crate::build::Build;
 use crate::fold;
+use crate::log;
 use crate::progress::Phase;
 use crate::table::{Table, count};
 use domain::Timestamp;
 use domain::book::{After, Book, BookId};
-use event_store::{Direction, EventStore as _, Kurrent, Position, Start, StoredEvent};
+use event_store::{EventStore as _, Kurrent, Position, StoredEvent};
 use read_model::parity::{Among, Cell, Difference, STREAMS, Snapshot};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -193,7 +194,8 @@ impl Drift {
             Some(Explaining { stream, revision, position, event_type, why, .. }) => {
                 format!("{event_type} {revision}@{stream}, position {position}: {why}")
             }
-            None => "no event made this row".to_owned(),
+            None if self.kind == Kind::Extra => "no event of the log made this row".to_owned(),
+            None => "its stream does not tell its events any more".to_owned(),
         }
     }
 }
@@ -219,7 +221,7 @@ async fn explain(
         return Ok(None);
     };
     let stream = book.stream();
-    let mut events = store.read_stream(&stream, Start::Beginning, Direction::Forwards, usize::MAX).await?;
+    let mut events = log::what_is_left(store, &stream).await?;
     events.retain(|event| event.position.0 <= position);
     Ok(choose(&events, difference).map(|(event, why)| Explaining::of(event, why)))
 }

@@ -5,6 +5,7 @@ use crate::unfit;
 use domain::book::BookId;
 use event_store::{Direction, EventStore as _, Kurrent, ReadError, Start, StoredEvent};
 use read_model::parity::Snapshot;
+use read_model::parked::Parked;
 use std::collections::BTreeSet;
 
 /// What the event store has of a stream.
@@ -47,10 +48,32 @@ pub(crate) async fn of(store: &Kurrent, snapshot: &Snapshot, build: &Build) -> a
     doubtful.extend(build.without(snapshot.generation).await?);
     let mut gone = Vec::new();
     for book in doubtful {
-        let first = store.read_stream(&book.stream(), Start::Beginning, Direction::Forwards, 1).await;
-        if kept(store, book, first.as_deref().map_err(Clone::clone)).await? == Kept::NotWhole {
+        if is_gone(store, book).await? {
             gone.push(book);
         }
     }
     Ok(gone)
+}
+
+/// Of streams that stand still in the generation that serves: those that can be folded as far as they were there, and the books
+/// of the others.
+pub(crate) async fn apart(
+    store: &Kurrent,
+    waiting: Vec<Parked>,
+) -> Result<(Vec<Parked>, Vec<BookId>), ReadError> {
+    let (mut whole, mut gone) = (Vec::new(), Vec::new());
+    for parked in waiting {
+        if is_gone(store, parked.book_id).await? {
+            gone.push(parked.book_id);
+        } else {
+            whole.push(parked);
+        }
+    }
+    Ok((whole, gone))
+}
+
+/// Whether the stream of this book does not tell all of its events any more.
+async fn is_gone(store: &Kurrent, book: BookId) -> Result<bool, ReadError> {
+    let first = store.read_stream(&book.stream(), Start::Beginning, Direction::Forwards, 1).await;
+    Ok(kept(store, book, first.as_deref().map_err(Clone::clone)).await? == Kept::NotWhole)
 }

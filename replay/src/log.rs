@@ -1,7 +1,9 @@
 //! Hearing the log, in order and in batches, up to where one wants to be.
 
-use anyhow::{Context as _, bail, ensure};
-use event_store::{Direction, EventStore, Filter, Follow, Heard, Kurrent, Position, Start, StoredEvent};
+use anyhow::{Context as _, anyhow, bail, ensure};
+use event_store::{
+    Direction, EventStore, Filter, Follow, Heard, Kurrent, Position, ReadError, Start, StoredEvent,
+};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use std::pin::pin;
 use std::sync::OnceLock;
@@ -141,11 +143,30 @@ pub(crate) async fn last(store: &Kurrent) -> anyhow::Result<Option<StoredEvent>>
 
 /// All events of a stream; a stream without any is an error.
 pub(crate) async fn stream(store: &Kurrent, name: &str) -> anyhow::Result<Vec<StoredEvent>> {
-    let events = store.read_stream(name, Start::Beginning, Direction::Forwards, usize::MAX).await?;
+    let events = store.read_stream(name, Start::Beginning, Direction::Forwards, usize::MAX).await;
+    let events = events.map_err(|error| why_unread(name, error))?;
     if events.is_empty() {
         bail!("there is no stream {name}");
     }
     Ok(events)
+}
+
+/// The events that a stream still tells: none if it is deleted, for ever or not.
+pub(crate) async fn what_is_left(store: &Kurrent, name: &str) -> Result<Vec<StoredEvent>, ReadError> {
+    match store.read_stream(name, Start::Beginning, Direction::Forwards, usize::MAX).await {
+        Err(ReadError::Deleted) => Ok(Vec::new()),
+        read => read,
+    }
+}
+
+/// Why a stream could not be read, for people.
+pub(crate) fn why_unread(name: &str, error: ReadError) -> anyhow::Error {
+    match error {
+        ReadError::Deleted => anyhow!(
+            "{name} is deleted for ever: its events cannot be read any more, and none can be appended"
+        ),
+        error => error.into(),
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use domain::{Evolve as _, Timestamp};
 use event_store::{Kurrent, Position, StoredEvent};
 use read_model::Happening;
 use serde::Serialize;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
@@ -91,7 +92,7 @@ impl Moment {
 #[derive(Default)]
 struct Books {
     books: BTreeMap<BookId, (Book, u64, u64)>,
-    /// Those of which an event was taken out, so that they are to be read again.
+    /// Those of which an event was taken out, or the first ones were not met: they are to be read again.
     anew: BTreeSet<BookId>,
     /// Those of which an event after the moment was met: what comes behind that is after it as well.
     over: BTreeSet<BookId>,
@@ -116,10 +117,12 @@ impl Books {
         if moment.is_before(&happening) {
             self.over.insert(happening.book_id);
         } else {
-            if happening.event.skips(happening.revision).is_some() {
+            let entry = self.books.entry(happening.book_id);
+            let begins_late = happening.revision > 0 && matches!(entry, Entry::Vacant(_));
+            if begins_late || happening.event.skips(happening.revision).is_some() {
                 self.anew.insert(happening.book_id);
             }
-            let (book, revision, position) = self.books.entry(happening.book_id).or_default();
+            let (book, revision, position) = entry.or_default();
             *book = std::mem::take(book).evolve(&happening.event);
             (*revision, *position) = (happening.revision, happening.position);
         }
@@ -141,6 +144,16 @@ impl Books {
         let skipped = fold::skipped(events);
         let left = events.iter().filter(|event| !skipped.contains(&event.revision));
         left.filter_map(|event| self.hear(event, moment)).collect()
+    }
+
+    /// Leaves out a book of which nobody can say what it was; answers why.
+    fn leave_out(&mut self, book: BookId) -> String {
+        self.books.remove(&book);
+        format!(
+            "{} was left out: the event store does not tell all of its events any more, and nobody can fold the others \
+             without them",
+            book.stream()
+        )
     }
 
     fn then(self) -> Vec<Then> {
@@ -215,10 +228,13 @@ impl AsOf {
         for book in std::mem::take(&mut books.anew) {
             let name = book.stream();
             unread.retain(|(stream, _)| *stream != name);
-            let events = log::stream(store, &name).await?;
-            unread.extend(
-                books.hear_stream(book, &events, self.moment).into_iter().map(|why| (name.clone(), why)),
-            );
+            let events = log::what_is_left(store, &name).await?;
+            let left_out = if events.first().is_some_and(|first| first.revision == 0) {
+                books.hear_stream(book, &events, self.moment)
+            } else {
+                vec![books.leave_out(book)]
+            };
+            unread.extend(left_out.into_iter().map(|why| (name.clone(), why)));
         }
         Ok(unread.into_iter().map(|(_, why)| why).collect())
     }

@@ -6,7 +6,7 @@ use crate::places::Places;
 use crate::progress::Progress;
 use crate::table::{Table, count};
 use crate::tell::{Outcome, Tell};
-use event_store::{Direction, EventStore as _, Kurrent, Start, StoredEvent};
+use event_store::{Direction, EventStore as _, Kurrent, ReadError, Start, StoredEvent};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 
@@ -24,7 +24,7 @@ pub(crate) struct Check {
 struct Checked {
     /// Events of books.
     events: u64,
-    /// Events of other streams, which no version of bookstock reads.
+    /// Events of other streams, and the marks of those that are deleted for ever: no version of bookstock reads them.
     others: u64,
     shapes: Vec<Shape>,
     /// Events that cannot be read, and that a later one took out of their streams: no fold needs them.
@@ -126,13 +126,19 @@ impl Checked {
         revision: u64,
         taken_out: &mut HashSet<(String, u64)>,
     ) -> anyhow::Result<()> {
-        let events = store.read_stream(stream, Start::At(revision), Direction::Forwards, 1).await?;
-        let is_unreadable =
-            events.first().is_some_and(|event| event.revision == revision && fold::decode(event).is_err());
+        let is_it = |told: &Unreadable| (told.stream.as_str(), told.revision) == (stream, revision);
+        // Of one that is deleted for ever only that is known which is told already.
+        let is_unreadable = match store.read_stream(stream, Start::At(revision), Direction::Forwards, 1).await
+        {
+            Err(ReadError::Deleted) => self.first.iter().any(is_it),
+            read => {
+                read?.first().is_some_and(|event| event.revision == revision && fold::decode(event).is_err())
+            }
+        };
         if is_unreadable && taken_out.insert((stream.to_owned(), revision)) {
             self.unreadable = self.unreadable.saturating_sub(1);
             self.skipped += 1;
-            self.first.retain(|event| (event.stream.as_str(), event.revision) != (stream, revision));
+            self.first.retain(|told| !is_it(told));
         }
         Ok(())
     }
@@ -144,7 +150,7 @@ impl Checked {
             shapes.row([shape.event_type.clone(), version, count(shape.events)]);
         }
         let (events, others) = (count(self.events), count(self.others));
-        let mut text = format!("{events} events of books, {others} of other streams\n\n{}\n", shapes.text());
+        let mut text = format!("{events} events of books, {others} others\n\n{}\n", shapes.text());
         if self.skipped > 0 {
             let skipped = count(self.skipped);
             text.push_str(&format!("{skipped} cannot be read and were taken out of their books by a skip\n"));

@@ -3,13 +3,13 @@
 mod skip;
 
 use crate::fold::Told;
-use crate::log;
 use crate::places::Places;
 use crate::table::{Table, count};
 use crate::tell::{Outcome, Tell, WrongUse};
 use anyhow::{Context as _, bail};
 use domain::Timestamp;
 use domain::book::{BookId, Reason};
+use event_store::EventStore as _;
 use read_model::database::Connection;
 use read_model::parked;
 use serde::Serialize;
@@ -151,9 +151,10 @@ async fn list(places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
 async fn show(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outcome> {
     let parked = of_book(&connect(places).await?, book).await?;
     let first = parked.first().with_context(|| format!("{} is not parked", book.stream()))?;
-    let events = log::stream(&places.store()?, &book.stream()).await?;
-    let event = events.iter().find(|event| event.revision == first.revision);
-    let shown = Shown { event: event.map(Told::of), parked };
+    // By its place in the log: there it can be read as long as it is there, also if its stream is deleted.
+    let found = places.store()?.read_at(first.position.parse()?).await?;
+    let event = found.filter(|event| (&event.stream, event.revision) == (&first.stream, first.revision));
+    let shown = Shown { event: event.as_ref().map(Told::of), parked };
     tell.document(&shown, || {
         let event = shown.event.as_ref().map_or_else(
             || "the event store has no such event".to_owned(),

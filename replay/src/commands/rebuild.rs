@@ -197,7 +197,10 @@ impl Rebuild {
         build.index().await?;
         let tables = drift::tables(None);
         // What only waits in the one that serves goes on in the new one: that is no reason to refuse it.
-        let waiting = waiting::behind(&snapshot, build, None).await?;
+        let mut waiting = waiting::behind(&snapshot, build, None).await?;
+        // Of one whose events are gone from the log, nothing goes on: it is a difference.
+        let lost = build.without(snapshot.generation).await?;
+        waiting.retain(|parked| !lost.contains(&parked.book_id));
         let books: Vec<_> = waiting.iter().map(|parked| parked.book_id).collect();
         let without = waiting::numbers(&books);
         if self.view.is_some() {

@@ -1,6 +1,7 @@
 //! `replay show`: a stream, event by event.
 
 use crate::fold::Told;
+use crate::log;
 use crate::places::Places;
 use crate::table::Table;
 use crate::tell::{Outcome, Tell};
@@ -42,7 +43,8 @@ impl Show {
         } else {
             (Start::At(self.from), Direction::Forwards)
         };
-        let events = places.store()?.read_stream(&self.stream, start, direction, self.limit).await?;
+        let events = places.store()?.read_stream(&self.stream, start, direction, self.limit).await;
+        let events = events.map_err(|error| log::why_unread(&self.stream, error))?;
         if events.is_empty() && self.from > 0 {
             bail!("{} has no event {}", self.stream, self.from);
         }

@@ -14,7 +14,7 @@ use crate::tell::{Outcome, Tell, note};
 use crate::waiting;
 use anyhow::{Context as _, bail, ensure};
 use domain::book::STREAM_PREFIX;
-use event_store::{Direction, EventStore as _, Kurrent, Position, Start};
+use event_store::{EventStore as _, Kurrent, Position};
 use projector::Understood;
 use read_model::Database;
 use read_model::generation::{FOLD_VERSION, Kind};
@@ -83,6 +83,8 @@ impl Verify {
             }
         };
         let waiting = waiting::behind(&snapshot, build, only.as_deref()).await?;
+        let (waiting, unfoldable) = gone::apart(store, waiting).await?;
+        gone.extend(unfoldable);
         for parked in &waiting {
             // As far as it was folded in the one that serves, it is to be right.
             let applied = snapshot.revision(parked.book_id).await?;
@@ -91,6 +93,8 @@ impl Verify {
         if only.is_none() {
             gone.extend(gone::of(store, &snapshot, build).await?);
         }
+        gone.sort_unstable();
+        gone.dedup();
         let (tables, without) = (drift::tables(self.view.as_deref()), waiting::numbers(&gone));
         let among = Among { only: only.as_deref(), without: &without };
         let compared = Compared::of(&snapshot, build, store, &tables, among, self.limit).await?;
@@ -102,9 +106,7 @@ impl Verify {
         }
         for skip in std::mem::take(&mut after.skips) {
             // One that was deleted since then has no events, which tells nothing.
-            let stream = skip.book.stream();
-            let events =
-                store.read_stream(&stream, Start::Beginning, Direction::Forwards, usize::MAX).await?;
+            let events = log::what_is_left(store, &skip.book.stream()).await?;
             after.note(after::of_skip(skip, &events));
         }
         let mut parked = build.parked().await?;

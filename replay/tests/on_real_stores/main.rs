@@ -9,6 +9,7 @@
 #[allow(dead_code, reason = "it is shared, and these tests need a part of it")]
 #[path = "../../../read-model/tests/on_postgres/cluster.rs"]
 mod cluster;
+mod deleted;
 mod given;
 mod golden;
 mod looking;
