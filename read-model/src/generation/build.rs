@@ -47,7 +47,7 @@ pub enum BeginError {
     Database(#[from] DatabaseError),
 }
 
-/// Why a generation does not serve.
+/// Why a generation does not serve, or is not left as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum SwitchError {
     /// It would take readers back in time; apply what came since and try again.
@@ -225,15 +225,15 @@ pub async fn switch(
 /// Leaves the generation of `lease` as it is from now on: nobody writes it again, and it does not serve.
 ///
 /// # Errors
-/// [`DatabaseError`].
-pub async fn freeze(connection: &Connection, lease: &Lease) -> Result<(), DatabaseError> {
+/// [`SwitchError::Lost`] when it is not ours any more, or the failure of PostgreSQL.
+pub async fn freeze(connection: &Connection, lease: &Lease) -> Result<(), SwitchError> {
     let sql = "UPDATE bookstock.projection SET stage = 'frozen', owner = NULL, lease_until = NULL
                WHERE generation = $1 AND epoch = $2";
-    within(LIMIT, async {
-        connection.client.execute(sql, &[&lease.generation, &lease.epoch]).await?;
-        Ok(())
+    let frozen = within(LIMIT, async {
+        Ok(connection.client.execute(sql, &[&lease.generation, &lease.epoch]).await?)
     })
-    .await
+    .await?;
+    if frozen == 1 { Ok(()) } else { Err(SwitchError::Lost) }
 }
 
 /// Drops the tables of a generation and what the engine knows of it.

@@ -99,6 +99,8 @@ async fn one_generation_is_built_at_a_time_and_what_a_dead_maker_left_is_dropped
     // It was only paused, and wakes up: what the second one fills is not its own.
     assert!(matches!(first.lease.renew(&connection, None).await, Err(LeaseError::Lost)));
     assert!(matches!(switch(&mut connection, &first.lease, true).await, Err(SwitchError::Lost)));
+    let frozen = freeze(&connection, &first.lease).await;
+    assert!(matches!(frozen, Err(SwitchError::Lost)), "{frozen:?}");
     assert!(!give_up(&mut connection, &first.lease).await.unwrap());
     assert_eq!(serving(&connection).await, 1);
     assert!(give_up(&mut connection, &second.lease).await.unwrap());
@@ -120,6 +122,9 @@ async fn a_frozen_generation_is_there_and_never_serves() {
     assert_eq!(stages(&connection).await.len(), 2, "what is not building is not given up");
     drop_one(&mut connection, 2).await.unwrap();
     assert_eq!(stages(&connection).await, [(1, Stage::Kept, true)]);
+    // Whoever stood still meanwhile is not told that it stays.
+    let gone = freeze(&connection, &begun.lease).await;
+    assert!(matches!(gone, Err(SwitchError::Lost)), "{gone:?}");
 }
 
 #[tokio::test]
