@@ -96,7 +96,7 @@ impl<Store: EventStore> Owned<'_, Store> {
                     hearing.stop().await;
                     self.reads_again = false;
                     if let Err(end) = self.look_back().await {
-                        break end;
+                        return end;
                     }
                     hearing = self.hear();
                 }

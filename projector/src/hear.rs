@@ -48,10 +48,10 @@ impl Hearing {
     }
 
     /// Ends it: nothing is heard, or counted as heard, after that.
-    pub(crate) async fn stop(&mut self) {
+    pub(crate) async fn stop(self) {
         self.gathering.abort();
         // It was cancelled, or had ended.
-        let _ = (&mut self.gathering).await;
+        let _ = self.gathering.await;
     }
 }
 
