@@ -21,7 +21,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// How often the lease is renewed: three times within its term.
-const RENEWAL: Duration = Duration::from_secs(1);
+pub(crate) const RENEWAL: Duration = Duration::from_secs(1);
 
 /// How often it is asked where the log ends, while more may be to come than was heard; and how long that may take.
 const ASKING: Duration = Duration::from_secs(1);

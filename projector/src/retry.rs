@@ -1,17 +1,20 @@
 //! Trying a parked stream again: it is read from its first event on, and folded anew if every event of it can be applied
 //! by now.
 
-use crate::follow::Owned;
+use crate::follow::{Owned, RENEWAL};
 use crate::hear::{Understood, decode};
 use crate::shift::End;
+use crate::status::Status;
 use crate::views::VIEWS;
 use domain::book::BookId;
 use event_store::{Direction, EventStore, ReadError, Start, StoredEvent};
 use read_model::database::Connection;
-use read_model::lease::{Checkpoint, Lease};
+use read_model::lease::{Checkpoint, Lease, LeaseError};
 use read_model::parked;
 use read_model::refold::Refold;
 use std::collections::{BTreeMap, HashSet};
+use std::pin::pin;
+use tokio::time::timeout;
 
 /// How many events are read at a time.
 const PAGE: usize = 1_000;
@@ -87,10 +90,10 @@ fn failed(end: End) -> anyhow::Error {
 impl<Store: EventStore> Owned<'_, Store> {
     /// Tries the stream of `book` again. While the event store is away, it is left for later.
     pub(crate) async fn retry(&mut self, book: BookId) -> Result<(), End> {
-        let Self { store, connection, lease, checkpoint, writers, .. } = self;
+        let Self { store, connection, lease, checkpoint, writers, status, .. } = self;
         writers.forget();
         let mut retry = Retry { store: *store, connection, lease, checkpoint: *checkpoint };
-        match retry.survey_all(book).await {
+        match retry.survey_all_as_owner(book, *status).await? {
             Ok(survey) => retry.settle(book, survey).await,
             Err(error) => {
                 tracing::warn!(stream = book.stream(), %error, "a parked stream could not be read again; later");
@@ -105,6 +108,22 @@ impl<Store: EventStore> Retry<'_, Store> {
     async fn survey_all(&self, book: BookId) -> Result<Survey, ReadError> {
         let checkpoint = self.checkpoint.position;
         self.survey(book, |event| event.position.0 > checkpoint).await
+    }
+
+    /// The same, and keeps the lease meanwhile: a long stream takes longer than that lasts, and whoever took it over would
+    /// begin with the same stream.
+    async fn survey_all_as_owner(
+        &self,
+        book: BookId,
+        status: Option<&Status>,
+    ) -> Result<Result<Survey, ReadError>, LeaseError> {
+        let mut survey = pin!(self.survey_all(book));
+        loop {
+            match timeout(RENEWAL, &mut survey).await {
+                Ok(surveyed) => return Ok(surveyed),
+                Err(_) => self.lease.renew(self.connection, status.and_then(Status::lag)).await?,
+            }
+        }
     }
 
     /// Folds the stream anew, or lets it wait on, as it was found.

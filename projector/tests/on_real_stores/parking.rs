@@ -8,6 +8,7 @@ use event_store::{Kurrent, Options};
 use read_model::lease::{Lease, WRITER_SETTINGS};
 use read_model::{Database, generation, migrate, parked};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 async fn connection(url: &str) -> read_model::database::Connection {
     let database: Database = url.parse().unwrap();
@@ -107,6 +108,43 @@ async fn many_streams_that_are_poisoned_at_once_do_not_keep_the_lease_from_being
     let last = warehouse(&store, 100, &[7]).await;
     reader.wait_for(last, PATIENCE).await.unwrap();
     assert_eq!(stocks(&reader).await, [(100, 12)]);
+    for projector in [standby, active] {
+        projector.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_stream_that_takes_longer_to_read_than_the_lease_lasts_does_not_cost_the_lease() {
+    let (store, url) = (Store::start(), cluster::database("long_poisoned").await);
+    append_poison(&store, 1, 0).await;
+    for _ in 0..4 {
+        warehouse(&store, 1, &[1; 1_000]).await;
+    }
+    let last = warehouse(&store, 2, &[5]).await;
+    // Each of the five pages takes a second, and the lease lasts for three.
+    let slow = |event: &[u8]| Duration::from_secs(u64::from(contains(event, "book-1")));
+    let wire = Wire::slow_to(&store.url(), slow).await;
+    let active = Running::start_as(None, wire.url(), &url);
+    let reader = reader(&url);
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    let waits_on = async || {
+        let parked = all_parked(&url).await;
+        parked.len() == 1 && parked.iter().all(|one| one.later == 4_000 && !one.retry)
+    };
+    until("it waits on", &waits_on).await;
+    let standby = Running::start(&store, &url);
+    until("one stands by", async || standby.readiness().await.contains("standing by")).await;
+    let client = connect(&url).await;
+    let epoch = async || -> i64 {
+        client.query_one("SELECT epoch FROM bookstock.projection", &[]).await.unwrap().get(0)
+    };
+    let ours = epoch().await;
+    parked::ask_retry(&connection(&url).await, None).await.unwrap();
+    until("it was tried again", &waits_on).await;
+    assert_eq!(epoch().await, ours, "nobody took the lease meanwhile");
+    let last = warehouse(&store, 2, &[7]).await;
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    assert_eq!(stocks(&reader).await, [(2, 12)]);
     for projector in [standby, active] {
         projector.stop().await;
     }

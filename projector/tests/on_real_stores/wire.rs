@@ -29,8 +29,11 @@ pub(crate) enum Fate {
     Held,
 }
 
-/// Decides about an event, by its message as it is on the wire.
+/// Decides about an event that a subscription tells, by its message as it is on the wire.
 type Fates = Arc<dyn Fn(&[u8]) -> Fate + Send + Sync>;
+
+/// By how much the answer to a read is late, by the message of its first event.
+type Delays = Arc<dyn Fn(&[u8]) -> Duration + Send + Sync>;
 
 pub(crate) struct Wire {
     url: String,
@@ -41,15 +44,32 @@ pub(crate) struct Wire {
 impl Wire {
     /// A wire to the store at `url`.
     pub(crate) async fn to(url: &str, fates: impl Fn(&[u8]) -> Fate + Send + Sync + 'static) -> Self {
+        Self::between(url, Arc::new(fates), Arc::new(|_| Duration::ZERO)).await
+    }
+
+    /// One over which some answers to reads come late.
+    pub(crate) async fn slow_to(
+        url: &str,
+        delays: impl Fn(&[u8]) -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        Self::between(url, Arc::new(|_| Fate::Comes), Arc::new(delays)).await
+    }
+
+    async fn between(url: &str, fates: Fates, delays: Delays) -> Self {
         let store = url.trim_start_matches("esdb://").split('?').next().unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("esdb://{}?tls=false", listener.local_addr().unwrap());
         let (let_go, held) = watch::channel(false);
-        let fates: Fates = Arc::new(fates);
         let relaying = tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
-                tokio::spawn(relay(socket, store.clone(), Arc::clone(&fates), held.clone()));
+                tokio::spawn(relay(
+                    socket,
+                    store.clone(),
+                    Arc::clone(&fates),
+                    Arc::clone(&delays),
+                    held.clone(),
+                ));
             }
         });
         Self { url, let_go, _relaying: AbortOnDropHandle::new(relaying) }
@@ -66,16 +86,17 @@ impl Wire {
 }
 
 /// Relays one connection, until either end closes it.
-async fn relay(socket: TcpStream, store: String, fates: Fates, held: watch::Receiver<bool>) {
+async fn relay(socket: TcpStream, store: String, fates: Fates, delays: Delays, held: watch::Receiver<bool>) {
     let Ok(to_store) = TcpStream::connect(store).await else { return };
     let handshake = upstream::handshake(TokioExecutor::new(), TokioIo::new(to_store)).await;
     let Ok((sender, connection)) = handshake else { return };
     let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (mut sender, fates, held) = (sender.clone(), Arc::clone(&fates), held.clone());
+        let (mut sender, held) = (sender.clone(), held.clone());
+        let (fates, delays) = (Arc::clone(&fates), Arc::clone(&delays));
         async move {
             let response = sender.send_request(request).await?;
-            Ok::<_, hyper::Error>(response.map(|body| pass(body, fates, held)))
+            Ok::<_, hyper::Error>(response.map(|body| pass(body, fates, delays, held)))
         }
     });
     let mut server = downstream::Builder::new(TokioExecutor::new());
@@ -85,10 +106,15 @@ async fn relay(socket: TcpStream, store: String, fates: Fates, held: watch::Rece
 }
 
 /// The body of an answer, message by message.
-fn pass(mut body: Incoming, fates: Fates, held: watch::Receiver<bool>) -> BoxBody<Bytes, Infallible> {
+fn pass(
+    mut body: Incoming,
+    fates: Fates,
+    delays: Delays,
+    held: watch::Receiver<bool>,
+) -> BoxBody<Bytes, Infallible> {
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        let (mut bytes, mut subscription) = (BytesMut::new(), None);
+        let (mut bytes, mut subscription, mut delayed) = (BytesMut::new(), None, false);
         while let Some(Ok(frame)) = body.frame().await {
             match frame.into_data() {
                 Ok(data) => bytes.extend_from_slice(&data),
@@ -101,6 +127,10 @@ fn pass(mut body: Incoming, fates: Fates, held: watch::Receiver<bool>) -> BoxBod
                 // In an answer to `Read`, field 1 is an event, and field 2 is what every subscription begins with.
                 let field = message.get(5).map_or(0, |tag| tag >> 3);
                 let is_subscription = *subscription.get_or_insert(field == 2);
+                if !is_subscription && field == 1 && !delayed {
+                    delayed = true;
+                    tokio::time::sleep(delays(&message)).await;
+                }
                 let fate = if is_subscription && field == 1 { fates(&message) } else { Fate::Comes };
                 if matches!(fate, Fate::Comes | Fate::Twice(_)) && sender.send(data(&message)).is_err() {
                     return;
