@@ -3,13 +3,24 @@
 //! Positions are no numbers of events: in some stores they count bytes, and other streams have theirs. So the events ahead
 //! are reckoned by how many there were up to here.
 
+use crate::status::Status;
+use event_store::{Direction, EventStore, Start};
+use service_kit::clock;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+
+/// How often it is asked where the log ends, while more may be to come than was heard; and how long that may take.
+const ASKING: Duration = Duration::from_secs(1);
+
 /// What is known of the log from the checkpoint to its end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ahead {
     from: u64,
     heard: u64,
     last: u64,
-    last_created: Option<i64>,
+    /// What was not heard was stored after this moment, in microseconds.
+    heard_until: Option<i64>,
     end: u64,
 }
 
@@ -23,17 +34,25 @@ impl Ahead {
     pub(crate) fn heard(&mut self, position: u64, created_micros: i64) {
         self.heard += 1;
         self.last = self.last.max(position);
-        self.last_created = Some(created_micros);
+        self.heard_until = Some(created_micros);
     }
 
-    /// The log ends here now.
-    pub(crate) fn ends_at(&mut self, position: u64) {
+    /// At that moment, the log ended here.
+    pub(crate) fn ended_at(&mut self, position: u64, micros: i64) {
         self.end = position;
+        if position <= self.last {
+            self.heard_all(micros);
+        }
     }
 
-    /// When the last event that was heard was stored.
-    pub(crate) fn last_created(&self) -> Option<i64> {
-        self.last_created
+    /// All that was stored up to that moment was heard.
+    pub(crate) fn heard_all(&mut self, micros: i64) {
+        self.heard_until = Some(micros);
+    }
+
+    /// A moment before everything that was not heard was stored.
+    pub(crate) fn heard_until(&self) -> Option<i64> {
+        self.heard_until
     }
 
     /// About how many events are ahead. As long as none was heard, nobody can say more than that there are some.
@@ -49,6 +68,26 @@ impl Ahead {
     }
 }
 
+/// Asks the store where its log ends and has the metrics told, for ever and beside all shifts: what was heard is a small
+/// part of the log while history is read, and nothing of what comes while nobody writes.
+pub(crate) async fn look<Store: EventStore>(store: &Store, status: &Status) -> Infallible {
+    let mut turns = tokio::time::interval(ASKING);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        if status.wants_the_end() {
+            let asked = clock::unix_micros();
+            let last =
+                tokio::time::timeout(ASKING, store.read_all(Start::End, Direction::Backwards, 1)).await;
+            // One that does not answer is found lost by those who follow it.
+            if let Ok(Ok(last)) = last {
+                status.ended_at(last.first().map_or(0, |event| event.position.0), asked);
+            }
+        }
+        status.measure();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,13 +96,13 @@ mod tests {
     fn events_ahead_are_reckoned_by_how_many_there_were_up_to_here() {
         let mut ahead = Ahead::default().after(1_000);
         assert_eq!(ahead.events(), 0);
-        ahead.ends_at(1_000);
-        assert_eq!(ahead.events(), 0, "an idle store");
-        ahead.ends_at(21_000);
-        assert_eq!(ahead.events(), 1, "at least");
+        ahead.ended_at(1_000, 7);
+        assert_eq!((ahead.events(), ahead.heard_until()), (0, Some(7)), "an idle store");
+        ahead.ended_at(21_000, 8);
+        assert_eq!((ahead.events(), ahead.heard_until()), (1, Some(7)), "at least");
         // Positions that count bytes, ten of them for each event.
         (1..=100).for_each(|event| ahead.heard(1_000 + 10 * event, event.cast_signed()));
-        assert_eq!((ahead.events(), ahead.last_created()), (1_900, Some(100)));
+        assert_eq!((ahead.events(), ahead.heard_until()), (1_900, Some(100)));
         ahead.heard(30_000, 101);
         assert_eq!(ahead.events(), 0, "heard further than was asked");
     }

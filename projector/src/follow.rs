@@ -15,16 +15,12 @@ use read_model::sift::Gaps;
 use read_model::{Writers, generation, parked, sorting};
 use service_kit::health::Check;
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// How often the lease is renewed: three times within its term.
 pub(crate) const RENEWAL: Duration = Duration::from_secs(1);
-
-/// How often it is asked where the log ends, while more may be to come than was heard; and how long that may take.
-const ASKING: Duration = Duration::from_secs(1);
 
 /// How long the streams that are to be tried again may keep the lease waiting for its next renewal; the rest comes after
 /// that.
@@ -57,15 +53,7 @@ pub(crate) struct Owned<'a, Store> {
 impl<Store: EventStore> Owned<'_, Store> {
     /// Applies every event after the checkpoint, and goes on until something ends it. `following` is called once the
     /// store has proved to be the one of the checkpoint.
-    pub(crate) async fn follow(self, shutdown: &CancellationToken, following: impl FnOnce()) -> End {
-        let (store, status) = (self.store, self.status);
-        tokio::select! {
-            end = self.go_on(shutdown, following) => end,
-            never = look_ahead(store, status) => match never {},
-        }
-    }
-
-    async fn go_on(mut self, shutdown: &CancellationToken, following: impl FnOnce()) -> End {
+    pub(crate) async fn follow(mut self, shutdown: &CancellationToken, following: impl FnOnce()) -> End {
         if let Err(end) = self.begin().await {
             return end;
         }
@@ -145,7 +133,7 @@ impl<Store: EventStore> Owned<'_, Store> {
             return Err(End::Switched);
         }
         if let Some(status) = self.status {
-            status.measure(parked);
+            status.parked(parked);
         }
         self.retry_some_of(to_retry).await?;
         if many {
@@ -255,24 +243,6 @@ impl<Store: EventStore> Owned<'_, Store> {
         }
         let (expected, found) = (expected.to_string(), found.map(|id| id.to_string()));
         Err(End::Halted(Halt::OtherStore { position, expected, found }))
-    }
-}
-
-/// Asks the store where its log ends, beside whoever writes: what was heard is a small part of it while history is read.
-async fn look_ahead<Store: EventStore>(store: &Store, status: Option<&Status>) -> Infallible {
-    let Some(status) = status else { return std::future::pending().await };
-    let mut turns = tokio::time::interval(ASKING);
-    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        turns.tick().await;
-        if status.wants_the_end() {
-            let last =
-                tokio::time::timeout(ASKING, store.read_all(Start::End, Direction::Backwards, 1)).await;
-            // One that does not answer is found lost by those who follow it.
-            if let Ok(Ok(last)) = last {
-                status.ends_at(last.first().map_or(0, |event| event.position.0));
-            }
-        }
     }
 }
 

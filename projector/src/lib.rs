@@ -56,8 +56,8 @@ pub async fn run_telling(
     tokio::spawn(health.check("event-store").follow(async move || asked.ping().await, shutdown.clone()));
     let projector = Projector {
         which: Which::Serving,
-        status: Some(status),
-        store,
+        status: Some(status.clone()),
+        store: store.clone(),
         database,
         database_url: settings.database_url,
         batch_events: settings.batch_events,
@@ -65,6 +65,7 @@ pub async fn run_telling(
         database_check: health.check("database"),
         projection_check: health.check("projection"),
     };
-    tokio::join!(projector.clone().run(shutdown.clone()), projector.keep_others(shutdown));
+    let looking = shutdown.run_until_cancelled(ahead::look(&store, &status));
+    tokio::join!(projector.clone().run(shutdown.clone()), projector.keep_others(shutdown.clone()), looking);
     Ok(())
 }

@@ -133,6 +133,9 @@ impl<Store: EventStore> Projector<Store> {
                     tracing::error!(reason = %halt, "the projection has halted; the read models stay as they are");
                 }
                 self.projection_check.not_ready(&halt.to_string());
+                if let Some(status) = &self.status {
+                    status.halts();
+                }
                 HALT_PAUSE
             }
         }

@@ -46,6 +46,8 @@ pub struct Status(Arc<Mutex<Known>>);
 #[derive(Debug, Default)]
 struct Known {
     owner: String,
+    /// Whether how late the views are is this projector's to tell: it is active, or it was the last to be so.
+    tells: bool,
     generation: Option<i32>,
     position: u64,
     batch_events: usize,
@@ -72,8 +74,9 @@ struct Told {
     generation: Option<i32>,
     position: String,
     caught_up: bool,
-    events_behind: u64,
-    seconds_behind: f64,
+    /// None for who does not know, like the next: it stands by, has halted, or was not active yet.
+    events_behind: Option<u64>,
+    seconds_behind: Option<f64>,
     events_per_second: f64,
     /// Until all events there are are applied; none while nothing moves.
     eta_seconds: Option<f64>,
@@ -94,6 +97,7 @@ impl Status {
         let mut known = self.known();
         *known = Known {
             owner: owner.to_owned(),
+            tells: true,
             generation: Some(generation),
             position,
             batch_events,
@@ -105,16 +109,32 @@ impl Status {
 
     /// Another projector is active: what is late is its to tell.
     pub(crate) fn stands_by(&self) {
+        self.forget(0.0);
+        PARKED.of([]).set(0.0);
+    }
+
+    /// The projection has halted, before another store or views of another version: where it stood says nothing of these.
+    pub(crate) fn halts(&self) {
+        self.forget(f64::NAN);
+    }
+
+    fn forget(&self, behind: f64) {
         *self.known() = Known::default();
-        for gauge in [&ACTIVE, &BEHIND, &BEHIND_SECONDS, &ETA_SECONDS, &PARKED] {
-            gauge.of([]).set(0.0);
+        ACTIVE.of([]).set(0.0);
+        for gauge in [&BEHIND, &BEHIND_SECONDS, &ETA_SECONDS] {
+            gauge.of([]).set(behind);
         }
     }
 
-    /// The shift is over.
+    /// The shift is over. What comes now is not heard, and is late from now on.
     pub(crate) fn end(&self) {
         ACTIVE.of([]).set(0.0);
-        self.known().generation = None;
+        let mut known = self.known();
+        if known.caught_up && !known.has_a_crowd() {
+            known.ahead.heard_all(clock::unix_micros());
+        }
+        known.caught_up = false;
+        known.generation = None;
     }
 
     /// Every event there was has been heard, or the store was lost.
@@ -129,12 +149,12 @@ impl Status {
     /// Whether more may be to come than was heard, so that where the log ends has to be asked.
     pub(crate) fn wants_the_end(&self) -> bool {
         let known = self.known();
-        !known.caught_up || known.has_a_crowd()
+        known.tells && (!known.caught_up || known.has_a_crowd())
     }
 
-    /// The log ends here now.
-    pub(crate) fn ends_at(&self, position: u64) {
-        self.known().ahead.ends_at(position);
+    /// The log ended here at that moment, in microseconds.
+    pub(crate) fn ended_at(&self, position: u64, micros: i64) {
+        self.known().ahead.ended_at(position, micros);
     }
 
     /// An event was heard; with it a batch begins, or it joins one.
@@ -159,10 +179,18 @@ impl Status {
         known.owed = None;
     }
 
-    /// So many streams wait; and the rate is measured from now on.
-    pub(crate) fn measure(&self, parked: u64) {
+    /// So many streams wait.
+    pub(crate) fn parked(&self, parked: u64) {
+        self.known().parked = parked;
+        PARKED.of([]).set(f64::from(u32::try_from(parked).unwrap_or(u32::MAX)));
+    }
+
+    /// The metrics are told; and the rate is measured from now on.
+    pub(crate) fn measure(&self) {
         let mut known = self.known();
-        known.parked = parked;
+        if !known.tells {
+            return;
+        }
         let now = Instant::now();
         if let Some((since, applied)) = known.measured {
             let events = u32::try_from(known.applied - applied).unwrap_or(u32::MAX);
@@ -170,9 +198,8 @@ impl Status {
         }
         known.measured = Some((now, known.applied));
         BEHIND.of([]).set(f64::from(u32::try_from(known.events_behind()).unwrap_or(u32::MAX)));
-        BEHIND_SECONDS.of([]).set(known.seconds_behind());
+        BEHIND_SECONDS.of([]).set(known.behind().as_secs_f64());
         ETA_SECONDS.of([]).set(known.eta_seconds().unwrap_or(f64::NAN));
-        PARKED.of([]).set(f64::from(u32::try_from(parked).unwrap_or(u32::MAX)));
     }
 
     /// How late the views are. Nobody knows while not all that the store has was heard, and nothing of it waits.
@@ -190,8 +217,8 @@ impl Status {
             generation: known.generation,
             position: known.position.to_string(),
             caught_up: known.caught_up,
-            events_behind: known.events_behind(),
-            seconds_behind: known.seconds_behind(),
+            events_behind: known.tells.then(|| known.events_behind()),
+            seconds_behind: known.tells.then(|| known.behind().as_secs_f64()),
             events_per_second: known.events_per_second,
             eta_seconds: known.eta_seconds(),
             parked_streams: known.parked,
@@ -228,21 +255,17 @@ impl Known {
         self.heard.saturating_sub(self.applied) >= self.batch_events as u64
     }
 
-    /// When the oldest event that is not applied was stored. Of those that were not heard it is known only that they are
-    /// younger than the last that was.
+    /// When the oldest event that is not applied was stored. Of those that were not heard it is known only since when they
+    /// are younger than all that was.
     fn oldest(&self) -> Option<i64> {
         let heard = self.owed.or_else(|| self.begun.front().copied());
-        heard.or_else(|| self.ahead.last_created().filter(|_| self.not_heard() > 0))
+        heard.or_else(|| self.ahead.heard_until().filter(|_| self.not_heard() > 0))
     }
 
     /// The age of the oldest event that is not applied: an idle store is not late.
     fn behind(&self) -> Duration {
         let micros = self.oldest().map_or(0, |created| clock::unix_micros().saturating_sub(created).max(0));
         Duration::from_micros(micros.unsigned_abs())
-    }
-
-    fn seconds_behind(&self) -> f64 {
-        self.behind().as_secs_f64()
     }
 }
 
@@ -255,18 +278,16 @@ mod tests {
         let status = Status::default();
         status.begin("me", 1, 7, 500);
         status.caught_up(true);
-        let told = status.told();
-        assert_eq!((told.events_behind, told.seconds_behind.to_bits()), (0, 0.0f64.to_bits()));
+        assert_is_not_late(&status);
 
         status.heard(8, clock::unix_micros() - 60_000_000, true);
         status.heard(9, clock::unix_micros(), false);
         let told = status.told();
-        assert_eq!(told.events_behind, 2);
-        assert!(told.seconds_behind >= 60.0, "{}", told.seconds_behind);
+        assert_eq!(told.events_behind, Some(2));
+        assert!(told.seconds_behind >= Some(60.0), "{:?}", told.seconds_behind);
 
         status.applied(2, 9);
-        let told = status.told();
-        assert_eq!((told.events_behind, told.seconds_behind.to_bits()), (0, 0.0f64.to_bits()));
+        let told = assert_is_not_late(&status);
         assert_eq!(
             (told.position.as_str(), told.eta_seconds.map(f64::to_bits)),
             ("9", Some(0.0f64.to_bits()))
@@ -276,7 +297,7 @@ mod tests {
     #[test]
     fn what_a_shift_could_not_apply_stays_late_in_the_next_until_it_is_applied_or_somebody_elses() {
         let status = Status::default();
-        let late = || status.told().seconds_behind >= 60.0;
+        let late = || status.told().seconds_behind >= Some(60.0);
         let fails = || {
             status.begin("me", 1, 7, 500);
             status.heard(8, clock::unix_micros() - 60_000_000, true);
@@ -300,25 +321,26 @@ mod tests {
         status.stands_by();
         assert!(!late());
     }
+
     #[test]
     fn who_begins_late_is_as_late_as_the_log_is_long_and_knows_when_that_ends() {
         let status = Status::default();
         status.begin("me", 1, 0, 500);
         assert!(status.wants_the_end());
-        status.ends_at(100_000);
         let an_hour_ago = clock::unix_micros() - 3_600_000_000;
+        status.ended_at(100_000, clock::unix_micros());
         (1..=1_000).for_each(|position| status.heard(position, an_hour_ago, position % 500 == 1));
-        assert_eq!(status.told().events_behind, 100_000);
+        assert_eq!(status.told().events_behind, Some(100_000));
 
-        status.measure(0);
+        status.measure();
         status.applied(500, 500);
         status.applied(500, 1_000);
-        status.measure(0);
+        status.measure();
         let told = status.told();
-        assert_eq!((told.events_behind, told.caught_up), (99_000, false));
+        assert_eq!((told.events_behind, told.caught_up), (Some(99_000), false));
         assert!(
-            told.seconds_behind >= 3_600.0,
-            "nothing waits, and more is to come: {}",
+            told.seconds_behind >= Some(3_600.0),
+            "nothing waits, and more is to come: {:?}",
             told.seconds_behind
         );
         let eta = told.eta_seconds.unwrap();
@@ -326,9 +348,41 @@ mod tests {
 
         // What was asked last stays known, and says nothing once all was heard.
         status.caught_up(true);
-        let told = status.told();
-        assert_eq!((told.events_behind, told.seconds_behind.to_bits()), (0, 0.0f64.to_bits()));
+        assert_is_not_late(&status);
         assert!(!status.wants_the_end());
+    }
+
+    #[test]
+    fn what_comes_while_nobody_writes_is_late_since_it_came_and_nobodys_who_stands_by_or_has_halted() {
+        let status = Status::default();
+        let (now, minutes) = (clock::unix_micros(), 60_000_000);
+        assert!(!status.wants_the_end(), "it was not active yet");
+        status.begin("me", 1, 0, 500);
+        (1..=10).for_each(|position| status.heard(position, now - 60 * minutes, position == 1));
+        status.applied(10, 10);
+        status.caught_up(true);
+        status.end();
+        assert!(!assert_is_not_late(&status).caught_up);
+        status.ended_at(10, now - 2 * minutes);
+        assert_is_not_late(&status);
+        status.ended_at(15, now - minutes);
+        assert_eq!(status.told().events_behind, Some(5));
+        let late = || status.told().seconds_behind.is_some_and(|behind| (60.0..600.0).contains(&behind));
+        assert!(late(), "an event of this shift is an hour old, and none that it did not hear");
+        status.begin("me", 1, 10, 500);
+        assert!(late(), "the next shift has heard nothing yet");
+
+        for leaves_it_to_others in [Status::stands_by, Status::halts] {
+            status.begin("me", 1, 10, 500);
+            leaves_it_to_others(&status);
+            assert_eq!((status.told().events_behind, status.wants_the_end()), (None, false));
+        }
+    }
+
+    fn assert_is_not_late(status: &Status) -> Told {
+        let told = status.told();
+        assert_eq!((told.events_behind, told.seconds_behind), (Some(0), Some(0.0)));
+        told
     }
 
     #[test]
@@ -338,7 +392,7 @@ mod tests {
         status.caught_up(true);
         (101..=110).for_each(|position| status.heard(position, clock::unix_micros(), position == 101));
         assert!(status.wants_the_end());
-        status.ends_at(600);
-        assert_eq!(status.told().events_behind, 500);
+        status.ended_at(600, clock::unix_micros());
+        assert_eq!(status.told().events_behind, Some(500));
     }
 }

@@ -1,6 +1,6 @@
 //! A projector tells how far it is: at `/status`, and as metrics.
 
-use crate::cluster;
+use crate::cluster::{self, Cluster};
 use crate::given::*;
 use crate::process::Projector;
 use crate::store::Store;
@@ -66,6 +66,46 @@ async fn a_projector_that_comes_late_tells_by_how_much_and_is_ready_while_the_la
     })
     .await;
     assert_eq!(stocks(&reader).await.len() as u64, MISSED / 500 + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_while_postgresql_is_away_is_told_by_the_projector_that_was_active_and_by_no_other() {
+    let (store, cluster) = (Store::start(), Cluster::start());
+    let url = cluster.database("is_away").await;
+    let last = warehouse(&store, 1, &[5; 10]).await;
+    let projector = Projector::start(&store.url(), &url, 500);
+    projector.tells("that it is idle", |told| told["caughtUp"] == true && told["eventsBehind"] == 0).await;
+    let standby = Projector::start(&store.url(), &url, 500);
+    until("the other stands by", async || standby.get("/readyz").await.1.contains("standing by")).await;
+
+    cluster.command("stop");
+    let away = projector.tells("that it is not active", |status| status["active"] == false).await;
+    assert_eq!((&away["caughtUp"], &away["eventsBehind"]), (&false.into(), &0.into()), "{away}");
+    warehouse(&store, 2, &[1; 7]).await;
+    let late =
+        projector.tells("of what it cannot write", |status| status["eventsBehind"].as_u64() > Some(0)).await;
+    assert_eq!((&late["caughtUp"], &late["position"]), (&false.into(), &last.to_string().into()), "{late}");
+    let seconds = late["secondsBehind"].as_f64().unwrap();
+    assert!(seconds > 0.0, "{late}");
+    projector.tells("that it grows", |status| status["secondsBehind"].as_f64() > Some(seconds + 1.0)).await;
+    until("the metrics say so, too", async || {
+        projector.metric("projection_behind_events").await > Some(0.5)
+            && projector.metric("projection_behind_seconds").await > Some(1.0)
+            && projector.metric("projection_eta_seconds").await.is_some_and(f64::is_nan)
+    })
+    .await;
+    let others: serde_json::Value = serde_json::from_str(&standby.get("/status").await.1).unwrap();
+    assert_eq!((&others["eventsBehind"], &others["secondsBehind"]), (&().into(), &().into()), "{others}");
+    assert!(is(&standby, "projection_behind_seconds", 0).await);
+    drop(standby);
+
+    cluster.command("start");
+    let caught_up = |status: &serde_json::Value| {
+        status["active"] == true && status["caughtUp"] == true && status["eventsBehind"] == 0
+    };
+    projector.tells("that all is written", caught_up).await;
+    assert_eq!(stocks(&reader(&url)).await, [(1, 50), (2, 7)]);
+    until("the metrics say so, too", async || is(&projector, "projection_behind_seconds", 0).await).await;
 }
 
 /// The event is nowhere any more, neither told nor to be read.
