@@ -87,9 +87,7 @@ impl From<ReadError> for HistoryError {
             ReadError::Unavailable(reason) => Self::Unavailable(reason),
             ReadError::Refused(_) => Self::Refused(error.to_string()),
             ReadError::Lost(reason) => Self::Unreadable { revision: None, reason },
-            ReadError::Deleted => {
-                Self::Unreadable { revision: None, reason: "the stream is deleted".to_owned() }
-            }
+            ReadError::Deleted => Self::Unreadable { revision: None, reason: "it is deleted".to_owned() },
         }
     }
 }
