@@ -1,8 +1,10 @@
 //! Many commands at once, in one process and in several.
 
-use crate::support::{Replica, Store};
+use crate::support::{Answer, Replica, Store, eventually};
+use reqwest::Method;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// So many commands, a copy each, in turn over the replicas; all must be booked.
@@ -74,4 +76,38 @@ async fn a_repeat_is_recognised_by_a_replica_that_knows_an_old_state() {
     there.warehouse_keyed(1, 9, "k3").await.ok(201);
     here.warehouse_keyed(1, 10, "k3").await.problem(422, "idempotency-key-reused");
     assert_eq!(store.events(1).await.len(), 5);
+}
+
+/// So many rows of one book: more than the events that single commands look back over.
+const ROWS: usize = 1_500;
+
+async fn send_list(replica: &Replica, book: u64) -> Answer {
+    let rows = format!("{{\"bookId\":{book},\"qty\":1}}\n").repeat(ROWS).into_bytes();
+    let key = [("idempotency-key", "list")];
+    replica.send(Method::POST, "/warehousings?atomic=check", "application/x-ndjson", rows, &key).await
+}
+
+#[tokio::test]
+async fn a_list_is_recognised_by_a_replica_that_shares_its_book_and_knows_it_before_all_of_the_rows() {
+    /// So long a replica counts a book as shared after a conflict: then it reads on before it decides.
+    const SHARED_FOR: Duration = Duration::from_secs(1);
+    let store = Store::start().await;
+    let (here, there) = (Replica::start(&store).await, Replica::start(&store).await);
+    let mut book = 0;
+    eventually("the list comes again while the book counts as shared", async || {
+        book += 1;
+        here.warehouse_keyed(book, 1, "young").await.ok(201);
+        there.warehouse(book, 1).await.ok(201);
+        let began = Instant::now();
+        here.warehouse(book, 1).await.ok(201);
+        // One that knows nothing has nobody to take turns with.
+        let sent = send_list(&Replica::start(&store).await, book).await;
+        assert_eq!(sent.text.matches("\"status\":201").count(), ROWS, "{}", sent.text);
+        let is_in_time = began.elapsed() < SHARED_FOR;
+        let again = send_list(&here, book).await;
+        assert_eq!(again.text.matches("\"replayed\":true").count(), ROWS, "{}", again.text);
+        assert_eq!(store.events(book).await.len(), 3 + ROWS);
+        is_in_time
+    })
+    .await;
 }
