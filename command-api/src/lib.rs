@@ -67,7 +67,8 @@ pub fn open(settings: &Settings, health: &Health, shutdown: CancellationToken) -
     let asked = store.clone();
     tokio::spawn(health.check("event-store").follow(async move || asked.ping().await, shutdown));
     let budget_bytes = usize::try_from(settings.book_cache_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
-    let transact = Transact::new(store, deadline, budget_bytes, heap_bytes);
+    let circuit = store.circuit();
+    let transact = Transact::new(store, circuit, deadline, budget_bytes, heap_bytes);
     let desk = Arc::new(Desk::new(transact, settings.name.clone()));
     let grpc = inbound::grpc::calls(Arc::clone(&desk), health.clone())
         .context("the definition of the gRPC service")?;

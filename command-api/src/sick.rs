@@ -1,12 +1,12 @@
 //! What stands between the commands and a sick store: a breaker that stops asking a store which does not answer, until a probe
 //! of its own is answered, and a bulkhead that bounds how much waits for one.
 //!
-//! It is a store itself, so `transact` does not know of it. No answer (too late, unreachable, unknown outcome) is a failure;
+//! It is a store itself, so `transact` knows of it only what its [`Circuit`] tells those who stand in line. No answer (too late, unreachable, unknown outcome) is a failure;
 //! a conflict and a refusal are answers.
 
-mod breaker;
+pub(crate) mod breaker;
 
-use breaker::{Breaker, Call, Position as Standing};
+use breaker::{Breaker, Call, Circuit, Position as Standing};
 use bytes::Bytes;
 use event_store::{
     AppendError, Appended, ContentType, Direction, EventStore, Expected, Filter, Follow, Heard, NewEvent,
@@ -101,6 +101,11 @@ impl<S: EventStore> Guarded<S> {
             calls: Arc::new(Semaphore::new(CALLS)),
             counts: Arc::new(counts),
         }
+    }
+
+    /// What tells those who have not called yet whether they would be turned away.
+    pub(crate) fn circuit(&self) -> Circuit {
+        self.breaker.circuit()
     }
 
     async fn call<R: Answered>(&self, kind: Call, call: impl Future<Output = R>) -> R {

@@ -2,7 +2,9 @@
 //! command, so nobody waits for it. Appends are counted by themselves, too: a store may answer every read and be unable to
 //! write.
 
+use std::future::pending;
 use std::sync::{Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// So many failures in a row open it.
 const FAILURES: u32 = 5;
@@ -42,7 +44,23 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) struct Breaker {
     state: Mutex<State>,
+    /// Where that stands, for those who wait for it to open.
+    standing: watch::Sender<Position>,
     moved: fn(Position),
+}
+
+/// Whether calls go through, for those who have not called yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Circuit(watch::Receiver<Position>);
+
+impl Circuit {
+    /// Waits until calls are turned away; not at all if they are.
+    pub(crate) async fn opens(&self) {
+        let is_gone = self.0.clone().wait_for(|position| *position != Position::Closed).await.is_err();
+        if is_gone {
+            pending::<()>().await;
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -81,7 +99,13 @@ impl Failures {
 impl Breaker {
     /// A closed one; `moved` is told whenever its position changes.
     pub(crate) fn new(moved: fn(Position)) -> Self {
-        Self { state: Mutex::new(State::Closed(Failures::default())), moved }
+        let (standing, _) = watch::channel(Position::Closed);
+        Self { state: Mutex::new(State::Closed(Failures::default())), standing, moved }
+    }
+
+    /// What tells those who have not called yet whether they may.
+    pub(crate) fn circuit(&self) -> Circuit {
+        Circuit(self.standing.subscribe())
     }
 
     /// Where it stands.
@@ -135,6 +159,7 @@ impl Breaker {
             *state = next;
             if before != after {
                 (self.moved)(after);
+                self.standing.send_replace(after);
             }
         }
         answer
@@ -152,6 +177,8 @@ fn position(state: &State) -> Position {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
+    use std::pin::pin;
 
     fn opened() -> Breaker {
         let breaker = Breaker::new(|_| {});
@@ -199,6 +226,22 @@ mod tests {
         assert!(!breaker.half_open());
         breaker.probed_in_vain();
         assert_eq!(breaker.position(), Position::Closed);
+    }
+
+    #[test]
+    fn who_has_not_called_yet_learns_when_calls_are_turned_away_and_only_then() {
+        let breaker = Breaker::new(|_| {});
+        let circuit = breaker.circuit();
+        let mut opens = pin!(circuit.opens());
+        assert_eq!((1..FAILURES).filter(|_| breaker.failed(Call::Read)).count(), 0);
+        assert_eq!(opens.as_mut().now_or_never(), None);
+        assert!(breaker.failed(Call::Read));
+        assert_eq!(opens.now_or_never(), Some(()));
+        // While it is probed, too.
+        assert!(breaker.half_open());
+        assert_eq!(circuit.opens().now_or_never(), Some(()));
+        breaker.probed();
+        assert_eq!(circuit.opens().now_or_never(), None);
     }
 
     #[test]

@@ -133,6 +133,12 @@ impl Stage {
         self.0.load(Acquire) == GIVEN_UP
     }
 
+    /// Nobody waits for it any more, unless it was sent. Answers whether it is so: then it never will be.
+    pub(super) fn take_back(&self) -> bool {
+        let taken_back = |stage| (stage != SENT).then_some(GIVEN_UP);
+        self.0.fetch_update(AcqRel, Acquire, taken_back).is_ok()
+    }
+
     /// Nobody waits for it any more.
     pub(super) fn give_up(&self) -> GivenUp {
         match self.0.swap(GIVEN_UP, AcqRel) {
@@ -177,6 +183,9 @@ mod tests {
         assert_eq!(stage.give_up(), GivenUp::Waiting);
         assert!(!stage.send());
         assert!(stage.is_given_up());
+        let stage = Stage::default();
+        assert!(stage.take_back());
+        assert!(!stage.send());
     }
 
     #[test]
@@ -192,9 +201,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_its_way_may_be_booked() {
+    fn what_is_on_its_way_may_be_booked_and_cannot_be_taken_back() {
         let stage = Stage::default();
         assert!(stage.send());
+        assert!(!stage.take_back());
         assert_eq!(stage.give_up(), GivenUp::Sent);
     }
 }

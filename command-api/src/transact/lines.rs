@@ -64,6 +64,8 @@ impl<A: Persist> Lines<A> {
         let tied = asks.into_iter().enumerate().map(|(index, ask)| InLine { ask, is_tied: index > 0 });
         let mut streams = self.lock();
         if let Some(line) = streams.busy.get_mut(stream) {
+            // While a call hangs nobody takes any from the line, and many may come, be turned away and come again.
+            while line.pop_back_if(|last| last.ask.stage().is_given_up()).is_some() {}
             line.extend(tied);
             return None;
         }
@@ -217,6 +219,18 @@ mod tests {
         }
         let mut known = Some(known(0));
         assert_eq!([(); 5].map(|()| turn.next(4, &mut known).len()), [4, 3, 7, 1, 0]);
+    }
+
+    #[test]
+    fn who_has_gone_makes_room_for_who_comes_next() {
+        let lines = Arc::new(Lines::<Book>::new(100_000, |_| 0));
+        let (mut turn, _) = lines.stand("book-1", [ask()]).unwrap();
+        for _ in 0..100 {
+            let asks = [ask(), ask()];
+            asks.iter().for_each(|ask| assert!(ask.stage().take_back()));
+            assert!(lines.stand("book-1", asks).is_none());
+        }
+        assert_eq!(turn.next(1_000, &mut None).len(), 3);
     }
 
     #[tokio::test]
