@@ -52,14 +52,16 @@ impl<S: EventStore, A: Persist> Transact<S, A> {
         Self { store, circuit, deadline, lines: Arc::new(Lines::new(budget_bytes, heap_bytes)) }
     }
 
-    /// Carries out `command`, once per key of its intention: a repeat is answered as the first time.
+    /// Carries out `command`, once per key of its intention: a repeat is answered as the first time. It is answered by the
+    /// time that is `due`, if that is before the deadline.
     pub(crate) async fn run<C: Command<State = A> + Clone + 'static>(
         &self,
         command: &C,
         intention: &Intention,
+        due: Option<Instant>,
     ) -> Answer<A, C::Refusal> {
-        let until = Instant::now() + self.deadline;
-        let (ask, waiting) = self.ask(command.clone(), intention.clone(), until);
+        let left = due.map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()));
+        let (ask, waiting) = self.ask(command.clone(), intention.clone(), self.deadline.min(left));
         let is_behind = self.stand(&command.stream(), [ask]);
         waiting.answer(is_behind.then_some(&self.circuit)).await
     }
@@ -71,24 +73,24 @@ impl<S: EventStore, A: Persist> Transact<S, A> {
         stream: &str,
         commands: Vec<(C, Intention)>,
     ) -> Vec<Answer<A, C::Refusal>> {
-        let until = Instant::now() + self.deadline;
-        let asked = commands.into_iter().map(|(command, intention)| self.ask(command, intention, until));
+        let ask = |(command, intention)| self.ask(command, intention, self.deadline);
+        let asked = commands.into_iter().map(ask);
         let (asks, chain): (Vec<_>, VecDeque<_>) = asked.unzip();
         let is_behind = self.stand(stream, asks);
         Chain(chain).answers(is_behind.then_some(&self.circuit)).await
     }
 
-    /// A command, as it stands in line and as it is waited for.
+    /// A command, as it stands in line and as it is waited for until its `deadline`.
     fn ask<C: Command<State = A> + 'static>(
         &self,
         command: C,
         intention: Intention,
-        until: Instant,
+        deadline: Duration,
     ) -> (Box<dyn Ask<A>>, Waiting<A, C::Refusal>) {
         let stage = Arc::new(Stage::default());
         let (sender, answer) = oneshot::channel();
         let ask = Asked::new(command, intention, Arc::clone(&stage), sender);
-        (Box::new(ask), Waiting { answer, stage, until, deadline: self.deadline })
+        (Box::new(ask), Waiting { answer, stage, until: Instant::now() + deadline, deadline })
     }
 
     /// Puts `asks` in the line of `stream`; those put there before them are decided before them. Answers whether somebody

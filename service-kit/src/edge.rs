@@ -30,6 +30,14 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// What the next release or the next moment changes is asked for each time.
 const AS_IT_IS_NOW: (HeaderName, &str) = (header::CACHE_CONTROL, "no-cache");
 
+/// Until when a request has to be answered. An extension of every request behind the edge whose route does not set its own
+/// pace: who can say more than that it took too long, says it before.
+#[derive(Clone, Copy, Debug)]
+pub struct Due(pub Instant);
+
+/// What of a request's time is for what is behind the edge: the rest is for the answer's way.
+const SHARE_BEHIND: f64 = 0.9;
+
 /// 503: nobody waits any longer for this request.
 pub static DEADLINE_EXCEEDED: Kind = Kind::new(
     StatusCode::SERVICE_UNAVAILABLE,
@@ -126,6 +134,9 @@ async fn bounded_and_told(
     let measured = measures.begin(request.method(), route);
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let within = if sets_its_pace { Duration::MAX } else { (manner.within)(request.headers()) };
+    if !sets_its_pace {
+        request.extensions_mut().insert(Due(started + within.mul_f64(SHARE_BEHIND)));
+    }
     let response = tokio::time::timeout(within, next.run(request)).await.unwrap_or_else(|_| {
         let detail = text!(
             en: "Try again later; if it was a command, with the same Idempotency-Key.",

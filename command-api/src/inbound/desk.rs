@@ -9,6 +9,7 @@ use crate::transact::Transact;
 use domain::book::{Book, BookId, BookName};
 use domain::{Command, Timestamp};
 use event_store::Kurrent;
+use service_kit::edge::Due;
 use service_kit::{Problem, clock};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -42,7 +43,22 @@ impl Desk {
     where
         C: Command<State = Book, Refusal: Refusal> + Clone + 'static,
     {
-        let outcome = self.transact.run(&command, intention).await;
+        self.run_until(None, book_id, command, intention).await
+    }
+
+    /// The same, for somebody who wants an answer until then.
+    pub(super) async fn run_until<C>(
+        &self,
+        due: Option<Due>,
+        book_id: BookId,
+        command: C,
+        intention: &Intention,
+    ) -> Result<BookNow, Problem>
+    where
+        C: Command<State = Book, Refusal: Refusal> + Clone + 'static,
+    {
+        let due = due.map(|Due(due)| due.into());
+        let outcome = self.transact.run(&command, intention, due).await;
         BookNow::after(book_id, outcome.map_err(|failure| problem::of(failure, &intention.key))?)
     }
 

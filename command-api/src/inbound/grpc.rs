@@ -18,7 +18,7 @@ use axum::routing::post_service;
 use domain::book::{Correct, Renew, Warehouse};
 use protocol::books_server::{self, BooksServer};
 use protocol::{Book, Booked, CorrectRequest, GetBookRequest, RenewRequest, WarehouseRequest};
-use service_kit::edge::Calls;
+use service_kit::edge::{Calls, Due};
 use service_kit::{Health, Language, Problem};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl books_server::Books for Books {
                 at: now(),
             };
             let intention = intention(headers, extensions, request.expected_revision)?;
-            self.0.run(book_id, command, &intention).await.map(Booked::from)
+            self.0.run_until(due(extensions), book_id, command, &intention).await.map(Booked::from)
         })
         .await
     }
@@ -76,7 +76,7 @@ impl books_server::Books for Books {
             let book_id = read("bookId", request.book_id)?;
             let command = Renew { book_id, version: read_if_given("version", request.version)?, at: now() };
             let intention = intention(headers, extensions, request.expected_revision)?;
-            self.0.run(book_id, command, &intention).await.map(Booked::from)
+            self.0.run_until(due(extensions), book_id, command, &intention).await.map(Booked::from)
         })
         .await
     }
@@ -91,7 +91,7 @@ impl books_server::Books for Books {
                 at: now(),
             };
             let intention = intention(headers, extensions, request.expected_revision)?;
-            self.0.run(book_id, command, &intention).await.map(Booked::from)
+            self.0.run_until(due(extensions), book_id, command, &intention).await.map(Booked::from)
         })
         .await
     }
@@ -114,6 +114,11 @@ async fn answer<M, T>(
     let headers = metadata.into_headers();
     let answer = work(message, &headers, &extensions).await;
     answer.map(Response::new).map_err(|problem| status::of(&problem, Language::of(&headers)))
+}
+
+/// Until when the caller has to be answered: one who waits for less time than a command may take learns its key all the same.
+fn due(extensions: &Extensions) -> Option<Due> {
+    extensions.get().copied()
 }
 
 fn intention(

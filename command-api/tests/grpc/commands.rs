@@ -5,7 +5,8 @@ use crate::client::{
 };
 use crate::support::{Replica, Store, eventually};
 use serde_json::{Value, json};
-use tonic::Code;
+use std::time::Duration;
+use tonic::{Code, Request};
 
 #[tokio::test]
 async fn a_book_is_warehoused_renewed_corrected_and_got() {
@@ -105,6 +106,33 @@ async fn an_event_tells_which_call_it_came_from() {
     assert_eq!(event["traceparent"], traceparent);
     // One is made for who brings none.
     assert!(!text(client.warehouse(copies(5)).await.unwrap().metadata(), "x-request-id").is_empty());
+}
+
+#[tokio::test]
+async fn a_caller_who_waits_for_a_short_time_is_told_the_key_of_an_unknown_outcome() {
+    let store = Store::start().await;
+    // By itself it would be more patient.
+    let replica = Replica::start(&store).await;
+    let mut client = client(&replica).await;
+    let mut book_id = 0;
+    let mut unknown = None;
+    eventually("an answer arrives before the caller has gone", async || {
+        book_id += 1;
+        client.warehouse(WarehouseRequest { book_id, ..copies(5) }).await.unwrap();
+        store.freeze().await;
+        let mut call = Request::new(WarehouseRequest { book_id, ..copies(7) });
+        call.set_timeout(Duration::from_secs(2));
+        unknown = client.warehouse(call).await.err().filter(|status| !status.details().is_empty());
+        store.thaw().await;
+        unknown.is_some()
+    })
+    .await;
+    let unknown = unknown.unwrap();
+    let told = details(&unknown, Code::DeadlineExceeded, "OUTCOME_UNKNOWN");
+    let key = told.error_info().unwrap().metadata["idempotencyKey"].clone();
+    let again = with(WarehouseRequest { book_id, ..copies(7) }, &[("idempotency-key", &key)]);
+    assert_eq!(client.warehouse(again).await.unwrap().into_inner().book.unwrap().stock, 12);
+    assert_eq!(store.events(book_id).await.len(), 2);
 }
 
 #[tokio::test]
