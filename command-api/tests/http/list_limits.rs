@@ -206,9 +206,16 @@ async fn results_that_are_read_a_little_now_and_then_are_not_waited_for_without_
     let request = request.body(Body::from("{}\n".repeat(ROWS))).unwrap();
     let mut results = edge.oneshot(request).await.unwrap().into_body().into_data_stream();
     let mut told = 0;
-    while let Some(Ok(piece)) = results.next().await {
-        told += piece.iter().filter(|byte| **byte == b'\n').count();
+    let end = loop {
+        match results.next().await {
+            Some(Ok(piece)) => told += piece.iter().filter(|byte| **byte == b'\n').count(),
+            end => break end,
+        }
         tokio::time::sleep(Duration::from_secs(29)).await;
-    }
+    };
     assert!((1..ROWS / 2).contains(&told), "{told}");
+    assert!(
+        matches!(end, Some(Err(_))),
+        "after {told} results of {ROWS} the answer ends as if they were all"
+    );
 }

@@ -6,18 +6,18 @@ mod booking;
 mod framing;
 mod pace;
 mod problem;
+mod results;
 mod rows;
 mod stopping;
 
 use super::{Desk, LISTS_AT_ONCE, describe, headers, warehouse};
 use crate::intention::Provenance;
-use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use booking::{Booking, Reach};
-use bytes::Bytes;
 use framing::Framing;
+use results::Results;
 use rows::{MAX_BYTES, Row, Rows};
 use serde_json::{Value, json};
 use service_kit::body::unpacked;
@@ -25,14 +25,7 @@ use service_kit::openapi::{Operation, header as taken, parameter};
 use service_kit::problem::{INVALID, TYPE_PREFIX};
 use service_kit::{Language, Problem};
 use std::collections::{BTreeSet, HashMap};
-use std::convert::Infallible;
 use std::sync::Arc;
-use tokio::sync::mpsc;
-use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::ReceiverStream;
-
-/// So many pieces of results wait for a client that does not read: about a megabyte.
-const PIECES_UNREAD: usize = 64;
 
 /// Of so many bad rows the answer tells each; of more it tells how many.
 const TOLD_AT_MOST: usize = 100;
@@ -100,7 +93,7 @@ pub(super) fn operation() -> Operation {
     Operation::new(
         "warehouseList",
         "입고 목록: a list of warehousings in one request",
-        "A result for each row, in the order of the rows, as NDJSON and while it goes. With atomic=check all rows are looked at before any is booked.",
+        "A result for each row, in the order of the rows, as NDJSON and while it goes. With atomic=check all rows are looked at before any is booked. An answer that breaks off says nothing of the rows that it has no result for: send them again, with their keys.",
     )
     .at_its_own_pace()
     .takes([
@@ -142,11 +135,10 @@ pub(super) async fn post(
         };
         reach = Reach::Known(checked?);
     }
-    let (out, pieces) = mpsc::channel(PIECES_UNREAD);
-    let booking = Booking::new(desk, Arc::new(provenance), language, reach, out);
+    let (results, body) = Results::open();
+    let booking = Booking::new(desk, Arc::new(provenance), language, reach, results);
     tokio::spawn(booking.run(rows, stopping));
-    let pieces = ReceiverStream::new(pieces).map(Ok::<Bytes, Infallible>);
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(pieces)).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
 fn atomic_check(parameters: &HashMap<String, String>) -> Result<bool, Problem> {

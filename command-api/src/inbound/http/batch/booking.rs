@@ -6,6 +6,7 @@ mod stop;
 use super::super::{BookNow, Desk, problem};
 use super::pace::Pace;
 use super::problem as list_problem;
+use super::results::Results;
 use super::rows::{Ready, Row, Rows};
 use crate::identity::Key;
 use crate::intention::{Intention, Provenance};
@@ -20,7 +21,6 @@ use serde_json::Value;
 use service_kit::{Language, Problem};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 /// So many rows are under way at most; then no more are read until the first of them has its result.
@@ -60,7 +60,7 @@ pub(super) struct Booking {
     /// The language of its problems.
     language: Language,
     reach: Reach,
-    out: Sender<Bytes>,
+    out: Results,
     reading: Pace,
     /// The result of each row that is under way, in order, from the row `first` on.
     results: VecDeque<Option<Vec<u8>>>,
@@ -94,7 +94,7 @@ impl Booking {
         provenance: Arc<Provenance>,
         language: Language,
         reach: Reach,
-        out: Sender<Bytes>,
+        out: Results,
     ) -> Self {
         Self {
             desk,
@@ -115,7 +115,7 @@ impl Booking {
     }
 
     /// Books `rows` as they come, until the last, until the client is gone, or until the service stops; what is under way then
-    /// may be booked.
+    /// may be booked. The answer ends well if all rows have a result in it.
     pub(super) async fn run(mut self, mut rows: Rows, stopping: CancellationToken) {
         let mut under_way = FuturesUnordered::new();
         loop {
@@ -155,8 +155,10 @@ impl Booking {
         if let Some((number, problem)) = rows.problem() {
             self.results.push_back(Some(failed(number, &problem, self.language)));
         }
-        self.tell(usize::MAX).await;
-        rows.drain().await;
+        if self.tell(usize::MAX).await {
+            rows.drain().await;
+            self.out.end();
+        }
     }
 
     fn take(&mut self, Row { number, read }: Row) {
@@ -263,12 +265,12 @@ impl Booking {
         let piece = Bytes::from(std::mem::take(piece));
         self.reading.moved(piece.len());
         match self.reading.wait_for(self.out.send(piece)).await {
-            Ok(sent) => sent.is_ok(),
+            Ok(is_sent) => is_sent,
             Err(_) => {
                 tracing::warn!(
                     request_id = self.provenance.request_id,
                     row = self.first,
-                    "a client leaves the results of its list unread, or reads them too slowly; the rest of the list is not booked"
+                    "a client leaves the results of its list unread, or reads them too slowly; the rest of the list is not booked, and the answer breaks off"
                 );
                 false
             }

@@ -30,9 +30,10 @@ impl Booking {
         if let Some((number, problem)) = rows.problem() {
             self.results.push_back(Some(failed(number, &problem, self.language)));
         }
-        self.tell(usize::MAX).await;
-        // The answer ends here, also for whoever has not sent all.
-        drop(self);
-        rows.read_over().await;
+        if self.tell(usize::MAX).await {
+            // The answer ends here, also for whoever has not sent all.
+            self.out.end();
+            rows.read_over().await;
+        }
     }
 }
