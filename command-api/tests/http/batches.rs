@@ -176,16 +176,29 @@ async fn a_list_that_is_put_right_and_sent_again_books_no_row_twice() {
             r#"[{"bookId":1,"qty":1},{"bookId":2,"qty":1}{"bookId":3,"qty":1},{"bookId":4,"qty":1}]"#,
             r#"[{"bookId":1,"qty":1},{"bookId":2,"qty":1},{"bookId":3,"qty":1},{"bookId":4,"qty":1}]"#,
         ),
+        (
+            "brace",
+            "application/json",
+            r#"[{"bookId":1,"qty":1},"bookId":2,"qty":1},{"bookId":3,"qty":1},{"bookId":4,"qty":1}]"#,
+            r#"[{"bookId":1,"qty":1},{"bookId":2,"qty":1},{"bookId":3,"qty":1},{"bookId":4,"qty":1}]"#,
+        ),
+        (
+            "line break",
+            NDJSON,
+            "{\"bookId\":1,\"qty\":1}\n{\"bookId\":2,\"qty\":1}{\"bookId\":3,\"qty\":1}\n{\"bookId\":4,\"qty\":1}\n",
+            "{\"bookId\":1,\"qty\":1}\n{\"bookId\":2,\"qty\":1}\n{\"bookId\":3,\"qty\":1}\n{\"bookId\":4,\"qty\":1}\n",
+        ),
     ] {
         let key = [("idempotency-key", name)];
-        // Two rows look like one, so the numbers of those behind them would be others than in the list that is put right.
+        // Two rows look like one, or one like two, so the numbers of those behind them would be others than in the list
+        // that is put right.
         let first = post(&replica, "/warehousings", media_type, bad, &key).await;
         assert_eq!(statuses(&first), [201, 400], "{name}");
         let again = post(&replica, "/warehousings", media_type, good, &key).await;
         assert_eq!(kinds(&again), of([("booked", 3), ("replayed", 1)]), "{name}");
     }
     for book in 1..=4 {
-        assert_eq!(replica.stock(book).await, 2, "{book}");
+        assert_eq!(replica.stock(book).await, 4, "{book}");
     }
 }
 

@@ -6,6 +6,8 @@ mod lines;
 
 use super::super::fields::Fields;
 use super::problem;
+use serde::de::IgnoredAny;
+use serde_json::Deserializer;
 use serde_json::error::Category;
 use service_kit::body::shallow;
 use service_kit::{Problem, Text, text};
@@ -47,10 +49,7 @@ impl Framing {
     pub(super) fn feed(&mut self, bytes: &[u8], found: &mut Vec<Found>) -> Result<(), Problem> {
         match self {
             Self::Json(array) => array.feed(bytes, found),
-            Self::Lines(lines) => {
-                lines.feed(bytes, found);
-                Ok(())
-            }
+            Self::Lines(lines) => lines.feed(bytes, found),
             Self::Csv(csv) => csv.feed(bytes, found),
         }
     }
@@ -62,10 +61,7 @@ impl Framing {
     pub(super) fn end(&mut self, found: &mut Vec<Found>) -> Result<(), Problem> {
         match self {
             Self::Json(array) => array.end(),
-            Self::Lines(lines) => {
-                lines.end(found);
-                Ok(())
-            }
+            Self::Lines(lines) => lines.end(found),
             Self::Csv(csv) => csv.end(found),
         }
     }
@@ -80,32 +76,44 @@ struct Row {
 
 impl Row {
     fn push(&mut self, bytes: &[u8]) {
-        self.too_long |= self.bytes.len() + bytes.len() > MAX_ROW_BYTES;
-        if !self.too_long {
-            self.bytes.extend_from_slice(bytes);
-        }
+        let room = MAX_ROW_BYTES.saturating_sub(self.bytes.len());
+        self.too_long |= bytes.len() > room;
+        self.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
     fn is_blank(&self) -> bool {
         !self.too_long && self.bytes.trim_ascii().is_empty()
     }
 
-    /// What is in it, read as a JSON object; then it is empty again.
-    fn take_json(&mut self) -> Found {
-        let row = std::mem::take(self);
-        if row.too_long {
+    /// What is in it, read as a JSON object.
+    fn json(&self) -> Found {
+        if self.too_long {
             return Err(too_long());
         }
-        shallow(&row.bytes)?;
-        serde_json::from_slice(&row.bytes).map_err(|error| match error.classify() {
-            Category::Data => {
-                Problem::invalid(text!(en: "A row is a JSON object.", ko: "한 줄은 JSON 객체여야 합니다."))
+        shallow(&self.bytes)?;
+        serde_json::from_slice(&self.bytes).map_err(|error| {
+            let bad_form = match error.classify() {
+                // That it is no object is found before what comes behind is looked at.
+                Category::Data => serde_json::from_slice::<IgnoredAny>(&self.bytes).err(),
+                Category::Syntax | Category::Eof | Category::Io => Some(error),
+            };
+            match bad_form {
+                Some(error) => Problem::malformed(text!(
+                    en: "The row is not well-formed JSON: {error}.",
+                    ko: "줄이 올바른 JSON 이 아닙니다: {error}."
+                )),
+                None => Problem::invalid(
+                    text!(en: "A row is a JSON object.", ko: "한 줄은 JSON 객체여야 합니다."),
+                ),
             }
-            Category::Syntax | Category::Eof | Category::Io => Problem::malformed(text!(
-                en: "The row is not well-formed JSON: {error}.",
-                ko: "줄이 올바른 JSON 이 아닙니다: {error}."
-            )),
         })
+    }
+
+    /// Whether another object begins behind a whole one.
+    fn is_several(&self) -> bool {
+        let mut values = Deserializer::from_slice(&self.bytes).into_iter::<IgnoredAny>();
+        let is_whole = matches!(values.next(), Some(Ok(_)));
+        is_whole && self.bytes.get(values.byte_offset()..).is_some_and(|rest| rest.contains(&b'{'))
     }
 }
 
@@ -174,6 +182,9 @@ mod tests {
             r#"[{"name":"a"}{"name":"b"},{"name":"c"}]"#,
             r#"[{"name":"a},{"name":"b},{"name":"c"}]"#,
             r#"[nonsense,{"name":"c"}]"#,
+            r#"["name":"a","x":1},{"name":"c"}]"#,
+            r#"[7 {"name":"a"},{"name":"c"}]"#,
+            r#"[null {"name":"a"},{"name":"c"}]"#,
             &format!(r#"[{{"name":"{}"}},{{"name":"c"}}]"#, "x".repeat(MAX_ROW_BYTES)),
         ] {
             let (mut framing, mut found) = (Framing::of("application/json").unwrap(), Vec::new());
@@ -190,6 +201,23 @@ mod tests {
         assert_eq!(lines("").unwrap(), Vec::<String>::new());
         let long = format!("{{\"name\":\"{}\"}}\n{{}}\n", "x".repeat(MAX_ROW_BYTES));
         assert_eq!(lines(&long).unwrap(), ["413", "-"]);
+    }
+
+    #[test]
+    fn nothing_is_found_behind_a_line_that_is_several_rows() {
+        let lines = |text: &str| found("application/x-ndjson", text);
+        for several in [
+            r#"{"name":"a"}{"name":"b"}"#,
+            r#"{"name":"a"}, {"name":"b"}"#,
+            r#"{"name":"a"} {"name":"b"#,
+            &format!(r#"{{"name":"a"}}{{"name":"{}"}}"#, "x".repeat(MAX_ROW_BYTES)),
+        ] {
+            assert_eq!(lines(&format!("{several}\n{{\"name\":\"c\"}}\n")), Err(400), "{several:.60}");
+        }
+        // Here it is sure that it is one.
+        for one in [r#""name":"a","x":1}"#, r#"{"name":"a"},"#, r#"{"name":"a"}}"#, r#"{"name":"{"a"}"#] {
+            assert_eq!(lines(&format!("{one}\n{{\"name\":\"c\"}}\n")).unwrap(), ["400", "c"], "{one}");
+        }
     }
 
     #[test]

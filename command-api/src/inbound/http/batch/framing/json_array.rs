@@ -53,7 +53,7 @@ impl JsonArray {
                         "배열의 쉼표 옆에 줄이 없습니다.",
                     ));
                 }
-                (false, _, _) => match self.element.take_json() {
+                (false, _, _) => match std::mem::take(&mut self.element).json() {
                     // Without a comma, a quote or a bracket it may be several rows.
                     Err(problem) if problem.status() != StatusCode::UNPROCESSABLE_ENTITY => {
                         return Err(no_border(&problem));
