@@ -186,6 +186,12 @@ async fn a_list_that_is_looked_at_first_has_the_time_that_it_needs_to_come_and_n
     assert_eq!((status, &problem["type"]), (408, &"urn:bookstock:problem:body-too-slow".into()));
     assert!(waited_for < 10, "{waited_for}");
 
+    // Neither has one that comes fast enough and never ends: it would keep its place for days.
+    let blank_lines = vec!["\n".repeat(20 << 10); 400];
+    let (status, problem, waited_for) = sent_slowly(NDJSON, blank_lines).await;
+    assert_eq!((status, &problem["type"]), (408, &"urn:bookstock:problem:body-too-slow".into()));
+    assert!(waited_for < 200, "{waited_for}");
+
     // One that is refused before its end is read over, but not for longer.
     let no_list = [vec!["{".to_owned()], dripping()].concat();
     let (status, problem, waited_for) = sent_slowly("application/json", no_list).await;

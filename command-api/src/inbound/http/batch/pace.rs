@@ -8,8 +8,11 @@ use tokio::time::{Instant, timeout};
 /// How long nothing may move before a client counts as gone.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
 
+/// How long a client is waited for in all, however it moves: the largest list comes in that time at 19 kB a second.
+pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60);
+
 /// What moves in one direction. Once [`SILENCE`] is used up, it has to move this fast on average of the time that was waited
-/// for the client.
+/// for the client, and that is never more than [`LONGEST`].
 pub(super) struct Pace {
     slowest_bytes_per_sec: u64,
     bytes: u64,
@@ -41,7 +44,7 @@ impl Pace {
 
     fn patience(&self) -> Duration {
         let earned = Duration::from_secs(self.bytes / self.slowest_bytes_per_sec);
-        (SILENCE + earned).saturating_sub(self.waited).min(SILENCE)
+        (SILENCE + earned).min(LONGEST).saturating_sub(self.waited).min(SILENCE)
     }
 }
 
@@ -69,8 +72,10 @@ mod tests {
         assert_eq!(patience(0, 0), SILENCE);
         assert_eq!(patience(10, 20), Duration::from_secs(10));
         assert_eq!(patience(10, 31), Duration::ZERO);
-        // Who moves as fast as lines do has all the patience again.
+        // Who moves as fast as lines do has all the patience again, but not for days.
         assert_eq!(patience(1 << 20, 600), SILENCE);
+        assert_eq!(patience(64 << 20, 3_590), Duration::from_secs(10));
+        assert_eq!(patience(64 << 20, 3_600), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

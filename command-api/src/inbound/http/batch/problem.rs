@@ -104,10 +104,10 @@ pub(super) fn too_large(most: u64) -> Problem {
     ))
 }
 
-pub(super) fn too_slow(silence_secs: u64, bytes_per_sec: u64) -> Problem {
+pub(super) fn too_slow(silence_secs: u64, bytes_per_sec: u64, longest_mins: u64) -> Problem {
     BODY_TOO_SLOW.because(text!(
-        en: "Nothing came for {silence_secs} s, or less than {bytes_per_sec} bytes a second, so the rest of the list is not waited for.",
-        ko: "{silence_secs}초 동안 아무것도 오지 않았거나 1초에 {bytes_per_sec}바이트보다 느려 목록의 나머지를 기다리지 않습니다."
+        en: "Nothing came for {silence_secs} s, or less than {bytes_per_sec} bytes a second, or not all in {longest_mins} minutes, so the rest of the list is not waited for.",
+        ko: "{silence_secs}초 동안 아무것도 오지 않았거나, 1초에 {bytes_per_sec}바이트보다 느리거나, {longest_mins}분 안에 다 오지 않아 목록의 나머지를 기다리지 않습니다."
     ))
 }
 

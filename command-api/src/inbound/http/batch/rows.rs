@@ -5,7 +5,7 @@ use super::super::fields::Fields;
 use super::super::now;
 use super::super::problem::missing;
 use super::framing::{Found, Framing};
-use super::pace::{Pace, SILENCE};
+use super::pace::{LONGEST, Pace, SILENCE};
 use super::problem;
 use crate::identity::{Key, MAX_KEY_LENGTH};
 use axum::body::{Body, BodyDataStream};
@@ -137,7 +137,10 @@ impl Rows {
     pub(super) async fn more(&mut self) {
         if self.uncut.is_empty() {
             match self.sending.wait_for(self.body.next()).await {
-                Err(_) => return self.end(Err(problem::too_slow(SILENCE.as_secs(), SLOWEST_BYTES_PER_SEC))),
+                Err(_) => {
+                    let (silence, longest) = (SILENCE.as_secs(), LONGEST.as_secs() / 60);
+                    return self.end(Err(problem::too_slow(silence, SLOWEST_BYTES_PER_SEC, longest)));
+                }
                 // Whatever has come of the last row may be half of it.
                 Ok(Some(Err(_))) => return self.end(Err(problem::ended_early())),
                 Ok(Some(Ok(bytes))) => self.uncut = bytes,
