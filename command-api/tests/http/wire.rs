@@ -1,9 +1,12 @@
 //! What goes over the wire when all is well: the original's examples, and our own routes.
 
-use crate::support::{Replica, Store};
+use crate::support::{PATIENCE, Replica, Store};
 use event_store::Position;
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn the_originals_commands_are_answered_field_for_field() {
@@ -135,6 +138,18 @@ async fn a_renewal_takes_the_version_it_is_given_or_the_next_whole_one() {
     assert_eq!(replica.post(path, json!({"version": "1.50"})).await.ok(201)["version"], json!(1.5));
     assert_eq!(replica.post(path, json!({"version": null})).await.ok(201)["version"], json!(2.0));
     assert_eq!(replica.post(path, json!({})).await.ok(201)["version"], json!(3.0));
+    // A body that was not said to be empty, and is.
+    for (version, media_type) in [("4.0", ""), ("5.0", "content-type: application/json\r\n")] {
+        let mut connection = TcpStream::connect(replica.addr()).await.unwrap();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{media_type}transfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+        );
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(PATIENCE, connection.read_to_string(&mut answer)).await.expect("it answers").unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+        assert!(answer.contains(&format!("\"version\":{version}")), "{answer}");
+    }
 }
 
 #[tokio::test]

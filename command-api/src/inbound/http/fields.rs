@@ -5,11 +5,12 @@
 
 use super::explain::{Explain, shortened};
 use super::problem::invalid;
-use axum::body::HttpBody as _;
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use service_kit::body::whole;
 use service_kit::{JsonBody, Problem, Text, text};
 use std::fmt;
 use std::str::FromStr;
@@ -133,10 +134,12 @@ impl<S: Send + Sync> FromRequest<S> for OptionalFields {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if request.body().is_end_stream() {
+        // Whether it is left out can show only when it ends: its length need not be told before.
+        let (parts, body) = whole(request).await?;
+        if body.is_empty() {
             return Ok(Self::default());
         }
-        Fields::from_request(request, state).await.map(Self)
+        Fields::from_request(Request::from_parts(parts, Body::from(body)), state).await.map(Self)
     }
 }
 
