@@ -25,7 +25,7 @@ impl Explain for NotAKey {
     fn explain(&self, _: &str) -> Text {
         text!(
             en: "a key has 1 to {MAX_KEY_LENGTH} visible ASCII characters, no quote and no backslash among them",
-            ko: "키는 따옴표와 역슬래시를 뺀 ASCII 문자 1~{MAX_KEY_LENGTH}자입니다"
+            ko: "키는 따옴표와 역슬래시를 뺀 보이는 ASCII 문자 1~{MAX_KEY_LENGTH}자입니다"
         )
     }
 }

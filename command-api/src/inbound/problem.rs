@@ -96,7 +96,7 @@ pub(super) static STREAM_UNREADABLE: Kind = Kind::new(
     Text::fixed("The book's history cannot be read", "도서의 기록을 읽을 수 없습니다"),
 );
 
-/// The event store does not answer, or turns down what is asked of it.
+/// The event store does not answer in time, or turns down what is asked of it.
 pub(super) static STORE_UNAVAILABLE: Kind = Kind::new(
     StatusCode::SERVICE_UNAVAILABLE,
     "event-store-unavailable",
@@ -276,8 +276,8 @@ fn unavailable(reason: &str) -> Problem {
     tracing::warn!(reason, "the event store cannot be used");
     STORE_UNAVAILABLE
         .because(text!(
-            en: "It does not answer, so this request changed nothing. Send it again later.",
-            ko: "이벤트 저장소가 답하지 않아 이 요청은 아무것도 바꾸지 않았습니다. 잠시 뒤에 다시 보내십시오."
+            en: "It does not answer, or more is asked of it than it answers in time, so this request changed nothing. Send it again later.",
+            ko: "이벤트 저장소가 답하지 않거나, 제때 답할 수 있는 것보다 많은 요청이 몰려 이 요청은 아무것도 바꾸지 않았습니다. 잠시 뒤에 다시 보내십시오."
         ))
         .retry_after(RETRY_AFTER_SECS)
 }
@@ -322,6 +322,13 @@ mod tests {
             assert!(detail.get(English).contains("turns this down"), "{detail:?}");
             assert!(!detail.get(Korean).contains("답하지 않아"), "{detail:?}");
         }
+    }
+
+    #[test]
+    fn of_a_store_of_which_too_much_is_asked_it_is_not_only_said_that_it_is_silent() {
+        let detail = told(Failure::Unavailable("too many calls wait for it".to_owned())).detail().clone();
+        assert!(detail.get(English).contains("more is asked of it than it answers in time"), "{detail:?}");
+        assert!(detail.get(Korean).contains("많은 요청이 몰려"), "{detail:?}");
     }
 
     #[test]

@@ -146,6 +146,7 @@ impl<S: Send + Sync> FromRequest<S> for OptionalFields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Key;
     use domain::book::{BookName, Edition, QtyDelta, Quantity};
 
     fn fields(json: &str) -> Fields {
@@ -209,6 +210,9 @@ mod tests {
             told(delta),
             "qtyDelta: a qtyDelta is a whole number from -1000000000 to 1000000000 other than 0; given was 0."
         );
+        let key = fields(r#"{"key":"a b"}"#).text::<Key>("key").unwrap_err();
+        let Text { en, ko } = key.detail();
+        assert!(en.contains("visible ASCII") && ko.contains("보이는 ASCII"), "{en} {ko}");
         let unknown = |known: &[&str]| told(fields(r#"{"qty":1}"#).only(known).unwrap_err());
         assert_eq!(unknown(&["version"]), "There is no field \"qty\" here; the only field is version.");
         assert_eq!(unknown(&["a", "b"]), "There is no field \"qty\" here; the fields are a, b.");

@@ -135,8 +135,8 @@ pub(super) fn too_many_rows_of_a_book(most: u64) -> Problem {
 pub(super) fn held_back() -> Problem {
     HELD_BACK
         .because(text!(
-            en: "It may be booked or not, and this row must not overtake it, so it was not tried. Send both again, with their keys.",
-            ko: "앞줄이 입고되었는지 알 수 없고 이 줄이 앞지르면 안 되므로 시도하지 않았습니다. 두 줄을 각각의 키로 다시 보내십시오."
+            en: "An earlier row of this book is to be sent again, and this row must not overtake it, so it was not tried. Send both again, with their keys.",
+            ko: "같은 도서의 앞줄을 다시 보내야 하고 이 줄이 앞지르면 안 되므로 시도하지 않았습니다. 두 줄을 각각의 키로 다시 보내십시오."
         ))
         .retry_after(1)
 }
