@@ -301,11 +301,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = Log::open(dir.path(), None, false).unwrap();
         log.change(Change::append("a", 1..=3)).await.unwrap();
+        log.change(Change::append_typed("links", event::LINK_TYPE, "0@a")).await.unwrap();
         let database = rusqlite::Connection::open(dir.path().join(DATABASE)).unwrap();
         let limit = Limit { events: 10, considered: 10, bytes: 1 << 10 };
         let in_stream = [
             StreamFrom::Forwards(0),
             StreamFrom::ThroughTombstone(0),
+            StreamFrom::Backwards(0),
             StreamFrom::Backwards(1),
             StreamFrom::Backwards(Revision::MAX),
         ];
@@ -316,6 +318,9 @@ mod tests {
             let page = log.read_stream("a".into(), from, limit, Links::Keep).await;
             assert!(matches!(page, Err(ReadError::Missing { .. })), "{from:?}: {page:?}");
         }
+        let link = || log.read_stream("links".into(), StreamFrom::Forwards(0), limit, Links::Resolve);
+        let page = link().await;
+        assert!(matches!(page, Err(ReadError::Missing { revision: 0, .. })), "a link to it: {page:?}");
         for from in in_all {
             let page = log.read_all(from, None, limit, Links::Keep).await;
             assert!(
@@ -327,6 +332,7 @@ mod tests {
         for from in in_stream {
             log.read_stream("a".into(), from, limit, Links::Keep).await.unwrap();
         }
+        link().await.unwrap();
         for from in in_all {
             log.read_all(from, None, limit, Links::Keep).await.unwrap();
         }

@@ -177,4 +177,11 @@ impl Change {
         let what = What::Append(events.collect());
         Self { stream: stream.into(), expected: ExpectedRevision::Any, what, held: None }
     }
+
+    /// Appends one event of a type, that says `data`.
+    pub(super) fn append_typed(stream: &str, event_type: &str, data: &'static str) -> Self {
+        let event = system_event(event_type, Bytes::from_static(data.as_bytes()));
+        let what = What::Append(vec![event]);
+        Self { stream: stream.into(), expected: ExpectedRevision::Any, what, held: None }
+    }
 }

@@ -126,11 +126,12 @@ pub(super) fn page(
         bytes += event.size();
         events.push(event);
     }
-    if let (true, Some(revision), StreamFrom::Backwards(_)) = (end, before, from)
-        && revision > first
-        && !begins_at(conn, id, revision)?
-    {
-        return Err(ReadError::Missing { stream: stream.to_owned(), revision });
+    if end && matches!(from, StreamFrom::Backwards(_)) {
+        // Nothing is left, so the stream has to begin here.
+        let revision = before.unwrap_or(high + 1);
+        if revision > first && !begins_at(conn, id, revision)? {
+            return Err(ReadError::Missing { stream: stream.to_owned(), revision });
+        }
     }
     Ok(StreamPage::Found { events, next, end, first, last })
 }
@@ -154,8 +155,11 @@ pub(super) fn visible_event(
     if revision < first || revision > last {
         return Ok(None);
     }
-    let event = event(conn, id, revision, row::recorded)?;
-    Ok(event.filter(|event| oldest.is_none_or(|oldest| event.created >= oldest)))
+    match event(conn, id, revision, row::recorded)? {
+        Some(event) => Ok(Some(event).filter(|event| oldest.is_none_or(|oldest| event.created >= oldest))),
+        None if begins_at(conn, id, revision + 1)? => Ok(None),
+        None => Err(ReadError::Missing { stream: stream.to_owned(), revision }),
+    }
 }
 
 /// What readers may see of a stream.
