@@ -24,6 +24,7 @@ mod schema;
 mod staged;
 mod stream_metadata;
 mod two_generations;
+mod visible;
 mod writer;
 
 pub(crate) use change::{Change, Changed, What};

@@ -185,3 +185,20 @@ impl Change {
         Self { stream: stream.into(), expected: ExpectedRevision::Any, what, held: None }
     }
 }
+
+/// Writes changes to the log at `path`, each at its time in ticks: as nobody does any more whose clock is set back.
+#[cfg(test)]
+pub(super) fn placed_at(path: &std::path::Path, changes: impl IntoIterator<Item = (i64, Change)>) {
+    use super::staged::Memory;
+    use super::two_generations::TwoGenerations;
+    let conn = super::schema::open_writer(path, None).unwrap();
+    let mut memory =
+        Memory { heads: TwoGenerations::new(1 << 10, |_| 1), recent: TwoGenerations::new(1 << 10, |_| 1) };
+    let mut last = 0;
+    for (created, change) in changes {
+        let mut staged = Staged::new(&conn, &mut memory, last, created);
+        place(&change, &mut staged).unwrap();
+        last = staged.last_position();
+        staged.keep();
+    }
+}

@@ -5,6 +5,7 @@ use super::link::{self, Links, Resolved};
 use super::reader::{Limit, ReadError};
 use super::row::{self, COLUMNS};
 use super::stream_metadata::StreamMetadata;
+use super::visible::{self, Range, Visible};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::sync::LazyLock;
 
@@ -51,7 +52,8 @@ impl StreamPage {
     }
 }
 
-static FORWARDS: LazyLock<String> = LazyLock::new(|| {
+/// A stream's row, the first revision, the last one, and how many rows at most.
+pub(super) static FORWARDS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {COLUMNS} FROM events e LEFT JOIN streams s ON s.id = e.stream
          WHERE e.stream = ?1 AND e.revision BETWEEN ?2 AND ?3 ORDER BY e.revision LIMIT ?4"
@@ -72,15 +74,15 @@ pub(super) fn page(
     limit: Limit,
     links: Links,
 ) -> Result<StreamPage, ReadError> {
-    let visible = match (visible(conn, stream)?, from) {
-        (Visible::Missing, _) => return Ok(StreamPage::Missing),
+    let range = match (visible::visible(conn, stream)?, from) {
+        (Visible::Missing { .. }, _) => return Ok(StreamPage::Missing),
         (Visible::Tombstoned(Some(id)), StreamFrom::ThroughTombstone(_)) => {
             Range { id, first: 0, last: TOMBSTONE, oldest: None }
         }
         (Visible::Tombstoned(_), _) => return Ok(StreamPage::Tombstoned),
         (Visible::Range(range), _) => range,
     };
-    let Range { id, first, last, oldest } = visible;
+    let Range { id, first, last, oldest } = range;
     let (sql, low, high) = match from {
         StreamFrom::Forwards(revision) | StreamFrom::ThroughTombstone(revision) => {
             (&FORWARDS, revision.max(first), last)
@@ -151,7 +153,9 @@ pub(super) fn visible_event(
     stream: &str,
     revision: Revision,
 ) -> Result<Option<RecordedEvent>, ReadError> {
-    let Visible::Range(Range { id, first, last, oldest }) = visible(conn, stream)? else { return Ok(None) };
+    let Visible::Range(Range { id, first, last, oldest }) = visible::visible(conn, stream)? else {
+        return Ok(None);
+    };
     if revision < first || revision > last {
         return Ok(None);
     }
@@ -160,70 +164,6 @@ pub(super) fn visible_event(
         None if begins_at(conn, id, revision + 1)? => Ok(None),
         None => Err(ReadError::Missing { stream: stream.to_owned(), revision }),
     }
-}
-
-/// What readers may see of a stream.
-enum Visible {
-    Missing,
-    /// With the stream's row; a metadata stream is deleted with the stream that it is of.
-    Tombstoned(Option<i64>),
-    Range(Range),
-}
-
-struct Range {
-    id: i64,
-    first: Revision,
-    last: Revision,
-    /// Events created before, in ticks, are too old.
-    oldest: Option<i64>,
-}
-
-fn visible(conn: &Connection, stream: &str) -> Result<Visible, ReadError> {
-    if let Some(of) = stream.strip_prefix(METADATA_STREAM_PREFIX)
-        && head(conn, of)?.is_some_and(|(_, last)| last == TOMBSTONE)
-    {
-        return Ok(Visible::Tombstoned(None));
-    }
-    let Some((id, last)) = head(conn, stream)? else { return Ok(Visible::Missing) };
-    if last == TOMBSTONE {
-        return Ok(Visible::Tombstoned(Some(id)));
-    }
-    let metadata = metadata(conn, stream)?;
-    if metadata.is_deleted() {
-        return Ok(Visible::Missing);
-    }
-    let mut first = metadata.first_visible(last);
-    let oldest = metadata.oldest_visible(service_kit::clock::unix_micros().saturating_mul(10));
-    if let Some(oldest) = oldest {
-        first = first_not_older(conn, id, first, last, oldest)?;
-    }
-    Ok(Visible::Range(Range { id, first, last, oldest }))
-}
-
-/// The first revision of `first..=last` that is not older than `oldest`, found by halves: so events that are too old
-/// cost nothing, however many there are. The clock may have been set back in between; then some of them are looked at.
-fn first_not_older(
-    conn: &Connection,
-    id: i64,
-    mut first: Revision,
-    last: Revision,
-    oldest: i64,
-) -> Result<Revision, ReadError> {
-    let mut created = conn.prepare_cached(
-        "SELECT revision, created FROM events WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3
-         ORDER BY revision LIMIT 1",
-    )?;
-    let mut end = last + 1;
-    while first < end {
-        let middle = first + (end - first) / 2;
-        let found: Option<(Revision, i64)> =
-            created.query_row((id, middle, last), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        match found {
-            Some((revision, created)) if created < oldest => first = revision + 1,
-            Some(_) | None => end = middle,
-        }
-    }
-    Ok(first)
 }
 
 /// The row of a stream that has events, and its last revision.
@@ -264,13 +204,4 @@ fn event<T>(
     let mut rows = statement.query((id, revision, revision, 1))?;
     let Some(row) = rows.next()? else { return Ok(None) };
     Ok(Some(take(&row::fields(row)?)))
-}
-
-/// The first revision of a stream that scavenging leaves; nothing where the stream has no events.
-pub(super) fn first_kept(conn: &Connection, stream: &str) -> Result<Option<Revision>, ReadError> {
-    Ok(match visible(conn, stream)? {
-        Visible::Range(Range { first, last, .. }) => Some(first.min(last)),
-        // Of a deleted stream its last event stays; of one that is deleted for ever, that is the tombstone.
-        Visible::Missing | Visible::Tombstoned(_) => head(conn, stream)?.map(|(_, last)| last),
-    })
 }

@@ -6,7 +6,7 @@
 use super::check::{MaintenanceError, database_in, is_scavenged};
 use super::event::{Position, Revision};
 use super::reader::ReadError;
-use super::{lock, read_stream, schema};
+use super::{lock, schema, visible};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -40,7 +40,7 @@ pub(crate) fn scavenge(data_dir: &Path) -> Result<Scavenged, MaintenanceError> {
         let mut rows = names.query(())?;
         while let Some(row) = rows.next()? {
             let (id, name): (i64, String) = (row.get(0)?, row.get(1)?);
-            let Some(first) = read_stream::first_kept(&tx, &name).map_err(damaged)? else { continue };
+            let Some(first) = visible::first_kept(&tx, &name).map_err(damaged)? else { continue };
             reclaimed += remove(&tx, id, first)?;
         }
     }

@@ -7,7 +7,9 @@ use super::event::Position;
 use super::failure::{ChangeError, Stop};
 use super::figures::{DURABLE, Figures};
 use super::fold::{self, Folding};
-use super::reader::ReadError;
+use super::link::Links;
+use super::read_all::{self, AllFrom};
+use super::reader::{Limit, ReadError};
 use super::staged::{Memory, Staged};
 use super::two_generations::TwoGenerations;
 use rusqlite::Connection;
@@ -42,6 +44,8 @@ type Reply = oneshot::Sender<Outcome>;
 pub(super) struct Writer {
     conn: Connection,
     memory: Memory,
+    /// When the last event was created, in ticks: no later one is to seem older, whatever the clock does.
+    created: i64,
     committed: watch::Sender<Position>,
     folding: Folding,
     figures: Figures,
@@ -75,7 +79,8 @@ impl Writer {
         }
         drop(rows);
         drop(statement);
-        Ok(Self { conn, memory, committed, folding, figures, stop })
+        let created = last_created(&conn)?;
+        Ok(Self { conn, memory, created, committed, folding, figures, stop })
     }
 
     /// Works until it is told to close, or nobody is left to tell it; then it lets go of the directory.
@@ -170,7 +175,7 @@ impl Writer {
         let started = Instant::now();
         let tx = rusqlite::Transaction::new_unchecked(&self.conn, rusqlite::TransactionBehavior::Immediate)?;
         let last_position = *self.committed.borrow();
-        let created = service_kit::clock::unix_micros().saturating_mul(10);
+        let created = service_kit::clock::unix_micros().saturating_mul(10).max(self.created);
         let mut staged = Staged::new(&self.conn, &mut self.memory, last_position, created);
         let answers = batch
             .iter()
@@ -188,6 +193,7 @@ impl Writer {
             tx.commit()?;
             self.figures.synced("log", decided.elapsed());
             self.committed.send_replace(position);
+            self.created = created;
             let events = (position - last_position).cast_unsigned();
             let durable = answers.iter().filter(|answer| is_durable(answer)).count();
             self.figures.committed(durable, events, started.elapsed(), position);
@@ -210,11 +216,26 @@ fn is_durable(answer: &Outcome) -> bool {
     matches!(answer, Ok(Changed::Durable { .. }))
 }
 
+/// When the last event was created. One that is damaged does not say it, and keeps nobody from appending.
+fn last_created(conn: &Connection) -> rusqlite::Result<i64> {
+    let limit = Limit { events: 1, considered: 1, bytes: 1 };
+    match read_all::page(conn, AllFrom::Before(Position::MAX), None, limit, Links::Keep) {
+        Ok(page) => Ok(page.events.last().map_or(0, |event| event.original().created)),
+        Err(ReadError::Failed(error)) => Err(error),
+        Err(error) => {
+            tracing::error!(%error, "the last event does not say when it was created");
+            Ok(0)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::change::placed_at;
     use super::super::read_stream::{StreamFrom, StreamPage};
-    use super::super::{DATABASE, Limit, Links, Log};
+    use super::super::{DATABASE, Log};
     use super::*;
+    use std::path::Path;
 
     #[tokio::test]
     async fn of_an_append_that_fails_halfway_nothing_is_left_whatever_the_failure_is() {
@@ -230,5 +251,33 @@ mod tests {
         let page = log.read_stream("a".into(), StreamFrom::Forwards(0), limit, Links::Keep).await.unwrap();
         assert!(matches!(page, StreamPage::Missing), "{page:?}");
         log.close().await;
+    }
+
+    /// When the events of the log were created, after two more were appended.
+    async fn created_with(dir: &Path, two_more: [u128; 2]) -> Vec<i64> {
+        let log = Log::open(dir, None, false).unwrap();
+        for id in two_more {
+            log.change(Change::append("a", [id])).await.unwrap();
+        }
+        log.close().await;
+        let conn = Connection::open(dir.join(DATABASE)).unwrap();
+        let mut created = conn.prepare("SELECT created FROM events ORDER BY position").unwrap();
+        let created = created.query_map((), |row| row.get(0)).unwrap();
+        created.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_event_is_never_older_than_the_one_before_though_the_clock_was_set_back_before_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let in_a_day = (service_kit::clock::unix_micros() + 86_400_000_000) * 10;
+        placed_at(&dir.path().join(DATABASE), [(in_a_day, Change::append("a", [1]))]);
+        assert_eq!(created_with(dir.path(), [2, 3]).await, [in_a_day; 3]);
+
+        // A time that is damaged is not handed on.
+        let conn = Connection::open(dir.path().join(DATABASE)).unwrap();
+        conn.execute("UPDATE events SET created = ?1 WHERE position = 3", [i64::MAX]).unwrap();
+        drop(conn);
+        let [.., fourth, fifth] = created_with(dir.path(), [4, 5]).await[..] else { panic!("two more") };
+        assert!(fourth <= fifth && fifth < in_a_day, "{fourth} {fifth}");
     }
 }
