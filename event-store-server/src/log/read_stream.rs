@@ -24,7 +24,10 @@ pub(crate) enum StreamFrom {
 #[derive(Debug)]
 pub(crate) enum StreamPage {
     /// Nothing was ever appended to the stream, or it was deleted since.
-    Missing,
+    Missing {
+        /// The last revision before it was deleted.
+        last: Option<Revision>,
+    },
     /// The stream is deleted for ever.
     Tombstoned,
     /// The events, and what is known of the stream.
@@ -46,7 +49,7 @@ impl StreamPage {
     /// How many events it has, and what they hold, in bytes.
     pub(crate) fn fill(&self) -> (usize, usize) {
         match self {
-            Self::Missing | Self::Tombstoned => (0, 0),
+            Self::Missing { .. } | Self::Tombstoned => (0, 0),
             Self::Found { events, .. } => link::fill(events),
         }
     }
@@ -75,9 +78,9 @@ pub(super) fn page(
     links: Links,
 ) -> Result<StreamPage, ReadError> {
     let range = match (visible::visible(conn, stream)?, from) {
-        (Visible::Missing { .. }, _) => return Ok(StreamPage::Missing),
+        (Visible::Missing { last }, _) => return Ok(StreamPage::Missing { last }),
         (Visible::Tombstoned(Some(id)), StreamFrom::ThroughTombstone(_)) => {
-            Range { id, first: 0, last: TOMBSTONE, oldest: None }
+            visible::through_tombstone(conn, stream, id)?
         }
         (Visible::Tombstoned(_), _) => return Ok(StreamPage::Tombstoned),
         (Visible::Range(range), _) => range,
@@ -121,7 +124,7 @@ pub(super) fn page(
             return Err(ReadError::Missing { stream: stream.to_owned(), revision: fields.revision });
         }
         before = Some(fields.revision);
-        if oldest.is_some_and(|oldest| fields.created < oldest) {
+        if fields.revision != TOMBSTONE && oldest.is_some_and(|oldest| fields.created < oldest) {
             continue;
         }
         let event = link::resolve(conn, row::recorded(&fields), links)?;

@@ -35,6 +35,16 @@ pub(super) fn visible(conn: &Connection, stream: &str) -> Result<Visible, ReadEr
     })
 }
 
+/// What those may see of a stream that is deleted for ever who were there when it was: the tombstone, and before it what
+/// the stream's metadata does not hide.
+pub(super) fn through_tombstone(conn: &Connection, stream: &str, id: i64) -> Result<Range, ReadError> {
+    let last: Option<Revision> = conn
+        .prepare_cached("SELECT max(revision) FROM events WHERE stream = ?1 AND revision < ?2")?
+        .query_row((id, TOMBSTONE), |row| row.get(0))?;
+    let before = Range::new(id, metadata(conn, stream)?, last.unwrap_or(-1)).without_old(conn)?;
+    Ok(Range { last: TOMBSTONE, ..before })
+}
+
 /// The first revision of a stream that scavenging leaves; nothing where the stream has no events.
 pub(super) fn first_kept(conn: &Connection, stream: &str) -> Result<Option<Revision>, ReadError> {
     Ok(match by_revision(conn, stream)? {
@@ -108,7 +118,7 @@ impl Range {
 
 #[cfg(test)]
 mod tests {
-    use super::super::change::{Change, placed_at};
+    use super::super::change::{Change, What, placed_at};
     use super::super::event::METADATA_EVENT_TYPE;
     use super::super::read_stream::{self, StreamFrom, StreamPage};
     use super::super::{DATABASE, Limit, Links, MaintenanceError, scavenge, schema};
@@ -118,13 +128,14 @@ mod tests {
     const HOUR: i64 = 3_600;
 
     /// A log with events in stream "a" that are so many seconds old, of which those of an hour and more are hidden.
-    fn aged(ages: &[i64]) -> tempfile::TempDir {
+    fn aged(ages: &[i64], also: Option<What>) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let now = service_kit::clock::unix_micros() * 10;
+        let of_a = |what| Change { what, ..Change::append("a", []) };
         let hours = Change::append_typed("$$a", METADATA_EVENT_TYPE, r#"{"$maxAge":3600}"#);
         let events =
             ages.iter().zip(1..).map(|(age, id)| (now - age * 10_000_000, Change::append("a", [id])));
-        let changes = [(now, hours)].into_iter().chain(events);
+        let changes = [(now, hours)].into_iter().chain(events).chain(also.map(|what| (now, of_a(what))));
         placed_at(&dir.path().join(DATABASE), changes);
         dir
     }
@@ -136,14 +147,14 @@ mod tests {
             StreamPage::Found { events, .. } => {
                 events.iter().map(|event| event.original().revision).collect()
             }
-            StreamPage::Missing | StreamPage::Tombstoned => Vec::new(),
+            StreamPage::Missing { .. } | StreamPage::Tombstoned => Vec::new(),
         })
     }
 
     #[test]
     fn a_damaged_time_is_told_by_reads_and_nothing_is_scavenged_by_it() {
         for damaged in [0, 5] {
-            let dir = aged(&[0; 10]);
+            let dir = aged(&[0; 10], None);
             let conn = Connection::open(dir.path().join(DATABASE)).unwrap();
             let sql = "UPDATE events SET created = 1 WHERE revision = ?1 AND type = 'Happened'";
             assert_eq!(conn.execute(sql, [damaged]).unwrap(), 1);
@@ -171,8 +182,17 @@ mod tests {
             (&[4 * HOUR, 3 * HOUR, 2 * HOUR], 2),
         ];
         for (ages, reclaimed) in cases {
-            let dir = aged(ages);
+            let dir = aged(ages, None);
             assert_eq!(scavenge(dir.path()).unwrap().reclaimed, *reclaimed, "{ages:?}");
         }
+    }
+
+    #[test]
+    fn before_a_tombstone_comes_what_is_young_enough() {
+        let tombstone = || Some(What::Tombstone);
+        let dir = aged(&[3 * HOUR, 2 * HOUR, 600], tombstone());
+        assert_eq!(read(dir.path(), StreamFrom::ThroughTombstone(0)).unwrap(), [2, TOMBSTONE]);
+        let dir = aged(&[3 * HOUR, 2 * HOUR], tombstone());
+        assert_eq!(read(dir.path(), StreamFrom::ThroughTombstone(0)).unwrap(), [TOMBSTONE]);
     }
 }

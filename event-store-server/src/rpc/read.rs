@@ -63,7 +63,7 @@ async fn read_stream(
         let (page, place) = pages.read(read, StreamPage::fill).await?;
         let (events, next, end, first, last) = match page {
             StreamPage::Found { events, next, end, first, last } => (events, next, end, first, last),
-            StreamPage::Missing => {
+            StreamPage::Missing { .. } => {
                 let stream_name = stream.as_bytes().to_vec().into();
                 let stream_identifier = Some(StreamIdentifier { stream_name });
                 let missing = Content::StreamNotFound(StreamNotFound { stream_identifier });

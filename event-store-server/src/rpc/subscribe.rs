@@ -64,7 +64,7 @@ async fn follow_stream(
     let nothing = Limit { events: 0, ..PAGE };
     let last = match log.read_stream(stream.clone(), StreamFrom::Forwards(0), nothing, Links::Keep).await? {
         StreamPage::Found { last, .. } => Some(last),
-        StreamPage::Missing => None,
+        StreamPage::Missing { last } => last,
         StreamPage::Tombstoned => return Err(status::stream_deleted(&stream).into()),
     };
     let mut next = match from {
@@ -80,11 +80,19 @@ async fn follow_stream(
         let (page, place) = pages.read(read, StreamPage::fill).await?;
         let mut answers = Vec::new();
         let (mut at_end, mut ends) = (true, matches!(page, StreamPage::Tombstoned));
-        if let StreamPage::Found { events, next: StreamFrom::ThroughTombstone(after), end, last, .. } = page {
-            answers.extend(events.into_iter().map(|event| recorded::event(event, form)));
-            next = after;
-            at_end = end;
-            ends = end && last == TOMBSTONE;
+        // What is hidden when the subscription comes to it is passed, and does not come later.
+        match page {
+            StreamPage::Found { events, next: after, end, first, last } => {
+                answers.extend(events.into_iter().map(|event| recorded::event(event, form)));
+                if let StreamFrom::ThroughTombstone(after) = after {
+                    next = after;
+                }
+                next = next.max(first.min(last.saturating_add(1)));
+                at_end = end;
+                ends = end && last == TOMBSTONE;
+            }
+            StreamPage::Missing { last } => next = next.max(last.map_or(0, |last| last + 1)),
+            StreamPage::Tombstoned => {}
         }
         if ends {
             place.put(answers);

@@ -180,6 +180,58 @@ async fn whoever_follows_a_stream_hears_its_tombstone_and_then_that_it_is_delete
 }
 
 #[tokio::test]
+async fn a_tombstone_brings_nothing_back_that_was_hidden_before() {
+    let (_dir, server, mut client) = fresh().await;
+    let hidden =
+        [("deleted", None), ("truncated", Some(r#"{"$tb":500}"#)), ("counted", Some(r#"{"$maxCount":1}"#))];
+    for (stream, hides) in hidden {
+        append(&mut client, stream, any(), events(1..=3)).await.unwrap();
+        if let Some(json) = hides {
+            append(&mut client, &format!("$${stream}"), any(), metadata(100, json)).await.unwrap();
+        } else {
+            delete(&mut client, stream, None).await.unwrap();
+        }
+        let mut live = open(&mut client, subscription(read_options(stream))).await.unwrap();
+        assert_eq!(told(next(&mut live).await.unwrap().unwrap()), Told::Confirmed);
+        let mut seen = Vec::new();
+        let caught_up = loop {
+            match next(&mut live).await.unwrap().unwrap() {
+                Content::CaughtUp(caught_up) => break caught_up,
+                other => seen.push(told(other)),
+            }
+        };
+        assert_eq!(caught_up.stream_revision, Some(2), "{stream}: it has come to the stream's end");
+        let visible: &[u128] = if stream == "counted" { &[3] } else { &[] };
+        assert_eq!(ids(&seen), visible, "{stream}");
+
+        tombstone(&mut client, stream, None).await.unwrap();
+        let Some(Content::Event(read)) = next(&mut live).await.unwrap() else {
+            panic!("the tombstone comes")
+        };
+        let event = read.event.unwrap();
+        assert_eq!(event.metadata["type"], "$streamDeleted", "{stream}: not event {}", event.stream_revision);
+        let status = next(&mut live).await.unwrap_err();
+        assert_eq!(exception(&status), "stream-deleted", "{stream}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_when_a_subscription_comes_to_it_never_comes() {
+    let (_dir, server, mut client) = fresh().await;
+    append(&mut client, "a", any(), events(1..=3)).await.unwrap();
+    delete(&mut client, "a", None).await.unwrap();
+    let mut live = open(&mut client, subscription(read_options("a"))).await.unwrap();
+    while told(next(&mut live).await.unwrap().unwrap()) != Told::CaughtUp {}
+    append(&mut client, "$$a", any(), metadata(100, "{}")).await.unwrap();
+    append(&mut client, "$$a", any(), metadata(101, "{}")).await.unwrap();
+    assert_eq!(ids(&read(&mut client, read_options("a")).await.unwrap()), [1, 2, 3], "they are back");
+    append(&mut client, "a", any(), events([4])).await.unwrap();
+    assert_eq!(told(next(&mut live).await.unwrap().unwrap()), Told::Event("a".into(), 3, 4));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_event_of_the_type_that_tombstones_have_is_one_like_any_other() {
     let (_dir, server, mut client) = fresh().await;
     let ends = |id| typed(id, "$streamDeleted");
