@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The pins of what the tests install with apt-get.
+# Checks of what setup.sh installs with apt-get: its pins, and that nothing else stays.
 
 pins=bin/lib/debian.pref
 
@@ -32,3 +32,36 @@ pinned_versions() {
     awk '/^Package: / { sub(/^Package: /, ""); names = $0 }
         /^Pin: version / { n = split(names, name, " "); for (i = 1; i <= n; i++) print name[i], $3 }' "$pins"
 }
+
+# With files of its own for the rules of this machine, and a signal in place of apt-get's installation.
+# shellcheck disable=SC2034,SC2329 # What it sets is for setup.sh.
+no_rules_stay_of_an_installation() (
+    has apt-get || return 0
+    place=$(mktemp -d)
+    service_rules=$place/services
+    cluster_rules=$place/clusters
+    touch "$cluster_rules"
+    as_root() {
+        if [[ $1 != env ]]; then
+            "$@"
+        elif [[ $* == *" postgresql" ]]; then
+            rules_hold && kill -s TERM "$BASHPID"
+        fi
+    }
+    rules_hold() { [[ -x $service_rules && -s $cluster_rules ]]; }
+    no_rules() { [[ ! -e $service_rules && ! -s $cluster_rules ]]; }
+
+    outcome=0
+    missing_packages=(postgresql)
+    (install_what_is_missing 2>/dev/null) || outcome=$?
+    ((outcome == 143)) || fail "an installation under which nothing is started was not ended by a signal: $outcome"
+    no_rules || fail "an installation that a signal ended has left its rules"
+
+    rule_out_starting_services
+    rule_out_a_cluster_of_debians_own
+    rules_hold || fail "there are no rules for an installation"
+    missing_packages=()
+    install_what_is_missing
+    no_rules || fail "what a killed run left of its rules stays"
+    rm -rf "$place"
+)

@@ -184,6 +184,7 @@ need_cargo_tool() {
 # install_what_is_missing [PINS]: in the versions of a file of apt preferences, where the archive has them and they go
 # together with what is there.
 install_what_is_missing() {
+    take_rules_back
     if ((${#missing_packages[@]} == 0)); then
         return
     fi
@@ -198,16 +199,29 @@ install_what_is_missing() {
             apt_options=()
         fi
     fi
+    # A trap waits for apt-get to end: the rules hold until then.
+    trap take_rules_back EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    rule_out_starting_services
     if [[ " $packages " == *" postgresql "* ]]; then
-        without_a_cluster_of_debians_own apt_get install -qq -y --no-install-recommends postgresql
+        apt_get_install postgresql-common
+        rule_out_a_cluster_of_debians_own
     fi
-    without_starting_services apt_get install -qq -y --no-install-recommends "${missing_packages[@]}" ||
-        fail "Not everything could be installed; install these yourself and run this again: $packages"
+    apt_get_install "${missing_packages[@]}"
+    take_rules_back
+    trap - EXIT HUP INT TERM
 }
 
 apt_options=()
 
 apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get "${apt_options[@]}" "$@" >&2; }
+
+apt_get_install() {
+    apt_get install -qq -y --no-install-recommends "$@" ||
+        fail "Not everything could be installed; install these yourself and run this again: ${missing_packages[*]}"
+}
 
 as_root() {
     if ((EUID == 0)); then
@@ -215,39 +229,37 @@ as_root() {
     elif has sudo; then
         sudo "$@"
     else
-        fail "Only root can install packages, and there is no sudo; as root: apt-get install ${missing_packages[*]}"
+        fail "Only root can do this, and there is no sudo: $*"
     fi
 }
 
-# Debian makes and starts a cluster on port 5432 when its package comes in. Nobody asked for that one.
-without_a_cluster_of_debians_own() {
-    local settings=/etc/postgresql-common/createcluster.conf
-    apt_get install -qq -y --no-install-recommends postgresql-common || return
-    if grep -q '^create_main_cluster' "$settings"; then
-        "$@"
-        return
-    fi
-    echo 'create_main_cluster = false' | as_root tee -a "$settings" >/dev/null
-    local outcome=0
-    "$@" || outcome=$?
-    # It was for this one installation; later ones do as they do everywhere.
-    as_root sed -i '/^create_main_cluster = false$/d' "$settings"
-    return "$outcome"
-}
+# Rules of this machine for the time of an installation. The mark tells them from its owner's, also after a run that was killed.
+rule_mark='bookstock: for one installation'
+service_rules=/usr/sbin/policy-rc.d
+cluster_rules=/etc/postgresql-common/createcluster.conf
 
 # Debian starts what it installs. Nobody asked for a gateway or a Prometheus on this machine.
-without_starting_services() {
-    local policy=/usr/sbin/policy-rc.d
-    if [[ -e $policy ]]; then
-        "$@"
-        return
+rule_out_starting_services() {
+    if [[ ! -e $service_rules ]]; then
+        printf '#!/bin/sh\n# %s\nexit 101\n' "$rule_mark" | as_root tee "$service_rules" >/dev/null
+        as_root chmod 755 "$service_rules"
     fi
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-    as_root chmod +x "$policy"
-    local outcome=0
-    "$@" || outcome=$?
-    as_root rm -f "$policy"
-    return "$outcome"
+}
+
+# Debian makes a cluster on port 5432 when PostgreSQL comes in. Nobody asked for that one.
+rule_out_a_cluster_of_debians_own() {
+    if ! grep --quiet '^create_main_cluster' "$cluster_rules"; then
+        echo "create_main_cluster = false # $rule_mark" | as_root tee -a "$cluster_rules" >/dev/null
+    fi
+}
+
+take_rules_back() {
+    if grep --quiet --no-messages "$rule_mark" "$service_rules"; then
+        as_root rm -f "$service_rules"
+    fi
+    if grep --quiet --no-messages "$rule_mark" "$cluster_rules"; then
+        as_root sed -i "/$rule_mark/d" "$cluster_rules"
+    fi
 }
 
 target_directory() { printf '%s' "${CARGO_TARGET_DIR:-${root:?}/target}"; }
