@@ -11,7 +11,7 @@ packages_are_pinned() {
     local packages package version installed release
     packages=$(sed -n 's/.*missing_packages+=(\(.*\)).*/\1/p' bin/lib/setup.sh | tr ' ' '\n' | sort --unique)
     for package in $packages; do
-        if ! pinned_versions | grep --quiet "^$package "; then
+        if ! grep --quiet "^$package " <(pinned_versions); then
             say "$package has no version in $pins, where bin/lib/setup.sh installs it"
             return 1
         fi
