@@ -85,6 +85,7 @@ need_npm_packages() {
     fi
     say "installing the npm packages of $folder"
     npm ci --prefix "$folder" --no-audit --no-fund >&2
+    mkdir -p "$folder/node_modules"
     cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
 }
 
