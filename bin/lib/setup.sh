@@ -65,7 +65,8 @@ need_npm() {
     has npm || missing_packages+=(npm)
 }
 
-# Debian's own is older than what runs on it wants. There is none for other processors: they take the one that is there.
+# For what is tested only, which looks for it there: Debian's own is too old for it, and Debian's npm wants Debian's own.
+# There is none for other processors: they take the one that is there.
 need_node() {
     local pins=bin/lib/node place
     place=$(target_directory)/node
@@ -73,9 +74,6 @@ need_node() {
     cp "$pins"/package.json "$pins"/package-lock.json "$place/"
     need_npm_packages "$place"
 }
-
-# with_node COMMAND...: only what is tested runs on it, as Debian's npm wants Debian's.
-with_node() { PATH=$(target_directory)/node/node_modules/.bin:$PATH "$@"; }
 
 # The packages of a folder with a package-lock.json, if they are not the ones it names.
 need_npm_packages() {

@@ -1,7 +1,7 @@
 //! Where the programs under test are.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What could change a program's behaviour behind a test's back.
@@ -50,6 +50,32 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// What `bin/test` has installed in the target directory of the running test.
+///
+/// # Panics
+/// When it is not there.
+#[must_use]
+pub fn installed(what: &str) -> PathBuf {
+    let test = env::current_exe().unwrap();
+    above(&test, what)
+        .unwrap_or_else(|| panic!("{what} is missing in the target directory; bin/test installs it"))
+}
+
+/// The Node that `bin/test` has installed in the target directory of the running test, else the one in the `PATH`: what
+/// Debian 12 has is too old.
+pub(crate) fn node() -> PathBuf {
+    node_of(&env::current_exe().unwrap())
+}
+
+fn node_of(test: &Path) -> PathBuf {
+    above(test, "node/node_modules/.bin/node").unwrap_or_else(|| "node".into())
+}
+
+/// `what` in the nearest directory above `test` that has it. There may be one for the processor between.
+fn above(test: &Path, what: &str) -> Option<PathBuf> {
+    test.ancestors().map(|directory| directory.join(what)).find(|path| path.exists())
+}
+
 /// A command that runs the program `name`, with nothing of our own environment that would configure it. Where it listens
 /// for gRPC, several may.
 #[must_use]
@@ -67,5 +93,24 @@ pub(crate) fn undisturbed(command: &mut Command) {
     }
     for (variable, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
         command.env_remove(variable);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::node_of;
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn node_is_the_one_in_the_target_directory_else_the_one_in_the_path() {
+        let target = tempfile::tempdir().unwrap();
+        let test = target.path().join("release/deps/a_test");
+        assert_eq!(node_of(&test), Path::new("node"));
+
+        let installed = target.path().join("node/node_modules/.bin/node");
+        fs::create_dir_all(installed.parent().unwrap()).unwrap();
+        fs::write(&installed, "").unwrap();
+        assert_eq!(node_of(&test), installed);
     }
 }

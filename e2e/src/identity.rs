@@ -1,5 +1,6 @@
 //! An OpenID Connect provider, a real and certified one, with a few programs that get tokens from it.
 
+use crate::binaries::node;
 use crate::{Place, Process, Site};
 use serde_json::Value;
 use std::fs;
@@ -118,7 +119,7 @@ async fn spawn(place: &Place, arguments: &[&str]) -> (Process, String) {
         "the identity provider is not installed: run `npm ci` in {}",
         program.display()
     );
-    let mut node = Command::new("node");
+    let mut node = Command::new(node());
     node.arg(program.join("provider.mjs")).arg(place.path()).args(arguments);
     let mut process = Process::start(place, "identity", &mut node);
     let addr = process.listening(1).await[0];

@@ -32,7 +32,7 @@ mod site;
 mod system;
 mod topology;
 
-pub use binaries::{binary, command};
+pub use binaries::{binary, command, installed};
 pub use browser::Browser;
 pub use collector::{Collector, Seen};
 pub use eventually::{PATIENCE, eventually};

@@ -1,8 +1,8 @@
 //! Every operation is asked what its OpenAPI document allows and forbids (schemathesis): nothing fails, and no answer differs from it.
 
 use campaign::Run;
-use e2e::{Place, System};
-use std::path::{Path, PathBuf};
+use e2e::{Place, System, installed};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ async fn asked(base: &str, run: &Run) -> Output {
         .args(["--phases", "examples,coverage,fuzzing", "--max-examples", CASES, "--continue-on-failure"])
         // What follows changes has no end; `query-api/tests/http/changes.rs` asks it what its document allows and forbids.
         .args(["--exclude-path-regex", "/changes$", "--generation-database", "none", "--no-color"])
-        .env("PYTHONPATH", std::env::join_paths([installed(), settings]).unwrap())
+        .env("PYTHONPATH", std::env::join_paths([installed("schemathesis"), settings]).unwrap())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("SCHEMATHESIS_HOOKS", "hooks")
         .env("NO_PROXY", "*")
@@ -56,15 +56,6 @@ async fn asked(base: &str, run: &Run) -> Output {
     })
     .await
     .unwrap()
-}
-
-/// Where `bin/lib/setup.sh` installs it: beside the build.
-fn installed() -> PathBuf {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(target, PathBuf::from);
-    let dir = target.join("schemathesis");
-    assert!(dir.is_dir(), "{} is missing; bin/test installs it", dir.display());
-    dir.canonicalize().unwrap()
 }
 
 fn number_before(what: &str, said: &str) -> u64 {

@@ -5,13 +5,19 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What `bin/test` has installed beside the build.
+/// What `bin/test` has installed in the target directory of this test.
 fn installed(what: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(target, PathBuf::from);
-    let path = target.join(what);
-    assert!(path.exists(), "{} is missing; bin/test installs it", path.display());
-    path.canonicalize().unwrap()
+    find(what).unwrap_or_else(|| panic!("{what} is missing in the target directory; bin/test installs it"))
+}
+
+/// The Node of the tests if it is there, as it is on most processors.
+fn node() -> PathBuf {
+    find("node/node_modules/.bin/node").unwrap_or_else(|| "node".into())
+}
+
+fn find(what: &str) -> Option<PathBuf> {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().map(|directory| directory.join(what)).find(|path| path.exists())
 }
 
 fn program(name: &str) -> PathBuf {
@@ -40,7 +46,7 @@ fn the_python_client_kurrentdbclient_works() {
 fn the_node_client_kurrentdb_client_works() {
     let dir = tempfile::tempdir().unwrap();
     let process = Process::start(dir.path());
-    let mut node = Command::new("node");
+    let mut node = Command::new(node());
     node.arg(program("with_kurrentdb_client.mjs"))
         .arg(process.addr.to_string())
         .arg(installed("clients/node"));
