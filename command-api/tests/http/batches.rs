@@ -183,7 +183,7 @@ async fn a_list_that_is_put_right_and_sent_again_books_no_row_twice() {
             r#"[{"bookId":1,"qty":1},{"bookId":2,"qty":1},{"bookId":3,"qty":1},{"bookId":4,"qty":1}]"#,
         ),
         (
-            "line break",
+            "newline",
             NDJSON,
             "{\"bookId\":1,\"qty\":1}\n{\"bookId\":2,\"qty\":1}{\"bookId\":3,\"qty\":1}\n{\"bookId\":4,\"qty\":1}\n",
             "{\"bookId\":1,\"qty\":1}\n{\"bookId\":2,\"qty\":1}\n{\"bookId\":3,\"qty\":1}\n{\"bookId\":4,\"qty\":1}\n",
