@@ -73,6 +73,8 @@ need_node() {
     mkdir -p "$place"
     cp "$pins"/package.json "$pins"/package-lock.json "$place/"
     need_npm_packages "$place"
+    # Not every npm links it.
+    find "$place/node_modules" -path '*/node-linux-*/bin/node' -exec ln -sf {} "$place/node" \;
 }
 
 # The packages of a folder with a package-lock.json, if they are not the ones it names.

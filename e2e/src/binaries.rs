@@ -68,7 +68,7 @@ pub(crate) fn node() -> PathBuf {
 }
 
 fn node_of(test: &Path) -> PathBuf {
-    above(test, "node/node_modules/.bin/node").unwrap_or_else(|| "node".into())
+    above(test, "node/node").unwrap_or_else(|| "node".into())
 }
 
 /// `what` in the nearest directory above `test` that has it. There may be one for the processor between.
@@ -108,7 +108,7 @@ mod tests {
         let test = target.path().join("release/deps/a_test");
         assert_eq!(node_of(&test), Path::new("node"));
 
-        let installed = target.path().join("node/node_modules/.bin/node");
+        let installed = target.path().join("node/node");
         fs::create_dir_all(installed.parent().unwrap()).unwrap();
         fs::write(&installed, "").unwrap();
         assert_eq!(node_of(&test), installed);

@@ -12,7 +12,7 @@ fn installed(what: &str) -> PathBuf {
 
 /// The Node of the tests if it is there, as it is on most processors.
 fn node() -> PathBuf {
-    find("node/node_modules/.bin/node").unwrap_or_else(|| "node".into())
+    find("node/node").unwrap_or_else(|| "node".into())
 }
 
 fn find(what: &str) -> Option<PathBuf> {
