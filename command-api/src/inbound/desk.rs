@@ -33,26 +33,14 @@ impl Desk {
         Self { transact, default_name, lists: Arc::new(Semaphore::new(LISTS_AT_ONCE)) }
     }
 
-    /// Carries out a command for a book.
+    /// Carries out a command for a book. It is answered by the time that is `due`, if somebody waits for less time than a
+    /// command may take.
     pub(super) async fn run<C>(
         &self,
         book_id: BookId,
         command: C,
         intention: &Intention,
-    ) -> Result<BookNow, Problem>
-    where
-        C: Command<State = Book, Refusal: Refusal> + Clone + 'static,
-    {
-        self.run_until(None, book_id, command, intention).await
-    }
-
-    /// The same, for somebody who wants an answer until then.
-    pub(super) async fn run_until<C>(
-        &self,
         due: Option<Due>,
-        book_id: BookId,
-        command: C,
-        intention: &Intention,
     ) -> Result<BookNow, Problem>
     where
         C: Command<State = Book, Refusal: Refusal> + Clone + 'static,

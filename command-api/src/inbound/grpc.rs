@@ -66,7 +66,7 @@ impl books_server::Books for Books {
                 at: now(),
             };
             let intention = intention(headers, extensions, request.expected_revision)?;
-            self.0.run_until(due(extensions), book_id, command, &intention).await.map(Booked::from)
+            self.0.run(book_id, command, &intention, due(extensions)).await.map(Booked::from)
         })
         .await
     }
@@ -76,7 +76,7 @@ impl books_server::Books for Books {
             let book_id = read("bookId", request.book_id)?;
             let command = Renew { book_id, version: read_if_given("version", request.version)?, at: now() };
             let intention = intention(headers, extensions, request.expected_revision)?;
-            self.0.run_until(due(extensions), book_id, command, &intention).await.map(Booked::from)
+            self.0.run(book_id, command, &intention, due(extensions)).await.map(Booked::from)
         })
         .await
     }
@@ -91,7 +91,7 @@ impl books_server::Books for Books {
                 at: now(),
             };
             let intention = intention(headers, extensions, request.expected_revision)?;
-            self.0.run_until(due(extensions), book_id, command, &intention).await.map(Booked::from)
+            self.0.run(book_id, command, &intention, due(extensions)).await.map(Booked::from)
         })
         .await
     }

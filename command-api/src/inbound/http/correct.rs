@@ -46,6 +46,7 @@ pub(super) async fn post(
     let fields = fields.only(&["qtyDelta", "reason"])?;
     let qty_delta = fields.number("qtyDelta")?.ok_or_else(|| missing("qtyDelta"))?;
     let reason = fields.text("reason")?.ok_or_else(|| missing("reason"))?;
-    let book = desk.run(book_id, Correct { book_id, qty_delta, reason, at: now() }, &intention).await?;
+    let command = Correct { book_id, qty_delta, reason, at: now() };
+    let book = desk.run(book_id, command, &intention, None).await?;
     created(&book, wanted, &format!("/books/{book_id}"), &book)
 }

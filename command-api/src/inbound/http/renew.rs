@@ -48,5 +48,5 @@ pub(super) async fn run(
     version: Option<Edition>,
     intention: &Intention,
 ) -> Result<BookNow, Problem> {
-    desk.run(book_id, Renew { book_id, version, at: now() }, intention).await
+    desk.run(book_id, Renew { book_id, version, at: now() }, intention, None).await
 }

@@ -57,5 +57,5 @@ pub(super) async fn run(
 ) -> Result<BookNow, Problem> {
     let default_name = desk.default_name.clone();
     let command = Warehouse { book_id, qty, version, name, default_name, at: now() };
-    desk.run(book_id, command, intention).await
+    desk.run(book_id, command, intention, None).await
 }
