@@ -1,8 +1,8 @@
 //! What stands between the commands and a sick store: a breaker that stops asking a store which does not answer, until a probe
 //! of its own is answered, and a bulkhead that bounds how much waits for one.
 //!
-//! It is a store itself, so `transact` knows of it only what its [`Circuit`] tells those who stand in line. No answer (too late, unreachable, unknown outcome) is a failure;
-//! a conflict and a refusal are answers.
+//! It is a store itself, so `transact` knows of it only what its [`Circuit`] tells those who stand in line. No answer (too
+//! late, unreachable, unknown outcome) is a failure; a conflict and a refusal are answers.
 
 pub(crate) mod breaker;
 
