@@ -4,10 +4,13 @@
 //! cannot be read, the whole stream is folded. An event that cannot be decoded is an error, never skipped, unless an
 //! operator said so in the stream itself.
 
+mod error;
+
 use crate::identity::{CommandHash, fingerprint};
 use crate::recent::{Booked, Recent, WINDOW};
 use domain::Persist;
-use event_store::{Appended, Direction, EventStore, ReadError, Start, StoredEvent};
+pub(crate) use error::HistoryError;
+use event_store::{Appended, Direction, EventStore, Start, StoredEvent};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use service_kit::metrics::Counter;
@@ -60,36 +63,6 @@ pub(crate) struct Moment<A: Persist> {
     pub(crate) state: A,
     /// Where it is.
     pub(crate) at: Appended,
-}
-
-/// Why a stream did not become a state.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HistoryError {
-    /// The store did not answer.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The store will not tell us.
-    #[error("{0}")]
-    Refused(String),
-    /// The store answered with something that no rule can be applied to.
-    #[error("the stream cannot be read at revision {revision:?}: {reason}")]
-    Unreadable {
-        /// The event's revision, if it came as far as an event.
-        revision: Option<u64>,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-impl From<ReadError> for HistoryError {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Unavailable(reason) => Self::Unavailable(reason),
-            ReadError::Refused(_) => Self::Refused(error.to_string()),
-            ReadError::Lost(reason) => Self::Unreadable { revision: None, reason },
-            ReadError::Deleted => Self::Unreadable { revision: None, reason: "it is deleted".to_owned() },
-        }
-    }
 }
 
 /// Loads the stream from its last event backwards: the state, and the commands behind its last `reach` events.
