@@ -2,7 +2,7 @@
 //! of its own is answered, and a bulkhead that bounds how much waits for one.
 //!
 //! It is a store itself, so `transact` knows of it only what its [`Circuit`] tells those who stand in line. No answer (too
-//! late, unreachable, unknown outcome) is a failure; a conflict and a refusal are answers.
+//! late, unreachable, unknown outcome) is a failure; a conflict, a refusal, and that a stream is deleted are answers.
 
 pub(crate) mod breaker;
 

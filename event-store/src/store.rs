@@ -226,9 +226,12 @@ pub enum AppendError {
         /// The revision of the stream's last event, if it has one.
         current: Option<u64>,
     },
-    /// The store will never take it (too large, stream deleted, access denied); nothing was stored.
+    /// The store will never take it (too large, access denied); nothing was stored.
     #[error("the event store refused the append: {0}")]
     Refused(String),
+    /// The stream is deleted for ever: neither read nor written any more. Nothing was stored.
+    #[error("the event store refused the append: the stream is deleted")]
+    Deleted,
     /// The store was not reached; nothing was stored.
     #[error("the event store is not available: {0}")]
     Unavailable(String),

@@ -83,7 +83,7 @@ impl Carrier {
             };
             match error {
                 AppendError::Conflict { current, .. } => return self.recognise(current, records).await,
-                AppendError::Refused(_) => return Err(error.into()),
+                AppendError::Refused(_) | AppendError::Deleted => return Err(error.into()),
                 AppendError::Unavailable(_) | AppendError::OutcomeUnknown(_) => {
                     if self.patience.is_some_and(|patience| began.elapsed() > patience) {
                         return Err(anyhow::Error::new(error).context("the target stays away"));

@@ -296,6 +296,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_row_of_a_deleted_book_is_refused_and_not_sent_again() {
+        let lines = r#"{"row":1,"status":410,"problem":{"type":"urn:bookstock:problem:book-deleted","title":"No","detail":"It was deleted."}}
+{"row":2,"status":201}
+{"row":3,"status":201}
+"#;
+        let (outcome, answered, keys) = send(vec![results(lines)], Duration::from_secs(20)).await;
+        assert_eq!((outcome, keys.len()), (Ok(()), 1));
+        let expected = [Answer::Refused("It was deleted.".to_owned()), Answer::Booked, Answer::Booked];
+        assert_eq!(answered.into_iter().map(|(_, answer)| answer).collect::<Vec<_>>(), expected);
+    }
+
+    #[tokio::test]
     async fn a_server_that_wants_a_longer_pause_than_there_is_patience_is_given_up() {
         let out = (StatusCode::SERVICE_UNAVAILABLE, [("Retry-After", "60")]);
         let (outcome, _, keys) = send(vec![out], Duration::from_secs(20)).await;

@@ -11,6 +11,9 @@ pub(crate) enum HistoryError {
     /// The store will not tell us.
     #[error("{0}")]
     Refused(String),
+    /// The stream is deleted for ever.
+    #[error("the stream is deleted for ever")]
+    Deleted,
     /// The store answered with something that no rule can be applied to.
     #[error("the stream cannot be read at revision {revision:?}: {reason}")]
     Unreadable {
@@ -27,7 +30,7 @@ impl From<ReadError> for HistoryError {
             ReadError::Unavailable(reason) => Self::Unavailable(reason),
             ReadError::Refused(_) => Self::Refused(error.to_string()),
             ReadError::Lost(reason) => Self::Unreadable { revision: None, reason },
-            ReadError::Deleted => Self::Unreadable { revision: None, reason: "it is deleted".to_owned() },
+            ReadError::Deleted => Self::Deleted,
         }
     }
 }

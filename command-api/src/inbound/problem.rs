@@ -89,6 +89,13 @@ pub(super) static OUTCOME_UNKNOWN: Kind = Kind::new(
 )
 .carrying(&[("Idempotency-Key", "The key to send the same command again with.")]);
 
+/// The stream of the book is deleted for ever.
+pub(super) static BOOK_DELETED: Kind = Kind::new(
+    StatusCode::GONE,
+    "book-deleted",
+    Text::fixed("The book's history is deleted for ever", "도서의 기록이 영구히 삭제되었습니다"),
+);
+
 /// An event of the book cannot be read.
 pub(super) static STREAM_UNREADABLE: Kind = Kind::new(
     StatusCode::SERVICE_UNAVAILABLE,
@@ -177,6 +184,7 @@ pub(super) fn of<R: Refusal>(failure: Failure<R>, key: &Key) -> Problem {
             en: "Another command for this book was booked with this Idempotency-Key; a new command needs a new one.",
             ko: "이 Idempotency-Key 로 이 도서에 다른 커맨드가 이미 기록되었습니다. 새 커맨드에는 새 키를 쓰십시오."
         )),
+        Failure::Deleted => deleted(),
         Failure::Unreadable(reason) => unreadable(&reason),
         Failure::Unavailable(reason) => unavailable(&reason),
         Failure::StoreRefused(reason) => refused_by_the_store(&reason),
@@ -231,6 +239,7 @@ pub(super) fn of_reading(error: &HistoryError) -> Problem {
     match error {
         HistoryError::Unavailable(reason) => unavailable(reason),
         HistoryError::Refused(reason) => refused_by_the_store(reason),
+        HistoryError::Deleted => deleted(),
         HistoryError::Unreadable { .. } => unreadable(&error.to_string()),
     }
 }
@@ -259,6 +268,14 @@ pub(super) fn nothing_came_in(book: BookId) -> Problem {
     BOOK_UNKNOWN.because(text!(
         en: "No copy of book {book} ever came in; warehouse it first.",
         ko: "{book}번 도서는 입고된 적이 없습니다. 먼저 입고하십시오."
+    ))
+}
+
+/// Nobody has to come back for it: only a backup brings the book back.
+fn deleted() -> Problem {
+    BOOK_DELETED.because(text!(
+        en: "The book's history was deleted for ever in the event store, so no command is possible, and this request changed nothing. Use another bookId, or have an operator restore the store from a backup.",
+        ko: "이벤트 저장소에서 이 도서의 기록이 영구히 삭제되어 커맨드를 처리할 수 없으며, 이 요청은 아무것도 바꾸지 않았습니다. 다른 bookId 를 쓰거나, 운영자가 백업에서 저장소를 복구해야 합니다."
     ))
 }
 
@@ -329,6 +346,15 @@ mod tests {
         let detail = told(Failure::Unavailable("too many calls wait for it".to_owned())).detail().clone();
         assert!(detail.get(English).contains("more is asked of it than it answers in time"), "{detail:?}");
         assert!(detail.get(Korean).contains("많은 요청이 몰려"), "{detail:?}");
+    }
+
+    #[test]
+    fn nobody_is_told_to_come_back_for_a_book_that_is_deleted_for_ever() {
+        let deleted = HistoryError::from(ReadError::Deleted);
+        for problem in [told(Failure::Deleted), told((&deleted).into()), of_reading(&deleted)] {
+            assert_eq!((problem.status().as_u16(), problem.name()), (410, "book-deleted"));
+            assert!(problem.headers().is_empty(), "{:?}", problem.headers());
+        }
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(crate) enum Failure<Refusal> {
     PreconditionFailed(Precondition, Option<u64>),
     /// Another command was booked under the same key.
     KeyReused,
+    /// The stream is deleted for ever. This try booked nothing.
+    Deleted,
     /// The stream holds something that cannot be read.
     Unreadable(String),
     /// The store cannot be used. This try booked nothing.
@@ -51,6 +53,7 @@ impl Failure<()> {
                 Failure::PreconditionFailed(condition, current)
             }
             (Self::KeyReused, _) => Failure::KeyReused,
+            (Self::Deleted, _) => Failure::Deleted,
             (Self::Unreadable(reason), _) => Failure::Unreadable(reason),
             (Self::Unavailable(reason), _) => Failure::Unavailable(reason),
             (Self::StoreRefused(reason), _) => Failure::StoreRefused(reason),
@@ -65,6 +68,7 @@ impl<Refusal> From<&HistoryError> for Failure<Refusal> {
         match error {
             HistoryError::Unavailable(reason) => Self::Unavailable(reason.clone()),
             HistoryError::Refused(reason) => Self::StoreRefused(reason.clone()),
+            HistoryError::Deleted => Self::Deleted,
             HistoryError::Unreadable { .. } => Self::Unreadable(error.to_string()),
         }
     }

@@ -66,7 +66,7 @@ async fn answer_together<A: Persist>(store: &impl EventStore, stream: &str, repe
             HistoryError::Unavailable(reason) | HistoryError::Refused(reason) => {
                 Failure::OutcomeUnknown(reason.clone())
             }
-            HistoryError::Unreadable { .. } => error.into(),
+            HistoryError::Deleted | HistoryError::Unreadable { .. } => error.into(),
         };
         let found = moments.as_ref().map_err(failure).and_then(|moments| {
             let place = usize::try_from(booked.revision - first).unwrap_or(usize::MAX);

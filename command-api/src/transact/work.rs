@@ -223,6 +223,8 @@ impl<S: EventStore> Work<'_, S> {
                 *known = Some(loaded);
                 (Failure::StoreRefused(reason.clone()), Failure::StoreRefused(reason))
             }
+            // It is forgotten: whoever comes next learns the same by reading.
+            AppendError::Deleted => (Failure::Deleted, Failure::Deleted),
         };
         tell(asks, draft.failed(before, self.fresh, &failure, &undecided));
         Attempted::Failed(undecided)

@@ -93,6 +93,25 @@ async fn a_command_for_another_revision_than_expected_is_not_booked() {
 }
 
 #[tokio::test]
+async fn of_a_book_that_is_deleted_for_ever_no_call_says_when_to_come_back() {
+    let store = Store::start().await;
+    let remembering = Replica::start(&store).await;
+    client(&remembering).await.warehouse(copies(5)).await.unwrap();
+    store.delete_for_ever(1).await;
+    for replica in [&remembering, &Replica::start(&store).await] {
+        let mut client = client(replica).await;
+        for status in [
+            client.warehouse(copies(5)).await.unwrap_err(),
+            client.get_book(GetBookRequest { book_id: 1 }).await.unwrap_err(),
+        ] {
+            let told = details(&status, Code::FailedPrecondition, "BOOK_DELETED");
+            assert!(told.retry_info().is_none(), "{status:?}");
+        }
+        client.warehouse(WarehouseRequest { book_id: 2, ..copies(5) }).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_event_tells_which_call_it_came_from() {
     let store = Store::start().await;
     let replica = Replica::start(&store).await;

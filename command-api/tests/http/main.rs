@@ -10,6 +10,7 @@
 mod bad_input;
 mod batches;
 mod conditions;
+mod deleted;
 mod history;
 mod hot_book;
 mod interface;

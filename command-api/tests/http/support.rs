@@ -88,6 +88,13 @@ impl Store {
         client.append(&format!("nobodys-{time}"), Expected::NoStream, vec![event]).await.unwrap();
     }
 
+    /// Another client deletes the book's stream for ever, as the command side never does.
+    pub(crate) async fn delete_for_ever(&self, book: u64) {
+        let settings = format!("{}&discoveryInterval=10&tlsCaFile=/dev/null", self.url());
+        let client = eventstore::Client::new(settings.parse().unwrap()).unwrap();
+        client.tombstone_stream(format!("book-{book}"), &Default::default()).await.unwrap();
+    }
+
     async fn signal(&self, signal: &str) {
         let pid = self.server.id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());

@@ -1,7 +1,7 @@
 //! Appends: expectations, conflicts, and saying the same thing twice.
 
 use super::{append, ids, new_events, new_stream, stored_ids, stream_of};
-use crate::{AppendError, Appended, Direction, EventStore, Expected, NewEvent, Start};
+use crate::{AppendError, Appended, Direction, EventStore, Expected, NewEvent, ReadError, Start};
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use uuid::Uuid;
@@ -153,6 +153,26 @@ pub async fn a_conflict_is_nothing_to_the_other_streams(store: &impl EventStore)
 pub async fn an_append_of_nothing_is_refused(store: &impl EventStore) {
     let answer = store.append(&new_stream(), Expected::NoStream, Vec::new()).await;
     assert!(matches!(answer, Err(AppendError::Refused(_))), "{answer:?}");
+}
+
+/// Of a `stream` that is deleted for ever everybody is told so, whatever they expect or want to read. It is not among
+/// [`all`](super::all): the port deletes nothing, so whoever runs this has to have deleted one.
+///
+/// # Panics
+/// If anything else is told.
+pub async fn a_stream_that_is_deleted_for_ever_says_so(store: &impl EventStore, stream: &str) {
+    for expected in [Expected::NoStream, Expected::Revision(0), Expected::Revision(7)] {
+        let answer = store.append(stream, expected, new_events(1)).await;
+        assert_eq!(answer, Err(AppendError::Deleted), "{expected:?}");
+    }
+    for (from, direction) in [
+        (Start::Beginning, Direction::Forwards),
+        (Start::At(1), Direction::Forwards),
+        (Start::End, Direction::Backwards),
+    ] {
+        let answer = store.read_stream(stream, from, direction, 1).await;
+        assert_eq!(answer, Err(ReadError::Deleted), "{from:?}");
+    }
 }
 
 /// An event of 900,000 bytes, which every supported server takes, comes back whole.

@@ -97,9 +97,8 @@ impl Tries {
             (Failure::Conflict { current }, _) => {
                 Err(AppendError::Conflict { expected: self.expected, current })
             }
-            (Failure::Refused(_) | Failure::Invalid(_) | Failure::Deleted, None) => {
-                Err(AppendError::Refused(reason))
-            }
+            (Failure::Refused(_) | Failure::Invalid(_), None) => Err(AppendError::Refused(reason)),
+            (Failure::Deleted, None) => Err(AppendError::Deleted),
             (Failure::Unreached(_) | Failure::DeadClient(_) | Failure::NotFound, None) => {
                 Err(AppendError::Unavailable(reason))
             }
@@ -172,6 +171,14 @@ mod tests {
     fn after_an_open_outcome_a_conflict_is_a_real_one() {
         let error = tries(vec![open(), Failure::Conflict { current: Some(9) }]);
         assert_eq!(error, AppendError::Conflict { expected: Expected::Revision(7), current: Some(9) });
+    }
+
+    #[test]
+    fn that_a_stream_is_deleted_is_no_word_on_an_earlier_try() {
+        assert_eq!(tries(vec![Failure::Deleted]), AppendError::Deleted);
+        assert_eq!(tries(vec![Failure::Redirected { port: 2113 }, Failure::Deleted]), AppendError::Deleted);
+        let error = tries(vec![open(), Failure::Deleted]);
+        assert_eq!(error, AppendError::OutcomeUnknown("no answer".to_owned()));
     }
 
     #[test]

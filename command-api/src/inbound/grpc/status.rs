@@ -57,7 +57,7 @@ fn code(kind: &'static Kind) -> Code {
         StatusCode::FORBIDDEN => Code::PermissionDenied,
         StatusCode::NOT_FOUND => Code::NotFound,
         StatusCode::METHOD_NOT_ALLOWED => Code::Unimplemented,
-        StatusCode::CONFLICT => Code::FailedPrecondition,
+        StatusCode::CONFLICT | StatusCode::GONE => Code::FailedPrecondition,
         StatusCode::PRECONDITION_FAILED => Code::Aborted,
         StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
         StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,

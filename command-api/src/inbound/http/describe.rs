@@ -2,8 +2,8 @@
 
 use super::fields::MAX_NUMBER_LENGTH;
 use super::problem::{
-    BOOK_CONTENDED, BOOK_UNKNOWN, KEY_REUSED, OUTCOME_UNKNOWN, REVISION_MISMATCH, STORE_UNAVAILABLE,
-    STREAM_UNREADABLE,
+    BOOK_CONTENDED, BOOK_DELETED, BOOK_UNKNOWN, KEY_REUSED, OUTCOME_UNKNOWN, REVISION_MISMATCH,
+    STORE_UNAVAILABLE, STREAM_UNREADABLE,
 };
 use crate::identity::MAX_KEY_LENGTH;
 use serde_json::{Value, json};
@@ -23,8 +23,8 @@ pub(super) const LIBRARY: &str = "Library";
 const TAG: &str = "^(\\*|\"[0-9]{1,19}(\\.[0-9]{1,19})?\")$";
 
 /// What every command may be answered with, be it alone or the row of a list.
-pub(super) static OF_COMMANDS: [&Kind; 5] =
-    [&KEY_REUSED, &BOOK_CONTENDED, &OUTCOME_UNKNOWN, &STREAM_UNREADABLE, &STORE_UNAVAILABLE];
+pub(super) static OF_COMMANDS: [&Kind; 6] =
+    [&KEY_REUSED, &BOOK_DELETED, &BOOK_CONTENDED, &OUTCOME_UNKNOWN, &STREAM_UNREADABLE, &STORE_UNAVAILABLE];
 
 /// A command: what every one takes with it, and may answer.
 pub(super) fn command(id: &'static str, summary: &'static str, description: &'static str) -> Operation {

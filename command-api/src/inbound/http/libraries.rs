@@ -6,8 +6,8 @@ use super::describe;
 use super::fields::Fields;
 use super::path::BookPath;
 use super::problem::{
-    BOOK_UNKNOWN, EDITION_MISMATCH, EDITION_NOT_GREATER, NO_LATER_EDITION, STOCK_LIMIT, STORE_UNAVAILABLE,
-    STREAM_UNREADABLE, invalid, missing,
+    BOOK_DELETED, BOOK_UNKNOWN, EDITION_MISMATCH, EDITION_NOT_GREATER, NO_LATER_EDITION, STOCK_LIMIT,
+    STORE_UNAVAILABLE, STREAM_UNREADABLE, invalid, missing,
 };
 use super::wanted::Wanted;
 use super::{BookNow, Desk, renew, warehouse};
@@ -56,7 +56,7 @@ pub(super) fn getting() -> Operation {
         &describe::library_example(),
         &describe::PLACE,
     )
-    .fails([&BOOK_UNKNOWN, &STREAM_UNREADABLE, &STORE_UNAVAILABLE])
+    .fails([&BOOK_UNKNOWN, &BOOK_DELETED, &STREAM_UNREADABLE, &STORE_UNAVAILABLE])
 }
 
 pub(super) async fn post(
