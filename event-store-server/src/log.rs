@@ -13,6 +13,7 @@ mod failure;
 mod figures;
 pub(crate) mod filter;
 mod fold;
+mod inbox;
 mod intact;
 mod link;
 mod read_all;
@@ -46,6 +47,7 @@ pub(crate) use scavenge::scavenge;
 use crate::{TlsError, UsersError};
 use failure::Stop;
 use fold::Folding;
+use inbox::{Inbox, Order};
 use reader::Readers;
 use service_kit::Lock;
 use std::fs::File;
@@ -55,10 +57,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
-use writer::{Order, Writer};
-
-/// How many appends may wait for the writer; further ones wait to be accepted.
-const WAITING_APPENDS: usize = 1024;
+use writer::Writer;
 
 /// The database's name in its directory.
 const DATABASE: &str = "events.sqlite";
@@ -156,7 +155,7 @@ impl Log {
         let folding = Folding::start(&path, durable, stop.clone(), figures.clone())?;
         let writer = Writer::new(conn, committed, stop, folding, figures.clone())?;
         let readers = Readers::open(&path)?;
-        let (orders, inbox) = mpsc::channel(WAITING_APPENDS);
+        let (orders, inbox) = Inbox::new();
         std::thread::Builder::new()
             .name("event-log-writer".into())
             .spawn(move || writer.run(inbox, lock))

@@ -7,6 +7,7 @@ use super::event::Position;
 use super::failure::{ChangeError, Stop};
 use super::figures::{DURABLE, Figures};
 use super::fold::{self, Folding};
+use super::inbox::{Inbox, Order, Outcome, Reply};
 use super::link::Links;
 use super::read_all::{self, AllFrom};
 use super::reader::{Limit, ReadError};
@@ -16,7 +17,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use service_kit::Lock;
 use std::time::Instant;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// One transaction takes at most so many appends, and no further one once it has so many bytes.
@@ -29,16 +30,6 @@ const REMEMBERED_IDS: usize = 64 << 10;
 
 /// What a head takes in memory beside the stream's name, about.
 const HEAD: usize = 64;
-
-/// What the writer's thread is told to do.
-#[derive(Debug)]
-pub(super) enum Order {
-    Change { change: Change, reply: Reply },
-    Close { done: oneshot::Sender<()> },
-}
-
-type Outcome = Result<Changed, ChangeError>;
-type Reply = oneshot::Sender<Outcome>;
 
 /// The writer's thread.
 pub(super) struct Writer {
@@ -84,10 +75,10 @@ impl Writer {
     }
 
     /// Works until it is told to close, or nobody is left to tell it; then it lets go of the directory.
-    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Order>, lock: Lock) {
+    pub(super) fn run(mut self, mut inbox: Inbox, lock: Lock) {
         let mut closing = None;
         let mut batch = Vec::new();
-        while let Some(order) = inbox.blocking_recv() {
+        while let Some(order) = inbox.next() {
             let mut next = Some(order);
             let mut bytes = 0;
             while let Some(order) = next.take() {
@@ -104,7 +95,7 @@ impl Writer {
                     }
                 }
                 if batch.len() < TRANSACTION_APPENDS && bytes < TRANSACTION_BYTES {
-                    next = inbox.try_recv().ok();
+                    next = inbox.another();
                 }
             }
             self.commit_and_answer(&mut batch);
