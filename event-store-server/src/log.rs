@@ -47,7 +47,7 @@ pub(crate) use scavenge::scavenge;
 use crate::{TlsError, UsersError};
 use failure::Stop;
 use fold::Folding;
-use inbox::{Inbox, Order};
+use inbox::Orders;
 use reader::Readers;
 use service_kit::Lock;
 use std::fs::File;
@@ -55,7 +55,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 use uuid::Uuid;
 use writer::Writer;
 
@@ -130,7 +130,7 @@ pub(crate) struct Log {
 #[derive(Debug)]
 struct Shared {
     id: Uuid,
-    orders: mpsc::Sender<Order>,
+    orders: Orders,
     committed: watch::Receiver<Position>,
     stopped: watch::Receiver<Option<Arc<str>>>,
     figures: Figures,
@@ -155,7 +155,7 @@ impl Log {
         let folding = Folding::start(&path, durable, stop.clone(), figures.clone())?;
         let writer = Writer::new(conn, committed, stop, folding, figures.clone())?;
         let readers = Readers::open(&path)?;
-        let (orders, inbox) = Inbox::new();
+        let (orders, inbox) = inbox::orders();
         std::thread::Builder::new()
             .name("event-log-writer".into())
             .spawn(move || writer.run(inbox, lock))
@@ -172,10 +172,7 @@ impl Log {
     /// Changes a stream. When this returns, the change is on the disk, or nothing was changed, or the error says that the
     /// outcome is not known.
     pub(crate) async fn change(&self, change: Change) -> Result<Changed, ChangeError> {
-        let (reply, answer) = oneshot::channel();
-        let order = Order::Change { change, reply };
-        self.shared.orders.send(order).await.map_err(|_| ChangeError::Closed)?;
-        answer.await.map_err(|_| ChangeError::Unknown)?
+        self.shared.orders.change(change).await
     }
 
     /// The position of the last committed event (0: none), to read and to wait for.
@@ -227,11 +224,7 @@ impl Log {
     pub(crate) async fn close(&self) {
         // Readers first: the connection that closes last folds the write-ahead log and removes it.
         self.shared.readers.close();
-        let (done, closed) = oneshot::channel();
-        if self.shared.orders.send(Order::Close { done }).await.is_ok() {
-            // An error means that the writer has ended already, which is all we wait for.
-            let _ = closed.await;
-        }
+        self.shared.orders.close().await;
     }
 }
 
