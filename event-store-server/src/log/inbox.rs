@@ -51,9 +51,12 @@ impl Orders {
         while awake && since.elapsed() < MOMENT {
             match answer.try_recv() {
                 Ok(outcome) => return outcome,
-                // Other calls go on meanwhile.
-                Err(TryRecvError::Empty) => tokio::task::yield_now().await,
-                Err(TryRecvError::Closed) => break,
+                // Whoever else has work for this core goes first, and then other calls.
+                Err(TryRecvError::Empty) => {
+                    std::thread::yield_now();
+                    tokio::task::yield_now().await;
+                }
+                Err(TryRecvError::Closed) => return Err(ChangeError::Unknown),
             }
         }
         answer.await.map_err(|_| ChangeError::Unknown)?
@@ -76,7 +79,7 @@ pub(super) struct Inbox {
     awake: Arc<AtomicBool>,
     /// Whether the last order came within a [`MOMENT`].
     soon: bool,
-    /// Whether no other one waited behind it.
+    /// Whether nobody waited for the writer, before it or behind it.
     alone: bool,
 }
 
@@ -85,9 +88,11 @@ impl Inbox {
     pub(super) fn next(&mut self) -> Option<Order> {
         let since = Instant::now();
         // Of many callers one is always soon, and staying awake for them takes from what they wait for.
-        let awake = std::mem::replace(&mut self.alone, true) && self.soon;
+        let awake = self.alone && self.soon;
         self.awake.store(awake, Ordering::Relaxed);
         let mut next = self.receiver.try_recv().ok();
+        // One that waits already is not of the caller who was answered just now.
+        self.alone = next.is_none();
         while awake && next.is_none() && since.elapsed() < MOMENT {
             // Whoever else has work for this core goes first.
             std::thread::yield_now();
@@ -135,6 +140,31 @@ mod tests {
                     done.send(()).unwrap();
                 }
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_became_of_a_change_is_unknown_when_the_writer_is_gone() {
+        for awake in [true, false] {
+            let (orders, mut inbox) = orders();
+            inbox.awake.store(awake, Ordering::Relaxed);
+            let (outcome, ()) = tokio::join!(orders.change(Change::append("a", [1])), async {
+                while inbox.another().is_none() {
+                    tokio::task::yield_now().await;
+                }
+            });
+            assert!(matches!(outcome, Err(ChangeError::Unknown)), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn for_several_callers_it_does_not_stay_awake() {
+        let (orders, mut inbox) = orders();
+        for _ in 0..2 * WAITING_APPENDS {
+            let (reply, _answer) = oneshot::channel();
+            orders.sender.try_send(Order::Change { change: Change::append("a", [1]), reply }).unwrap();
+            inbox.next().unwrap();
+            assert!(!inbox.awake.load(Ordering::Relaxed), "each waited already");
         }
     }
 
