@@ -20,7 +20,7 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// time. The adapter itself does so after a failure that leaves the outcome open, while there is time.
     ///
     /// # Errors
-    /// [`AppendError`]; only [`AppendError::OutcomeUnknown`] leaves open whether the events are stored.
+    /// [`AppendError`]; only [`AppendError::OutcomeUnknown`] and [`AppendError::Deleted`] leave open whether the events are or were stored.
     fn append(
         &self,
         stream: &str,
@@ -229,7 +229,8 @@ pub enum AppendError {
     /// The store will never take it (too large, access denied); nothing was stored.
     #[error("the event store refused the append: {0}")]
     Refused(String),
-    /// The stream is deleted for ever: neither read nor written any more. Nothing was stored.
+    /// The stream is deleted for ever: neither read nor written any more. If the events were stored before that, nobody can
+    /// learn it.
     #[error("the event store refused the append: the stream is deleted")]
     Deleted,
     /// The store was not reached; nothing was stored.

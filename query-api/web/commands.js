@@ -174,8 +174,8 @@ export function act(name, book, id = null) {
 
   function refused(problem, id) {
     setSending(false);
-    // That a request booked nothing says nothing of the one before it, whose answer got lost.
-    isUncertain = Boolean(problem.isUncertain || (isUncertain && problem.passes));
+    // That a request booked nothing says nothing of the one before it, whose answer got lost. Nor does a deleted history (410).
+    isUncertain = Boolean(problem.isUncertain || (isUncertain && (problem.passes || problem.status === 410)));
     const input = inputs[problem.field] ?? null;
     // What is not known to be booked is not shown as booked; what was, shows up by itself.
     withdraw(id);

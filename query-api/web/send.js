@@ -51,7 +51,7 @@ async function sendSome(rows, signal, tell) {
     const mine = rows[row - 1];
     if (answer) Object.assign(mine, { state: replayed ? "repeated" : "booked", note: answer.stock });
     // Only an operator can mend the history of its book: to wait for that is not for a page.
-    else if (refusal.type?.endsWith(":stream-unreadable")) Object.assign(mine, { state: "unreadable", note: t("mayBeBooked", { why: refusal.title }) });
+    else if (/:(stream-unreadable|book-deleted)$/.test(refusal.type)) Object.assign(mine, { state: "unreadable", note: t("mayBeBooked", { why: refusal.title }) });
     else if (status < 500 && status !== 429) refuse(mine, refusal.title, refusal.detail);
     else trouble = new Problem({ status, title: refusal.title, detail: refusal.detail });
     tell(trouble);

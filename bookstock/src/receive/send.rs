@@ -11,7 +11,8 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The problem of a book whose history cannot be read: an operator has to look at it, so it does not help to wait.
-const UNREADABLE: &str = "urn:bookstock:problem:stream-unreadable";
+const UNREADABLE: [&str; 2] =
+    ["urn:bookstock:problem:stream-unreadable", "urn:bookstock:problem:book-deleted"];
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -186,10 +187,10 @@ impl Sender {
             match status {
                 201 if replayed => answered(*place, Answer::AlreadyBooked),
                 201 => answered(*place, Answer::Booked),
-                400..500 => answered(*place, Answer::Refused(problem.reason(status))),
-                _ if problem.kind == UNREADABLE => {
+                _ if UNREADABLE.contains(&&*problem.kind) => {
                     answered(*place, Answer::Unreadable(problem.reason(status)));
                 }
+                400..500 => answered(*place, Answer::Refused(problem.reason(status))),
                 _ => {
                     reason = problem.reason(status);
                     open.push(*place);
@@ -296,14 +297,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_row_of_a_deleted_book_is_refused_and_not_sent_again() {
+    async fn a_row_of_a_deleted_book_may_be_booked_and_is_not_sent_again() {
         let lines = r#"{"row":1,"status":410,"problem":{"type":"urn:bookstock:problem:book-deleted","title":"No","detail":"It was deleted."}}
 {"row":2,"status":201}
 {"row":3,"status":201}
 "#;
         let (outcome, answered, keys) = send(vec![results(lines)], Duration::from_secs(20)).await;
         assert_eq!((outcome, keys.len()), (Ok(()), 1));
-        let expected = [Answer::Refused("It was deleted.".to_owned()), Answer::Booked, Answer::Booked];
+        let expected = [Answer::Unreadable("It was deleted.".to_owned()), Answer::Booked, Answer::Booked];
         assert_eq!(answered.into_iter().map(|(_, answer)| answer).collect::<Vec<_>>(), expected);
     }
 

@@ -271,11 +271,11 @@ pub(super) fn nothing_came_in(book: BookId) -> Problem {
     ))
 }
 
-/// Nobody has to come back for it: only a backup brings the book back.
+/// Nobody has to come back for it: only a backup brings the book back. The command may be one that was booked before.
 fn deleted() -> Problem {
     BOOK_DELETED.because(text!(
-        en: "The book's history was deleted for ever in the event store, so no command is possible, and this request changed nothing. Use another bookId, or have an operator restore the store from a backup.",
-        ko: "이벤트 저장소에서 이 도서의 기록이 영구히 삭제되어 커맨드를 처리할 수 없으며, 이 요청은 아무것도 바꾸지 않았습니다. 다른 bookId 를 쓰거나, 운영자가 백업에서 저장소를 복구해야 합니다."
+        en: "The book's history was deleted for ever in the event store. The book can neither be looked at here nor changed any more, and whether a command was booked before can no longer be told. Use another bookId, or ask an operator to restore the store from a backup.",
+        ko: "이벤트 저장소에서 이 도서의 기록이 영구히 삭제되었습니다. 여기서는 더 이상 조회하거나 바꿀 수 없으며, 커맨드가 그 전에 기록되었는지도 알 수 없습니다. 다른 bookId 를 쓰거나, 백업에서 저장소를 복구하도록 운영자에게 요청하십시오."
     ))
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum Failure<Refusal> {
     PreconditionFailed(Precondition, Option<u64>),
     /// Another command was booked under the same key.
     KeyReused,
-    /// The stream is deleted for ever. This try booked nothing.
+    /// The stream is deleted for ever. What was booked before that, nobody can learn.
     Deleted,
     /// The stream holds something that cannot be read.
     Unreadable(String),

@@ -98,7 +98,8 @@ impl Tries {
                 Err(AppendError::Conflict { expected: self.expected, current })
             }
             (Failure::Refused(_) | Failure::Invalid(_), None) => Err(AppendError::Refused(reason)),
-            (Failure::Deleted, None) => Err(AppendError::Deleted),
+            // If an earlier try was stored before that, no later one can learn it any more.
+            (Failure::Deleted, _) => Err(AppendError::Deleted),
             (Failure::Unreached(_) | Failure::DeadClient(_) | Failure::NotFound, None) => {
                 Err(AppendError::Unavailable(reason))
             }
@@ -108,7 +109,6 @@ impl Tries {
                 Failure::Redirected { .. }
                 | Failure::Refused(_)
                 | Failure::Invalid(_)
-                | Failure::Deleted
                 | Failure::Unreached(_)
                 | Failure::DeadClient(_)
                 | Failure::NotFound
@@ -174,11 +174,10 @@ mod tests {
     }
 
     #[test]
-    fn that_a_stream_is_deleted_is_no_word_on_an_earlier_try() {
+    fn that_a_stream_is_deleted_ends_the_tries() {
         assert_eq!(tries(vec![Failure::Deleted]), AppendError::Deleted);
         assert_eq!(tries(vec![Failure::Redirected { port: 2113 }, Failure::Deleted]), AppendError::Deleted);
-        let error = tries(vec![open(), Failure::Deleted]);
-        assert_eq!(error, AppendError::OutcomeUnknown("no answer".to_owned()));
+        assert_eq!(tries(vec![open(), Failure::Deleted]), AppendError::Deleted);
     }
 
     #[test]
