@@ -20,7 +20,8 @@ pub trait EventStore: Clone + Send + Sync + 'static {
     /// time. The adapter itself does so after a failure that leaves the outcome open, while there is time.
     ///
     /// # Errors
-    /// [`AppendError`]; only [`AppendError::OutcomeUnknown`] and [`AppendError::Deleted`] leave open whether the events are or were stored.
+    /// [`AppendError`]; only [`AppendError::OutcomeUnknown`] leaves open whether the events are stored, and
+    /// [`AppendError::Deleted`] whether they were, before the stream was deleted.
     fn append(
         &self,
         stream: &str,

@@ -10,7 +10,8 @@ use reqwest::{Client, Url, redirect};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
-/// The problem of a book whose history cannot be read: an operator has to look at it, so it does not help to wait.
+/// The problems of a book whose history cannot be read, or is deleted: an operator has to look at it, so it does not help to
+/// wait. Whether the row was booked before is not known.
 const UNREADABLE: [&str; 2] =
     ["urn:bookstock:problem:stream-unreadable", "urn:bookstock:problem:book-deleted"];
 

@@ -166,6 +166,15 @@ mod tests {
             inbox.next().unwrap();
             assert!(!inbox.awake.load(Ordering::Relaxed), "each waited already");
         }
+        // And where one comes alone and soon, and another behind it.
+        (inbox.alone, inbox.soon) = (true, true);
+        for _ in 0..2 {
+            let (reply, _answer) = oneshot::channel();
+            orders.sender.try_send(Order::Change { change: Change::append("a", [1]), reply }).unwrap();
+        }
+        inbox.another().unwrap();
+        inbox.next().unwrap();
+        assert!(!inbox.awake.load(Ordering::Relaxed), "it came behind another");
     }
 
     #[tokio::test]
