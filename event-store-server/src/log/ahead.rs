@@ -46,7 +46,8 @@ impl Ahead {
     /// are slower, nothing else.
     pub(super) fn keep(&mut self, writer: &Connection, pages: i64) {
         let end = HEADER + PAGE * pages.unsigned_abs() + LEFT;
-        if end <= self.bytes || end > MOST {
+        // A log without a page has no header, either: zeros in its place are what a damaged log begins with.
+        if pages == 0 || end <= self.bytes || end > MOST {
             return;
         }
         let filled = alone(writer)

@@ -223,6 +223,7 @@ fn last_created(conn: &Connection) -> rusqlite::Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::super::change::placed_at;
+    use super::super::decide::ExpectedRevision;
     use super::super::read_stream::{StreamFrom, StreamPage};
     use super::super::{DATABASE, Log};
     use super::*;
@@ -241,6 +242,25 @@ mod tests {
         let limit = Limit { events: 10, considered: 10, bytes: 1 << 10 };
         let page = log.read_stream("a".into(), StreamFrom::Forwards(0), limit, Links::Keep).await.unwrap();
         assert!(matches!(page, StreamPage::Missing { .. }), "{page:?}");
+        log.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_killed_before_its_first_commit_opens_again() {
+        let (dir, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let log = Log::open(dir.path(), None, true).unwrap();
+        // Nothing is written for it. When the second is answered, all that the first brought about is done.
+        for _ in 0..2 {
+            let refused = Change { expected: ExpectedRevision::Exact(7), ..Change::append("a", [1]) };
+            let answer = log.change(refused).await.unwrap();
+            assert!(matches!(answer, Changed::WrongExpectedRevision { .. }), "{answer:?}");
+        }
+        for file in std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap) {
+            std::fs::copy(file.path(), left.path().join(file.file_name())).unwrap();
+        }
+        log.close().await;
+        let log = Log::open(left.path(), None, true).unwrap();
+        log.change(Change::append("a", [1])).await.unwrap();
         log.close().await;
     }
 
