@@ -81,10 +81,8 @@ pub async fn list(connection: &Connection) -> Result<Vec<Parked>, DatabaseError>
 /// [`DatabaseError`].
 pub async fn ask_retry(connection: &Connection, book: Option<BookId>) -> Result<u64, DatabaseError> {
     within(LIMIT, async {
-        let sql = format!(
-            "UPDATE bookstock.parked SET retry = true
-             WHERE ($2::int8 IS NULL OR book_id = $2) AND generation IN ({WRITTEN})"
-        );
+        let which = format!("($2::int8 IS NULL OR book_id = $2) AND generation IN ({WRITTEN})");
+        let sql = update(&which, "retry = true", "");
         let book = book.map(|book| value::bigint(book.get()));
         Ok(connection.client.execute(&sql, &[&FOLD_VERSION, &book]).await?)
     })
@@ -97,11 +95,10 @@ pub async fn ask_retry(connection: &Connection, book: Option<BookId>) -> Result<
 /// [`DatabaseError`].
 pub async fn retry_all(connection: &Connection, lease: &Lease) -> Result<(), DatabaseError> {
     within(LIMIT, async {
-        let sql = "
-            UPDATE bookstock.parked SET retry = true
-            WHERE generation = $1 AND NOT retry
-                AND EXISTS (SELECT FROM bookstock.projection WHERE generation = $1 AND epoch = $2)";
-        connection.client.execute(sql, &[&lease.generation, &lease.epoch]).await?;
+        let which = "generation = $1 AND NOT retry
+            AND EXISTS (SELECT FROM bookstock.projection WHERE generation = $1 AND epoch = $2)";
+        let sql = update(which, "retry = true", "");
+        connection.client.execute(&sql, &[&lease.generation, &lease.epoch]).await?;
         Ok(())
     })
     .await
@@ -204,14 +201,27 @@ pub(crate) async fn save(
         let later: Vec<i64> =
             books.iter().map(|book| sifted.later.get(book).copied().map_or(0, value::bigint)).collect();
         let retry: Vec<bool> = books.iter().map(|book| sifted.retry.contains(book)).collect();
-        let sql = "
-            UPDATE bookstock.parked AS p SET later = p.later + fresh.later, retry = p.retry OR fresh.retry
-            FROM unnest($2::int8[], $3::int8[], $4::bool[]) AS fresh (book_id, later, retry)
-            WHERE p.generation = $1 AND p.book_id = fresh.book_id";
-        let statement = transaction.prepare_cached(sql).await?;
+        let sql = update(
+            "generation = $1 AND book_id = ANY($2)",
+            "later = p.later + fresh.later, retry = p.retry OR fresh.retry",
+            "JOIN unnest($2::int8[], $3::int8[], $4::bool[]) AS fresh (book_id, later, retry) USING (book_id)",
+        );
+        let statement = transaction.prepare_cached(&sql).await?;
         transaction.execute(&statement, &[&generation, &ids, &later, &retry]).await?;
     }
     Ok(())
+}
+
+/// The statement that changes these streams, locked one after the other: two that took them each in an order of its own
+/// would wait for each other.
+fn update(which: &str, change: &str, with: &str) -> String {
+    format!(
+        "WITH these AS (
+            SELECT generation, book_id FROM bookstock.parked WHERE {which} ORDER BY generation, book_id FOR UPDATE
+         )
+         UPDATE bookstock.parked AS p SET {change} FROM these {with}
+         WHERE (p.generation, p.book_id) = (these.generation, these.book_id)"
+    )
 }
 
 /// The reason quotes what somebody wrote: PostgreSQL's text holds no NUL, and an operator reads no page of it.

@@ -13,6 +13,7 @@ mod golden;
 mod history;
 mod leases;
 mod memory;
+mod parking;
 mod reading;
 mod rights;
 mod sorting;
