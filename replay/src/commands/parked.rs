@@ -87,6 +87,15 @@ struct One {
     written: bool,
 }
 
+/// A generation, and whose stream waits in it.
+type Place = (i32, BookId);
+
+impl One {
+    fn place(&self) -> Place {
+        (self.generation, self.book_id)
+    }
+}
+
 #[derive(Serialize)]
 struct Shown<'a> {
     parked: Vec<One>,
@@ -219,34 +228,49 @@ async fn retry_all(places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
 }
 
 /// Waits until the projector has tried the stream of `book` again, or all, wherever it writes, or in some generations at
-/// least: another that is kept beside them may be of another event store, and its projector halted.
+/// least: another that is kept beside them may be of another event store, and its projector halted. `before` is what waited
+/// before that was asked for.
 async fn tried(connection: &Connection, book: Option<BookId>, before: &[One]) -> anyhow::Result<Tried> {
-    let asked: BTreeSet<i32> = before.iter().filter(|one| one.written).map(|one| one.generation).collect();
-    let (mut progress, mut to_try_before) = (Instant::now(), usize::MAX);
+    let mut left = written(connection, book).await?;
+    let asked: BTreeSet<Place> =
+        before.iter().filter(|one| one.written).chain(&left).map(One::place).collect();
+    let (mut to_try, mut progress) = (asked.clone(), Instant::now());
     loop {
-        let mut left = all(connection).await?;
-        left.retain(|one| one.written && book.is_none_or(|book| one.book_id == book));
-        let to_try = left.iter().filter(|one| one.retry).count();
-        if to_try < to_try_before {
-            (progress, to_try_before) = (Instant::now(), to_try);
+        // What was tried once stays so, though it may be marked again: by another event of it, or by the next projector.
+        let marked = left.iter().filter(|one| one.retry).map(One::place).collect();
+        let still = &to_try & &marked;
+        if still.len() < to_try.len() {
+            progress = Instant::now();
         }
+        to_try = still;
         let late = progress.elapsed() > PATIENCE;
-        if to_try == 0 || late {
-            let untried: BTreeSet<i32> =
-                left.iter().filter(|one| one.retry).map(|one| one.generation).collect();
-            if late && asked.is_subset(&untried) {
-                let what = book.map_or_else(|| format!("{to_try} of the streams"), BookId::stream);
+        if to_try.is_empty() || late {
+            let untried = generations(&to_try);
+            if late && generations(&asked).is_subset(&untried) {
+                let what = book.map_or_else(|| format!("{} of the streams", to_try.len()), BookId::stream);
                 bail!(
                     "no projector has tried {what} again within {} s: none is active, or the event store is away from it; that \
                      it is to be tried is kept, and the first that can does so",
                     PATIENCE.as_secs()
                 );
             }
-            left.retain(|one| !one.retry);
+            left.retain(|one| asked.contains(&one.place()) && !to_try.contains(&one.place()));
             return Ok(Tried { parked: left, untried });
         }
         tokio::time::sleep(POLL).await;
+        left = written(connection, book).await?;
     }
+}
+
+/// What waits where a projector writes, of a book or of all.
+async fn written(connection: &Connection, book: Option<BookId>) -> anyhow::Result<Vec<One>> {
+    let mut parked = all(connection).await?;
+    parked.retain(|one| one.written && book.is_none_or(|book| one.book_id == book));
+    Ok(parked)
+}
+
+fn generations(places: &BTreeSet<Place>) -> BTreeSet<i32> {
+    places.iter().map(|(generation, _)| *generation).collect()
 }
 
 /// In which generations nobody tried.
