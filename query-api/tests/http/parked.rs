@@ -121,9 +121,16 @@ async fn a_book_that_goes_on_is_shown_at_the_position_that_was_there_before() {
 #[tokio::test]
 async fn control_tables_that_know_of_no_parked_books_are_read_as_they_are() {
     let library = Library::empty("parked_unknown").await;
-    // Each by itself: who looks at both meanwhile would wait for one of them and keep the other.
-    library.sql("DROP TABLE bookstock.parked").await;
-    library.sql("ALTER TABLE bookstock.projection DROP COLUMN refolds").await;
+    // In the order in which the query side looks at them: dropping the one that refers to the other locks both.
+    library
+        .sql(
+            "BEGIN;
+             LOCK TABLE bookstock.projection;
+             DROP TABLE bookstock.parked;
+             ALTER TABLE bookstock.projection DROP COLUMN refolds;
+             COMMIT",
+        )
+        .await;
     library.put(42, &["1, NULL, 1.0, 5"]).await;
     let later = QueryApi::start(&library.database_url).await;
     later.stands_at(42).await;
