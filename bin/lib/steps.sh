@@ -17,7 +17,7 @@ step() {
 # What each failed test said, once more: in a long log nobody finds it, and whoever shows only its end shows it.
 failures() {
     awk '
-        /^---- .* stdout ----$/ { name = $2; next }
+        /^---- .* stdout ----$/ { name = $2; left = 0; next }
         name != "" && /^thread .* panicked at / { printf "\n%s\n", name; left = 30 }
         /^(stack backtrace:|note: run with)/ { left = 0 }
         /^failures:$/ { name = ""; left = 0 }
