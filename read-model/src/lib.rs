@@ -4,6 +4,10 @@
 //! The projector writes: [`migrate`], [`generation`], [`lease`], [`batch`]. The query side reads: [`Reader`] and the
 //! functions of each view, such as [`book_stock::by_id`]. Absent on purpose: any knowledge of the event store, of HTTP,
 //! and any way for a view to do anything but turn events into rows.
+//!
+//! Whoever locks several things takes them in this order, so that nobody waits for one who waits for him: the turn to make,
+//! switch or drop generations (the table `active`), the row of the generation (`projection`), the streams that wait in it
+//! (`parked`, by book), its own tables.
 #![forbid(unsafe_code)]
 
 pub mod admin_list;

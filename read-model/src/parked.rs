@@ -212,15 +212,27 @@ pub(crate) async fn save(
     Ok(())
 }
 
-/// The statement that changes these streams, locked one after the other: two that took them each in an order of its own
-/// would wait for each other.
+/// Locks all streams of a generation.
+pub(crate) async fn lock(transaction: &Transaction<'_>, generation: i32) -> Result<(), DatabaseError> {
+    transaction.execute(&in_order("generation = $1"), &[&generation]).await?;
+    Ok(())
+}
+
+/// The statement that changes these streams.
 fn update(which: &str, change: &str, with: &str) -> String {
     format!(
-        "WITH these AS (
-            SELECT generation, book_id FROM bookstock.parked WHERE {which} ORDER BY generation, book_id FOR UPDATE
-         )
+        "WITH these AS ({})
          UPDATE bookstock.parked AS p SET {change} FROM these {with}
-         WHERE (p.generation, p.book_id) = (these.generation, these.book_id)"
+         WHERE (p.generation, p.book_id) = (these.generation, these.book_id)",
+        in_order(which)
+    )
+}
+
+/// The query that locks these streams, one after the other: two that took them each in an order of its own would wait for
+/// each other.
+fn in_order(which: &str) -> String {
+    format!(
+        "SELECT generation, book_id FROM bookstock.parked WHERE {which} ORDER BY generation, book_id FOR UPDATE"
     )
 }
 

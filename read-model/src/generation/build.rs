@@ -7,6 +7,7 @@
 use super::{FOLD_VERSION, LIMIT, Schema};
 use crate::database::{Connection, DatabaseError, within};
 use crate::lease::{HANDED_BACK, Lease};
+use crate::parked;
 use crate::sorting;
 use crate::value;
 use crate::view::AnyView;
@@ -239,7 +240,10 @@ pub async fn freeze(connection: &Connection, lease: &Lease) -> Result<(), Switch
 /// Drops the tables of a generation and what the engine knows of it.
 pub(super) async fn remove(transaction: &Transaction<'_>, generation: i32) -> Result<(), DatabaseError> {
     let schema = Schema::of(generation);
-    // Its row first: whoever writes into it locks that row first, too.
+    // Its row first, and then the streams that wait in their order: so does whoever writes into it.
+    let row = "SELECT FROM bookstock.projection WHERE generation = $1 FOR UPDATE";
+    transaction.execute(row, &[&generation]).await?;
+    parked::lock(transaction, generation).await?;
     transaction.execute("DELETE FROM bookstock.projection WHERE generation = $1", &[&generation]).await?;
     transaction.batch_execute(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await?;
     transaction.execute("SELECT pg_notify($1, $2)", &[&HANDED_BACK, &generation.to_string()]).await?;

@@ -202,7 +202,7 @@ pub async fn give_up(
     lease: &crate::lease::Lease,
 ) -> Result<bool, DatabaseError> {
     within(LIMIT, async {
-        let transaction = connection.client.transaction().await?;
+        let transaction = super::alone(connection).await?;
         let ours = transaction
             .query_opt(
                 "SELECT FROM bookstock.projection WHERE generation = $1 AND epoch = $2 AND stage = 'building' FOR UPDATE",

@@ -9,7 +9,6 @@ use read_model::generation::{
 use read_model::lease::{Checkpoint, Lease, LeaseError};
 use read_model::sift::Gaps;
 use read_model::{Happening, Way, Writers, batch, migrate};
-use std::time::Duration;
 
 fn some() -> Vec<Happening> {
     happenings([warehoused(1, 5, "1.0", None), warehoused(2, 6, "1.0", None), warehoused(1, 1, "1.0", None)])
@@ -81,20 +80,17 @@ async fn a_generation_that_is_behind_does_not_serve() {
 async fn one_generation_is_built_at_a_time_and_what_a_dead_maker_left_is_dropped() {
     let url = read_models("dead_maker").await;
     let mut connection = connect(&url).await;
-    let first = begin(&mut connection, "first", Duration::from_secs(1), Kind::Next, VIEWS).await.unwrap();
+    let first = begin(&mut connection, "first", TERM, Kind::Next, VIEWS).await.unwrap();
     fill(&mut connection, &first.lease, &some()).await;
     let busy = begin(&mut connection, "second", TERM, Kind::Next, VIEWS).await;
     assert!(
         matches!(&busy, Err(BeginError::UnderWay { generation: 2, owner }) if owner == "first"),
         "{busy:?}"
     );
-    let second = loop {
-        match begin(&mut connection, "second", TERM, Kind::Next, VIEWS).await {
-            Ok(begun) => break begun,
-            Err(BeginError::UnderWay { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
-            Err(error) => panic!("{error}"),
-        }
-    };
+    let its_end =
+        "UPDATE bookstock.projection SET lease_until = now() - interval '1 second' WHERE generation = 2";
+    sql(&url, its_end).await;
+    let second = begin(&mut connection, "second", TERM, Kind::Next, VIEWS).await.unwrap();
     assert_eq!((second.dropped.as_slice(), second.lease.generation), (&[2][..], 3));
     // It was only paused, and wakes up: what the second one fills is not its own.
     assert!(matches!(first.lease.renew(&connection, None).await, Err(LeaseError::Lost)));
@@ -105,6 +101,32 @@ async fn one_generation_is_built_at_a_time_and_what_a_dead_maker_left_is_dropped
     assert_eq!(serving(&connection).await, 1);
     assert!(give_up(&mut connection, &second.lease).await.unwrap());
     assert_eq!(stages(&connection).await, [(1, Stage::Kept, true)]);
+}
+
+/// Otherwise who takes his turn, to begin or to drop, would wait for that generation while its maker waits for the turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_maker_that_gives_up_takes_his_turn_before_he_touches_what_he_built() {
+    let url = read_models("gives_up_in_turn").await;
+    let begun = begin(&mut connect(&url).await, "maker", TERM, Kind::Next, VIEWS).await.unwrap();
+    let another = client(&url).await;
+    another.batch_execute("BEGIN; LOCK TABLE bookstock.active IN EXCLUSIVE MODE").await.unwrap();
+    let giving_up = tokio::spawn({
+        let url = url.clone();
+        async move {
+            let mut connection = connect(&url).await;
+            loop {
+                match give_up(&mut connection, &begun.lease).await {
+                    Err(error) if error.is_in_the_way() => {}
+                    given_up => return given_up.unwrap(),
+                }
+            }
+        }
+    });
+    somebody_waits(&url).await;
+    let takes_it = "SELECT FROM bookstock.projection WHERE generation = 2 FOR UPDATE NOWAIT; COMMIT";
+    another.batch_execute(takes_it).await.unwrap();
+    assert!(giving_up.await.unwrap());
+    assert_eq!(stages(&connect(&url).await).await, [(1, Stage::Kept, true)]);
 }
 
 #[tokio::test]

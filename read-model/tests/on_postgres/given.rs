@@ -42,9 +42,24 @@ pub(crate) async fn connect(url: &str) -> Connection {
 
 /// Runs statements of the test's own, as the owner of the database.
 pub(crate) async fn sql(url: &str, statements: &str) {
+    client(url).await.batch_execute(statements).await.unwrap();
+}
+
+/// A connection for statements of the test's own.
+pub(crate) async fn client(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    client.batch_execute(statements).await.unwrap();
+    client
+}
+
+/// Waits until somebody waits for a lock.
+pub(crate) async fn somebody_waits(url: &str) {
+    let client = client(url).await;
+    let waits =
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while client.query(waits, &[]).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// An owner of the first generation.
