@@ -155,7 +155,7 @@ impl<Store: EventStore> Retry<'_, Store> {
         let mut refold = Refold::begin(self.connection, self.lease, self.checkpoint, book, VIEWS).await?;
         let mut next = 0;
         while last.is_some_and(|last| next <= last) {
-            let events = match page(self.store, book, next).await {
+            let events = match refold.meanwhile(page(self.store, book, next)).await? {
                 Ok(events) if !events.is_empty() => events,
                 Ok(_) | Err(_) => {
                     return Err(End::StoreLost("a stream could not be read to its end".to_owned()));

@@ -6,6 +6,7 @@
 
 use crate::database::{Connection, DatabaseError, within};
 use crate::value;
+use deadpool_postgres::Transaction;
 use std::time::Duration;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -75,13 +76,17 @@ impl Lease {
         term: Duration,
     ) -> Result<Option<(Self, Checkpoint)>, DatabaseError> {
         let term_ms = i64::try_from(term.as_millis()).unwrap_or(i64::MAX);
-        // clock_timestamp and not now: the statement may have waited for the row.
+        // Whoever has locked the row writes, however long ago the lease was renewed.
         let sql = "
             UPDATE bookstock.projection
             SET owner = $2, epoch = epoch + 1, lease_until = clock_timestamp() + $3::int8 * interval '1 ms',
                 owner_since = coalesce(CASE WHEN owner = $2 THEN owner_since END, clock_timestamp()),
                 behind_until = NULL
-            WHERE generation = $1 AND (owner IS NULL OR owner = $2 OR lease_until < clock_timestamp())
+            WHERE generation = (
+                SELECT generation FROM bookstock.projection
+                WHERE generation = $1 AND (owner IS NULL OR owner = $2 OR lease_until < clock_timestamp())
+                FOR NO KEY UPDATE SKIP LOCKED
+            )
             RETURNING epoch, position, event_id::text";
         let row = within(LIMIT, async {
             Ok(connection.client.query_opt(sql, &[&generation, &owner, &term_ms]).await?)
@@ -117,6 +122,15 @@ impl Lease {
         })
         .await?;
         if renewed == 1 { Ok(()) } else { Err(LeaseError::Lost) }
+    }
+
+    /// Renews the lease at the end of a transaction that has had its row locked, and may have taken longer than it lasted.
+    pub(crate) async fn extend(&self, transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
+        let sql =
+            "UPDATE bookstock.projection SET lease_until = clock_timestamp() + $3::int8 * interval '1 ms'
+                   WHERE generation = $1 AND epoch = $2";
+        transaction.execute(sql, &[&self.generation, &self.epoch, &self.term_ms]).await?;
+        Ok(())
     }
 
     /// Gives the lease up, so that another owner can take it at once. A lease that is lost already is no error.

@@ -9,15 +9,21 @@ use crate::view::{AnyView, Happening};
 use crate::write::{Way, Writers};
 use deadpool_postgres::Transaction;
 use domain::book::BookId;
+use std::pin::pin;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How long each step may take before PostgreSQL counts as frozen.
 const STEP: Duration = Duration::from_secs(5);
 
+/// How often PostgreSQL hears from us while something else is waited for. It ends the transaction of an owner that is
+/// silent for a second.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(300);
+
 /// A stream on its way. Dropping it leaves everything as it was.
 pub struct Refold<'a> {
     transaction: Transaction<'a>,
-    generation: i32,
+    lease: &'a Lease,
     checkpoint: Checkpoint,
     book: BookId,
     writers: Writers,
@@ -30,7 +36,7 @@ impl<'a> Refold<'a> {
     /// [`LeaseError`].
     pub async fn begin(
         connection: &'a mut Connection,
-        lease: &Lease,
+        lease: &'a Lease,
         checkpoint: Checkpoint,
         book: BookId,
         views: &[&dyn AnyView],
@@ -56,7 +62,23 @@ impl<'a> Refold<'a> {
         })
         .await?;
         let writers = Writers::of(views, Way::Statement);
-        Ok(Self { transaction, generation, checkpoint, book, writers })
+        Ok(Self { transaction, lease, checkpoint, book, writers })
+    }
+
+    /// Awaits something else in the middle of it, such as the next events.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn meanwhile<T>(&self, other: impl Future<Output = T>) -> Result<T, DatabaseError> {
+        let mut other = pin!(other);
+        loop {
+            match timeout(SIGN_OF_LIFE, &mut other).await {
+                Ok(done) => return Ok(done),
+                Err(_) => {
+                    within(STEP, async { Ok(self.transaction.batch_execute("SELECT").await?) }).await?;
+                }
+            }
+        }
     }
 
     /// Applies the next events of the stream, without those that were taken out of it.
@@ -64,7 +86,7 @@ impl<'a> Refold<'a> {
     /// # Errors
     /// [`DatabaseError`].
     pub async fn apply(&mut self, happenings: &[Happening]) -> Result<(), DatabaseError> {
-        let schema = Schema::of(self.generation);
+        let schema = Schema::of(self.lease.generation);
         within(STEP, async {
             self.writers.write(&self.transaction, &schema, happenings).await?;
             // All of it is one transaction, in which everything written is seen.
@@ -74,16 +96,17 @@ impl<'a> Refold<'a> {
         .await
     }
 
-    /// Ends it: the stream goes on after revision `last`, or begins.
+    /// Ends it, and renews the lease, which may have run out meanwhile: the stream goes on after revision `last`, or begins.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub async fn commit(self, last: Option<u64>) -> Result<(), DatabaseError> {
-        let schema = Schema::of(self.generation);
+        let schema = Schema::of(self.lease.generation);
         within(STEP, async {
             let last = last.map(|last| (self.book, last)).into_iter().collect();
             save_revisions(&self.transaction, &schema, &last).await?;
             announce(&self.transaction, self.checkpoint).await?;
+            self.lease.extend(&self.transaction).await?;
             Ok(self.transaction.commit().await?)
         })
         .await

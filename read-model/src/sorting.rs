@@ -60,6 +60,7 @@ pub async fn make(
             // With its statistics the table is queried well from the first moment.
             transaction.batch_execute(&format!("ANALYZE {}", schema.table(view.name()))).await?;
         }
+        lease.extend(&transaction).await?;
         transaction.commit().await?;
         Ok(true)
     })

@@ -59,7 +59,8 @@ impl Library {
     }
 
     async fn make_points(&self) {
-        let hold = "CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        let hold =
+            "CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS $$ BEGIN
             PERFORM pg_advisory_xact_lock_shared(TG_ARGV[0]::bigint); RETURN NEW; END $$";
         self.sql.batch_execute(hold).await.unwrap();
         for (point, (_, trigger)) in POINTS.iter().enumerate() {

@@ -121,8 +121,9 @@ async fn a_parked_stream_that_takes_longer_to_read_than_the_lease_lasts_does_not
         warehouse(&store, 1, &[1; 1_000]).await;
     }
     let last = warehouse(&store, 2, &[5]).await;
-    // Each of the five pages takes a second, and the lease lasts for three.
-    let slow = |event: &[u8]| Duration::from_secs(u64::from(contains(event, "book-1")));
+    // Each of the five pages takes longer than an owner may be silent within a transaction, and all of them longer than the
+    // lease lasts.
+    let slow = |event: &[u8]| Duration::from_millis(1_200 * u64::from(contains(event, "book-1")));
     let wire = Wire::slow_to(&store.url(), slow).await;
     let active = Running::start_as(None, wire.url(), &url);
     let reader = reader(&url);
@@ -145,6 +146,12 @@ async fn a_parked_stream_that_takes_longer_to_read_than_the_lease_lasts_does_not
     let last = warehouse(&store, 2, &[7]).await;
     reader.wait_for(last, PATIENCE).await.unwrap();
     assert_eq!(stocks(&reader).await, [(2, 12)]);
+
+    skip(&store, 1, 0).await;
+    until("it was folded anew", async || stocks(&reader).await == [(1, 4_000), (2, 12)]).await;
+    let last = warehouse(&store, 2, &[1]).await;
+    reader.wait_for(last, PATIENCE).await.unwrap();
+    assert_eq!(epoch().await, ours, "nobody took the lease meanwhile, nor after it");
     for projector in [standby, active] {
         projector.stop().await;
     }
@@ -249,7 +256,7 @@ async fn a_stream_that_could_not_be_tried_again_while_the_event_store_was_away_i
     let client = connect(&url).await;
     client
         .batch_execute(
-            "CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            "CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS $$ BEGIN
                  PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;
              CREATE TRIGGER hold BEFORE INSERT ON bookstock.parked FOR EACH ROW EXECUTE FUNCTION public.hold();
              SELECT pg_advisory_lock(1)",

@@ -68,6 +68,19 @@ async fn an_expired_lease_can_be_renewed_until_another_owner_takes_it() {
     assert!(Lease::take(&owner.connection, 1, "other", TERM).await.unwrap().is_none());
 }
 
+/// Such as one who folds a long stream anew, in one transaction: its lease is as old as that.
+#[tokio::test]
+async fn whoever_is_writing_is_not_waited_for_by_who_stands_by() {
+    let url = read_models("is_writing").await;
+    let standby = connect(&url).await;
+    let writing = client(&url).await;
+    let row = "UPDATE bookstock.projection SET owner = 'writer', lease_until = now() - interval '1 second'";
+    writing.batch_execute(&format!("{row}; BEGIN; {row}")).await.unwrap();
+    assert!(Lease::take(&standby, 1, "standby", TERM).await.unwrap().is_none());
+    writing.batch_execute("COMMIT").await.unwrap();
+    assert!(Lease::take(&standby, 1, "standby", TERM).await.unwrap().is_some());
+}
+
 /// Waits until a reader is told this of the projection.
 async fn told(reader: &Reader, what: &str, is_so: impl Fn(&Projection) -> bool) -> Projection {
     let deadline = Instant::now() + Duration::from_secs(20);
