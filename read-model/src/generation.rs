@@ -104,10 +104,10 @@ pub async fn kept_beside_serving(connection: &Connection) -> Result<Vec<i32>, Da
 }
 
 /// Begins a transaction in which nobody else makes, switches or drops a generation. One that is paused in the middle of it
-/// would keep the projector waiting, and so loses it.
+/// would keep the projector waiting, and so loses it; and one that waits for somebody gives up before those who wait behind it do.
 async fn alone(connection: &mut Connection) -> Result<Transaction<'_>, DatabaseError> {
     let transaction = connection.client.transaction().await?;
-    let alone = "SET LOCAL idle_in_transaction_session_timeout = '1s';
+    let alone = "SET LOCAL idle_in_transaction_session_timeout = '1s'; SET LOCAL lock_timeout = '2s';
                  LOCK TABLE bookstock.active IN EXCLUSIVE MODE";
     transaction.batch_execute(alone).await?;
     Ok(transaction)

@@ -136,7 +136,9 @@ impl Parked {
 }
 
 async fn connect(places: &Places) -> anyhow::Result<Connection> {
-    Ok(places.database()?.connect("bookstock replay", "SET statement_timeout = '10s'").await?)
+    // Whoever waits for one of many streams keeps the others from their projectors.
+    let settings = "SET lock_timeout = '1s'; SET statement_timeout = '2s'";
+    Ok(places.database()?.connect("bookstock replay", settings).await?)
 }
 
 async fn all(connection: &Connection) -> anyhow::Result<Vec<One>> {
@@ -186,7 +188,7 @@ async fn show(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outco
 async fn retry(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outcome> {
     let (connection, stream) = (connect(places).await?, book.stream());
     let before = of_book(&connection, book).await?;
-    if parked::ask_retry(&connection, Some(book)).await? == 0 {
+    if ask(&connection, Some(book)).await? == 0 {
         match before.first() {
             None => bail!("{stream} is not parked"),
             Some(One { generation, .. }) => bail!(
@@ -213,7 +215,7 @@ async fn retry(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outc
 async fn retry_all(places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
     let connection = connect(places).await?;
     let before = all(&connection).await?;
-    parked::ask_retry(&connection, None).await?;
+    ask(&connection, None).await?;
     let tried = tried(&connection, None, &before).await?;
     tell.document(&tried, || {
         let left = if tried.parked.is_empty() {
@@ -225,6 +227,17 @@ async fn retry_all(places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
     })?;
     let all_flow = tried.parked.is_empty() && tried.untried.is_empty();
     Ok(if all_flow { Outcome::Done } else { Outcome::Found })
+}
+
+/// Asks for it, a few times while somebody writes the same streams. Answers how many wait.
+async fn ask(connection: &Connection, book: Option<BookId>) -> anyhow::Result<u64> {
+    let started = Instant::now();
+    loop {
+        match parked::ask_retry(connection, book).await {
+            Err(error) if error.is_in_the_way() && started.elapsed() < PATIENCE => {}
+            asked => return Ok(asked?),
+        }
+    }
 }
 
 /// Waits until the projector has tried the stream of `book` again, or all, wherever it writes, or in some generations at

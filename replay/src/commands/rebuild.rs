@@ -245,17 +245,19 @@ async fn read(
 
 /// Lets the generation serve as soon as it is where the other one is; answers how many events that took.
 async fn switch(store: &Kurrent, build: &mut Build, whatever_position: bool) -> anyhow::Result<u64> {
-    let mut events = 0;
+    let (mut events, mut reason) = (0, String::new());
     for _ in 0..ATTEMPTS {
         events += read(build, None, "catching up", store).await?;
         match generation::switch(&mut build.connection, &build.lease, whatever_position).await {
             Ok(_) => return Ok(events),
-            Err(SwitchError::Behind { .. }) => {}
+            Err(behind @ SwitchError::Behind { .. }) => reason = behind.to_string(),
+            // A long stream is being folded anew, or many rows get their indexes.
+            Err(SwitchError::Database(error)) if error.is_in_the_way() => reason = error.to_string(),
             Err(error) => return Err(error.into()),
         }
     }
     anyhow::bail!(
-        "the generation that serves was ahead each of {ATTEMPTS} times; try again when there is less to do"
+        "it could not serve at any of {ATTEMPTS} times, at the last because {reason}; try again when there is less to do"
     )
 }
 

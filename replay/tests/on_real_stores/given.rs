@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use service_kit::Health;
 use std::collections::HashMap;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -362,6 +362,18 @@ pub(crate) async fn connect(database: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(database, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client
+}
+
+/// Waits until a query finds something.
+pub(crate) async fn until_there_is(client: &tokio_postgres::Client, query: &str) -> tokio_postgres::Row {
+    let started = Instant::now();
+    loop {
+        if let Some(row) = client.query_opt(query, &[]).await.unwrap() {
+            return row;
+        }
+        assert!(started.elapsed() < PATIENCE, "nothing came of: {query}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// A library of two books, projected, and its database.

@@ -3,10 +3,8 @@
 use crate::given::*;
 use read_model::{Reader, ReaderOptions};
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-/// How often it is looked whether something is so.
-const POLL: Duration = Duration::from_millis(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parked_stream_is_shown_tried_again_and_flows_when_its_event_is_skipped_with_a_reason() {
@@ -136,13 +134,12 @@ async fn a_retry_tells_what_came_of_it_where_it_serves_and_in_which_generation_n
     let all = ["parked", "retry", "--all"];
     // What was tried counts, though its next event has it tried again, and the next.
     sql(&database, WHO_ASKS).await;
-    let marking = tokio::spawn({
-        let database = database.clone();
-        async move { mark_again_and_again(&database).await }
-    });
-    let (one, all) = tokio::join!(tool(&one), tool(&all));
-    assert!(!marking.is_finished());
-    marking.abort();
+    let marked = AtomicBool::new(false);
+    let (one, all) = tokio::select! {
+        told = async { tokio::join!(tool(&one), tool(&all)) } => told,
+        () = mark_again_and_again(&database, &marked) => unreachable!("it goes on for ever"),
+    };
+    assert!(marked.load(Ordering::Relaxed), "they ended before it was tried");
     let one = one.json(1);
     assert_eq!((&one["waits"], &one["untried"]), (&json!(true), &json!([1])), "{one}");
     assert!(one["reason"].as_str().unwrap().contains("Shredded"), "{one}");
@@ -160,7 +157,7 @@ const WHO_ASKS: &str = "
 
 /// Once both tools have asked, and have looked since it was tried in generation 2, marks it there to be tried again, and
 /// does so for ever.
-async fn mark_again_and_again(database: &str) {
+async fn mark_again_and_again(database: &str, marking: &AtomicBool) {
     let client = connect(database).await;
     let tried_at = "
         SELECT clock_timestamp()::text FROM bookstock.parked WHERE generation = 2 AND NOT retry
@@ -168,21 +165,15 @@ async fn mark_again_and_again(database: &str) {
     let tried_at: String = until_there_is(&client, tried_at).await.get(0);
     let looked = format!(
         "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bookstock replay'
-            AND state = 'idle' AND query_start > '{tried_at}' HAVING count(*) = 2"
+            AND state = 'idle' AND query_start > '{tried_at}' AND state_change < clock_timestamp() - interval '50 ms'
+         HAVING count(*) = 2"
     );
+    // A statement is prepared, which looks at nothing, right before it is run.
     until_there_is(&client, &looked).await;
+    marking.store(true, Ordering::Relaxed);
     loop {
         client.batch_execute("UPDATE bookstock.parked SET retry = true WHERE generation = 2").await.unwrap();
-        tokio::time::sleep(POLL).await;
-    }
-}
-
-async fn until_there_is(client: &tokio_postgres::Client, query: &str) -> tokio_postgres::Row {
-    loop {
-        if let Some(row) = client.query_opt(query, &[]).await.unwrap() {
-            return row;
-        }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -94,6 +94,22 @@ async fn one_view_that_is_made_anew_from_equal_data_serves_with_the_others_as_th
     }
 }
 
+/// Such as a projector that folds a long stream anew in one transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_cannot_switch_because_somebody_is_writing_does_so_later() {
+    let (library, database) = projected("cannot_switch").await;
+    let (writing, looking) = (connect(&database).await, connect(&database).await);
+    let row = "BEGIN; SELECT FROM bookstock.projection WHERE generation = 1 FOR UPDATE";
+    writing.batch_execute(row).await.unwrap();
+    let rebuild = start(&library.store.url(), Some(&database), &["rebuild", "--json"]);
+    let waits = "SELECT xact_start::text FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name = 'bookstock replay' AND wait_event_type = 'Lock'";
+    let since: String = until_there_is(&looking, waits).await.get(0);
+    until_there_is(&looking, &format!("{waits} AND xact_start > '{since}'")).await;
+    writing.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(ended(rebuild).await.json(0)["outcome"], "switched");
+}
+
 /// Stopped as by Ctrl-Z, for longer than it waits for a store that says nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_that_is_paused_goes_on_or_ends_with_one_line_and_leaves_nothing_half_done() {
