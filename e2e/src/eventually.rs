@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 /// How long a test waits for what has to come, also on a machine with too much to do.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long commands wait for the event store where a test is about something else: as long as they may.
+pub(crate) const PATIENT_MS: &str = "19000";
+
 /// How long to leave the machine to those who are waited for between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 

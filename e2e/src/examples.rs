@@ -22,7 +22,7 @@ pub async fn the_examples(library: &Site, book: &Site, admin: &Site) {
     created(&renewed, &library.url("/libraries/1"), &expected);
     let position = renewed.json(201)["position"].as_str().unwrap().to_owned();
 
-    let shown = book.get(&format!("/books/1?minPosition={position}")).await;
+    let shown = book.get(&format!("/books/1?minPosition={position}&wait=10000")).await;
     let expected =
         json!({"_links": links("book", book.url("/books/1")), "name": null, "stock": 100, "version": 2.0});
     hal(&shown, &expected);

@@ -14,6 +14,7 @@
     reason = "this is the harness of tests: it fails as tests do"
 )]
 
+mod awake;
 mod binaries;
 mod browser;
 mod collector;
@@ -32,9 +33,11 @@ mod site;
 mod system;
 mod topology;
 
+pub use awake::awake;
 pub use binaries::{binary, command, installed};
 pub use browser::Browser;
 pub use collector::{Collector, Seen};
+pub(crate) use eventually::PATIENT_MS;
 pub use eventually::{PATIENCE, eventually};
 pub use examples::the_examples;
 pub use gateway::{Gateway, free_address};

@@ -2,7 +2,7 @@
 
 use crate::binaries::{binary, undisturbed};
 use crate::process::peak_memory_bytes;
-use crate::{Ended, Place, Process, Site, command, eventually};
+use crate::{Ended, PATIENT_MS, Place, Process, Site, command, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
@@ -225,7 +225,7 @@ impl PlainTopology {
 
 async fn spawn(place: &Place, up: &mut Command, settings: &[(&'static str, String)]) -> Process {
     // On a machine with too much to do a store may be slow; that is not what most tests are about.
-    up.env("STORE_TIMEOUT_MS", "19000");
+    up.env("STORE_TIMEOUT_MS", PATIENT_MS);
     up.envs(settings.iter().map(|(name, value)| (name, value)));
     // The socket of PostgreSQL goes away with the place, too.
     up.env("TMPDIR", place.path()).args(["--free-ports", "--data-dir"]).arg(place.path().join(DATA));

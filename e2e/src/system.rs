@@ -1,6 +1,6 @@
 //! `bookstock up`: the whole system, started by one command.
 
-use crate::{Ended, Place, Process, Site, command, eventually};
+use crate::{Ended, PATIENT_MS, Place, Process, Site, command, eventually};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
@@ -56,6 +56,8 @@ impl System {
         let mut up = command("bookstock");
         // The socket of PostgreSQL goes away with the place, too.
         up.env("TMPDIR", place.path());
+        // On a machine with too much to do a store may be slow; that is not what these tests are about.
+        up.env("STORE_TIMEOUT_MS", PATIENT_MS);
         up.arg("up").arg("--data-dir").arg(place.path().join(DATA));
         for (flag, part) in LISTENERS {
             up.args([flag, &address(part)]);

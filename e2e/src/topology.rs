@@ -1,6 +1,6 @@
 //! Every part as a process of its own, as in production.
 
-use crate::{Ended, Place, Postgres, Process, Site, command, eventually};
+use crate::{Ended, PATIENT_MS, Place, Postgres, Process, Site, command, eventually};
 use rustix::process::Signal;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -136,8 +136,18 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// Starts everything and waits until it is ready.
+    /// Starts everything and waits until it is ready. Commands wait for the store as long as they may, so that a busy
+    /// machine fails no test.
     pub async fn start() -> Self {
+        Self::start_with(&["--store-timeout-ms", PATIENT_MS]).await
+    }
+
+    /// The same with the deadline that programs have, to see what becomes of commands without a store.
+    pub async fn hurried() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(of_commands: &[&str]) -> Self {
         let place = Arc::new(Place::new());
         let postgres = Postgres::start(&place).await;
         let data = place.path().join("events").display().to_string();
@@ -151,8 +161,9 @@ impl Topology {
         let active = projector("projector-1").await;
         active.ready().await;
         let projectors = [active, projector("projector-2").await];
+        let of_commands = [&store[..], of_commands].concat();
         let command_api =
-            async |name| Service::start(&place, name, "command-api", &["--listen"], &store).await;
+            async |name| Service::start(&place, name, "command-api", &["--listen"], &of_commands).await;
         let command_apis = [command_api("command-api-1").await, command_api("command-api-2").await];
         let query_listeners = ["--listen", "--admin-listen"];
         let of_queries = [&database[..], &["--page"]].concat();

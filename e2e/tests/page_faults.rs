@@ -7,7 +7,7 @@ use serde_json::json;
 
 /// Everything as processes of its own, two books in it, and a browser that shows them.
 async fn library() -> (Topology, Gateway, Browser) {
-    let topology = Topology::start().await;
+    let topology = Topology::hurried().await;
     let command_apis = [topology.command_apis[0].addr(), topology.command_apis[1].addr()];
     let query_apis = [topology.query_api.addr(), topology.query_api.addr()];
     let gateway = Gateway::start(&topology.place, command_apis, query_apis, &[]).await;

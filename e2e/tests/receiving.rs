@@ -36,7 +36,7 @@ async fn ten_thousand_rows_are_booked_once_however_often_they_are_sent() {
     let last = system.gateway().warehouse(1, 1).await.json(201);
     let position = last["position"].as_str().unwrap();
     assert_eq!(last["stock"], rows.stocks[&1] + 1);
-    system.admin().get(&format!("/admins/1?minPosition={position}")).await.json(200);
+    system.admin().get(&format!("/admins/1?minPosition={position}&wait=10000")).await.json(200);
     let mut stocks = rows.stocks.clone();
     *stocks.get_mut(&1).unwrap() += 1;
     assert_eq!(system.admin().shows(&stocks).await, Ok(()));

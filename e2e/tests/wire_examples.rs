@@ -28,9 +28,9 @@ async fn warehousing_123_and_then_7_makes_130() {
     let body = gateway.warehouse(1, 7).await.json(201);
     assert_eq!(body["stock"], 130);
     let position = body["position"].as_str().unwrap();
-    let shown = gateway.get(&format!("/books/1?minPosition={position}")).await;
+    let shown = gateway.get(&format!("/books/1?minPosition={position}&wait=10000")).await;
     assert_eq!(shown.json(200)["stock"], 130);
-    let listed = gateway.get(&format!("/admins/1?minPosition={position}")).await;
+    let listed = gateway.get(&format!("/admins/1?minPosition={position}&wait=10000")).await;
     assert_eq!(listed.json(200)["bookStock"], 130);
     assert_eq!(gateway.get("/libraries/1").await.json(200)["stock"], 130);
 }
@@ -44,9 +44,9 @@ async fn a_mistyped_warehousing_is_corrected_in_both_views() {
     let body = gateway.post("/books/1/corrections", &correction).await.json(201);
     assert_eq!(body["stock"], 123);
     let position = body["position"].as_str().unwrap();
-    let shown = gateway.get(&format!("/books/1?minPosition={position}")).await;
+    let shown = gateway.get(&format!("/books/1?minPosition={position}&wait=10000")).await;
     assert_eq!(shown.json(200)["stock"], 123);
-    let listed = gateway.get(&format!("/admins/1?minPosition={position}")).await;
+    let listed = gateway.get(&format!("/admins/1?minPosition={position}&wait=10000")).await;
     assert_eq!(listed.json(200)["bookStock"], 123);
 }
 
@@ -57,7 +57,7 @@ async fn a_query_that_carries_a_commands_position_sees_that_command() {
     for stock in 1..=100 {
         let position = commands.warehouse(1, 1).await.json(201)["position"].as_str().unwrap().to_owned();
         for path in ["/books/1?", "/books?"] {
-            let shown = queries.get(&format!("{path}minPosition={position}")).await;
+            let shown = queries.get(&format!("{path}minPosition={position}&wait=10000")).await;
             let body = shown.json(200);
             let book = body.pointer("/_embedded/books/0").unwrap_or(&body);
             assert_eq!(book["stock"], stock, "{body}");
@@ -73,7 +73,7 @@ async fn a_query_for_a_position_that_does_not_come_says_that_the_views_are_behin
     let queries = system.query_api();
     let position =
         system.command_api().warehouse(1, 5).await.json(201)["position"].as_str().unwrap().to_owned();
-    queries.get(&format!("/books/1?minPosition={position}")).await.json(200);
+    queries.get(&format!("/books/1?minPosition={position}&wait=10000")).await.json(200);
     for path in ["/books/1", "/books", "/admins", "/admins/1"] {
         let behind = queries.get(&format!("{path}?minPosition=999999999999&wait=50")).await;
         assert_eq!(behind.problem(503, "projection-behind")["position"], position);

@@ -159,7 +159,7 @@ async fn a_sick_store_is_told_with_when_to_come_back() {
     let mut store = Store::start().await;
     let replica = Replica::hurried(&store).await;
     let mut client = client(&replica).await;
-    client.warehouse(copies(5)).await.unwrap();
+    replica.booked(1, 5, "first").await;
 
     store.freeze().await;
     let unknown = client.warehouse(copies(7)).await.unwrap_err();

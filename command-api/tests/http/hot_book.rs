@@ -89,7 +89,7 @@ async fn commands_that_wait_for_one_book_are_booked_together() {
 async fn what_is_told_to_have_changed_nothing_never_does() {
     let store = Store::start().await;
     let replica = Arc::new(Replica::hurried(&store).await);
-    replica.warehouse(1, 1).await.ok(201);
+    replica.booked(1, 1, "first").await;
     store.freeze().await;
     let mut sending = JoinSet::new();
     for number in 0..20 {
@@ -99,7 +99,7 @@ async fn what_is_told_to_have_changed_nothing_never_does() {
     let answers = sending.join_all().await;
     store.thaw().await;
     // Whatever was on its way has arrived when this is booked after it.
-    replica.warehouse(1, 1).await.ok(201);
+    replica.booked(1, 1, "after").await;
     let booked: BTreeSet<String> = store
         .events(1)
         .await

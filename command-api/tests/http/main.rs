@@ -7,6 +7,9 @@
     reason = "clippy.toml allows them in tests, not in what tests share"
 )]
 
+#[allow(unreachable_pub, reason = "a library shares it")]
+#[path = "../../../e2e/src/awake.rs"]
+mod awake;
 mod bad_input;
 mod batches;
 mod conditions;

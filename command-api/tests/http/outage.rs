@@ -1,20 +1,20 @@
 //! The event store is away, or frozen.
 
+use crate::awake::awake;
 use crate::program::Program;
 use crate::support::{Answer, Replica, Site, Store, eventually};
 use event_store::{Direction, EventStore as _, Start};
 use serde_json::json;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// The longest that a client may be left without an answer.
 const SOON: Duration = Duration::from_secs(1);
 
 async fn within_a_second(sending: impl Future<Output = Answer>) -> Answer {
-    let started = Instant::now();
-    let answer = sending.await;
-    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    let (answer, took) = awake(sending).await;
+    assert!(took < SOON, "{took:?}");
     answer
 }
 
@@ -26,7 +26,7 @@ async fn ready(replica: &Site, status: u16) {
 async fn without_its_store_a_command_is_told_so_within_a_second_and_goes_on_after() {
     let mut store = Store::start().await;
     let replica = Replica::hurried(&store).await;
-    replica.warehouse(1, 5).await.ok(201);
+    replica.booked(1, 5, "first").await;
     ready(&replica, 200).await;
 
     store.kill().await;
@@ -41,22 +41,22 @@ async fn without_its_store_a_command_is_told_so_within_a_second_and_goes_on_afte
 
     store.restart().await;
     ready(&replica, 200).await;
-    assert_eq!(replica.warehouse(1, 7).await.ok(201)["stock"], 12);
-    assert_eq!(replica.warehouse(2, 7).await.ok(201)["stock"], 7);
+    assert_eq!(replica.booked(1, 7, "after").await.ok(201)["stock"], 12);
+    assert_eq!(replica.booked(2, 7, "after").await.ok(201)["stock"], 7);
 }
 
 #[tokio::test]
 async fn an_outcome_that_nobody_knows_comes_with_the_key_to_ask_again() {
     let store = Store::start().await;
     let replica = Replica::hurried(&store).await;
-    replica.warehouse(1, 5).await.ok(201);
+    replica.booked(1, 5, "first").await;
     store.freeze().await;
     let keyed = within_a_second(replica.warehouse_keyed(1, 7, "mine")).await;
     assert_eq!(keyed.problem(503, "outcome-unknown")["idempotencyKey"], "mine");
     assert_eq!(keyed.header("idempotency-key"), "mine");
     assert_eq!(keyed.header("retry-after"), "1");
     store.thaw().await;
-    replica.warehouse_keyed(1, 7, "mine").await.ok(201);
+    replica.booked(1, 7, "mine").await;
     assert_eq!(replica.stock(1).await, 12);
 
     store.freeze().await;
@@ -64,8 +64,8 @@ async fn an_outcome_that_nobody_knows_comes_with_the_key_to_ask_again() {
     let key = unkeyed.problem(503, "outcome-unknown")["idempotencyKey"].as_str().unwrap().to_owned();
     assert_eq!(unkeyed.header("idempotency-key"), key);
     store.thaw().await;
-    replica.warehouse_keyed(1, 100, &key).await.ok(201);
-    Replica::hurried(&store).await.warehouse_keyed(1, 100, &key).await.ok(201);
+    replica.booked(1, 100, &key).await;
+    Replica::hurried(&store).await.booked(1, 100, &key).await;
     assert_eq!(replica.stock(1).await, 112);
     assert_eq!(store.events(1).await.len(), 3);
 }
@@ -112,8 +112,7 @@ async fn a_key_that_was_told_is_known_when_its_command_is_booked_after_all() {
 async fn a_repeat_of_what_is_booked_is_not_told_that_nothing_was() {
     let mut store = Store::start().await;
     let replica = Replica::hurried(&store).await;
-    let first = replica.warehouse_keyed(1, 5, "k").await;
-    first.ok(201);
+    let first = replica.booked(1, 5, "k").await;
     store.freeze().await;
     within_a_second(replica.warehouse_keyed(1, 5, "k")).await.problem(503, "outcome-unknown");
     store.thaw().await;
@@ -122,20 +121,19 @@ async fn a_repeat_of_what_is_booked_is_not_told_that_nothing_was() {
     within_a_second(replica.warehouse_keyed(1, 6, "k")).await.problem(422, "idempotency-key-reused");
     store.restart().await;
     ready(&replica, 200).await;
-    assert_eq!(replica.warehouse_keyed(1, 5, "k").await.lasting(), first.lasting());
+    assert_eq!(replica.booked(1, 5, "k").await.lasting(), first.lasting());
 }
 
 #[tokio::test]
 async fn a_frozen_store_leaves_no_client_without_an_answer() {
     let store = Store::start().await;
     let replica = Replica::hurried(&store).await;
-    replica.warehouse(1, 5).await.ok(201);
+    replica.booked(1, 5, "first").await;
     store.freeze().await;
     let waiting =
         async { tokio::join!(replica.warehouse(1, 1), replica.warehouse(1, 1), replica.warehouse(1, 1)) };
-    let started = Instant::now();
-    let (a, b, c) = waiting.await;
-    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    let ((a, b, c), took) = awake(waiting).await;
+    assert!(took < SOON, "{took:?}");
     for answer in [a, b, c] {
         assert_eq!(answer.status, 503, "{answer:?}");
     }
@@ -152,7 +150,7 @@ async fn a_frozen_store_leaves_no_client_without_an_answer() {
 async fn a_store_that_does_not_answer_is_cut_off_and_found_again_when_it_does() {
     let store = Store::start().await;
     let replica = Replica::hurried(&store).await;
-    replica.warehouse(1, 5).await.ok(201);
+    replica.booked(1, 5, "first").await;
     store.freeze().await;
     eventually("the readiness tells of the circuit", async || {
         replica.warehouse(1, 5).await;
@@ -181,7 +179,7 @@ async fn circuit(program: &Program, position: &str) -> bool {
 async fn while_the_circuit_is_open_no_command_reaches_the_store_nor_waits_and_a_probe_closes_it() {
     let store = Store::start().await;
     let program = Program::start(&store, &["--store-timeout-ms", "777"]).await;
-    program.warehouse(1, 5).await.ok(201);
+    program.booked(1, 5, "first").await;
     assert!(circuit(&program, "closed").await);
     store.freeze().await;
     eventually("the circuit is open", async || {
@@ -223,7 +221,7 @@ async fn while_the_circuit_is_open_no_command_reaches_the_store_nor_waits_and_a_
     eventually("the circuit is closed", async || circuit(&program, "closed").await).await;
     ready(&program, 200).await;
     assert_eq!(calls(&program, "failed").await, after.0);
-    program.warehouse(2, 5).await.ok(201);
+    program.booked(2, 5, "after").await;
     let log = program.log();
     assert!(log.contains("the circuit is closed"), "{log}");
 }
@@ -279,7 +277,7 @@ async fn who_stands_behind_a_call_that_hangs_is_turned_away_while_it_does_once_t
 async fn a_store_that_is_read_and_cannot_write_is_cut_off_until_it_can() {
     let store = Store::start().await;
     let program = Program::start(&store, &["--store-timeout-ms", "777"]).await;
-    program.warehouse(1, 5).await.ok(201);
+    program.booked(1, 5, "first").await;
     ready(&program, 200).await;
 
     let hung = store.slow_disk(Duration::from_secs(600)).await;
@@ -303,7 +301,7 @@ async fn a_store_that_is_read_and_cannot_write_is_cut_off_until_it_can() {
 
     drop(hung);
     ready(&program, 200).await;
-    program.warehouse(2, 5).await.ok(201);
+    program.booked(2, 5, "after").await;
     // The probes left nothing.
     let all = store.client().read_all(Start::Beginning, Direction::Forwards, 1_000).await.unwrap();
     assert!(all.iter().all(|event| event.stream.starts_with("book-")), "{all:?}");

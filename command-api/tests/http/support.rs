@@ -22,7 +22,7 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long a test waits for something that has to come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An event store server with a directory of its own.
 pub(crate) struct Store {
@@ -204,6 +204,18 @@ impl Site {
     pub(crate) async fn warehouse_keyed(&self, book: u64, qty: u64, key: &str) -> Answer {
         let path = format!("/books/{book}/warehousings");
         self.post_with(&path, serde_json::json!({"qty": qty}), &[("idempotency-key", key)]).await
+    }
+
+    /// The same, sent until it is booked: one that is hurried may have to be asked again, as its store may be busy.
+    pub(crate) async fn booked(&self, book: u64, qty: u64, key: &str) -> Answer {
+        let started = Instant::now();
+        loop {
+            let answer = self.warehouse_keyed(book, qty, key).await;
+            if answer.status == 201 {
+                return answer;
+            }
+            assert!(answer.status == 503 && started.elapsed() < PATIENCE, "{answer:?}");
+        }
     }
 
     /// Sends a receiving list, a JSON object a line.

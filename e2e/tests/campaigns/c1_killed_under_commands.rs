@@ -11,7 +11,7 @@ const FAULTS: usize = 6;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_command_is_lost_or_doubled_whatever_is_killed() {
     for mut run in campaign::runs("C1", 2) {
-        let mut topology = Topology::start().await;
+        let mut topology = Topology::hurried().await;
         let writers = Writers::begin(&topology, &mut run).await;
         for _ in 0..FAULTS {
             writers.book(run.rng.usize(1..150)).await;

@@ -37,21 +37,21 @@ async fn as_much_is_booked_as_at_best_and_the_rest_is_turned_away() {
             let best = in_turns(&site, 2 * AT_ONCE, SPAN, &mut run.rng).await;
             let flood = at_a_rate(&site, TIMES * best.goodput(), SPAN, &mut run.rng).await;
             // At best some are turned away, too: the gateway keeps a book's commands together, so that one of the two may
-            // have more than its half.
-            assert!(flood.shed > 2 * best.shed, "{} were turned away, and {} at best", flood.shed, best.shed);
+            // have more than its half. Where the disk stood still at best, it was no flood.
+            let floods = flood.shed > 2 * best.shed;
             let (best, share) = (best.goodput(), flood.goodput() / best.goodput());
             println!(
                 "at best {best:.0}/s; of {TIMES} times that, {share:.2} is booked and {} turned away",
                 flood.shed
             );
-            shares.push(share);
+            shares.push((floods, share));
         }
         for (part, before) in PARTS.into_iter().zip(before) {
             let grown = topology.peak_memory_bytes(part).saturating_sub(before);
             assert!(grown < MEMORY_BYTES, "{part} took {} MiB", grown >> 20);
         }
         is_told_to_be_slow(&topology).await;
-        assert!(shares.iter().any(|share| *share >= GOODPUT), "{shares:?}");
+        assert!(shares.iter().any(|&(floods, share)| floods && share >= GOODPUT), "{shares:?}");
         site.warehouse(1, 1).await.json(201);
     }
 }
