@@ -22,6 +22,10 @@ end() {
     kill "-$1" "$server" 2>/dev/null && kill -CONT $(everyone) 2>/dev/null || true
     wait "$server" 2>/dev/null || true
 }
+# Another server refuses to start as long as a process of this one is attached to its memory.
+gone() {
+    case $(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null) in '' | Z | X) ;; *) return 1 ;; esac
+}
 # A test that died no longer reads the answers; that must not end the shell before its trap.
 trap '' PIPE
 trap 'end INT; rm -rf "$dir"' EXIT
@@ -34,7 +38,12 @@ echo "$dir"
 while read -r command; do
     case $command in
         stop) end INT ;;
-        kill) children=$(cat "/proc/$server/task/$server/children"); end KILL; kill -KILL $children 2>/dev/null || true ;;
+        kill)
+            children=$(cat "/proc/$server/task/$server/children")
+            end KILL
+            kill -KILL $children 2>/dev/null || true
+            for child in $children; do until gone "$child"; do sleep 0.01; done; done
+            ;;
         start) start ;;
         # A backend may end between being listed and being signalled.
         freeze) kill -STOP $(everyone) 2>/dev/null || true ;;
