@@ -80,6 +80,10 @@ pub async fn fold_up_to(
     folded.map_err(failed)
 }
 
+fn later(book: BookId, error: &dyn std::fmt::Display) {
+    tracing::warn!(stream = book.stream(), %error, "a parked stream could not be read again; later");
+}
+
 fn failed(end: End) -> anyhow::Error {
     match end {
         End::DatabaseLost(reason) | End::StoreLost(reason) => anyhow::Error::msg(reason),
@@ -94,12 +98,13 @@ impl<Store: EventStore> Owned<'_, Store> {
         writers.forget();
         let mut retry = Retry { store: *store, connection, lease, checkpoint: *checkpoint };
         match retry.survey_all_as_owner(book, *status).await? {
-            Ok(survey) => retry.settle(book, survey).await,
-            Err(error) => {
-                tracing::warn!(stream = book.stream(), %error, "a parked stream could not be read again; later");
-                Ok(())
-            }
+            Ok(survey) => match retry.settle(book, survey).await {
+                Err(End::StoreLost(error)) => later(book, &error),
+                settled => return settled,
+            },
+            Err(error) => later(book, &error),
         }
+        Ok(())
     }
 }
 
