@@ -3,6 +3,7 @@
 use crate::after::AfterCheck;
 use crate::give_way::{self, Burst, GiveWay};
 use crate::log::{self, Until};
+use crate::patience::patiently;
 use crate::places::Places;
 use crate::progress::{Phase, Progress};
 use crate::tell::note;
@@ -18,7 +19,7 @@ use read_model::parity;
 use read_model::parked::Parked;
 use read_model::sift::Gaps;
 use read_model::view::AnyView;
-use read_model::{Database, Way, Writers};
+use read_model::{Database, DatabaseError, Way, Writers};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -205,8 +206,9 @@ impl Build {
         drop(self);
         let generation = lease.generation;
         let dropping = async {
-            let mut connection = database.connect("bookstock replay", "SET lock_timeout = '5s'").await?;
-            generation::give_up(&mut connection, &lease).await
+            let mut connection = database.connect("bookstock replay", "").await?;
+            let give_up = async || generation::give_up(&mut connection, &lease).await;
+            patiently(give_up, DatabaseError::is_in_the_way).await
         };
         let dropped = dropping.await.with_context(|| {
             format!("generation {generation} was left unfinished; the next rebuild drops it")
@@ -242,6 +244,8 @@ async fn begin(connection: &mut Connection, owner: &str, kind: Kind) -> anyhow::
                 }
                 tokio::time::sleep(Duration::from_millis(250)).await;
             }
+            // Its maker writes.
+            Err(BeginError::Database(error)) if error.is_in_the_way() && Instant::now() < deadline => {}
             begun => return Ok(begun?),
         }
     }

@@ -16,6 +16,7 @@ mod give_way;
 mod gone;
 mod log;
 mod origin;
+mod patience;
 mod places;
 mod progress;
 mod record;

@@ -81,6 +81,14 @@ pub enum KeptError {
     Database(#[from] DatabaseError),
 }
 
+impl KeptError {
+    /// Whether somebody else was in the way, so that the same may be done later.
+    #[must_use]
+    pub fn is_in_the_way(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_in_the_way())
+    }
+}
+
 const LISTED: &str = "
     SELECT p.generation, p.fold_version, p.stage, coalesce(p.generation = a.generation, false), p.position, p.owner,
         coalesce(p.lease_until >= clock_timestamp(), false), p.made_at, p.served_from,

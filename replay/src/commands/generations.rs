@@ -1,11 +1,12 @@
 //! `replay generations`: lists the generations of the read models, and drops those that are not needed any more.
 
+use crate::patience::patiently;
 use crate::places::Places;
 use crate::table::Table;
 use crate::tell::{Outcome, Tell, note};
 use domain::Timestamp;
 use indicatif::HumanBytes;
-use read_model::generation::{self, Listed, Stage};
+use read_model::generation::{self, KeptError, Listed, Stage};
 use serde::Serialize;
 
 /// List the generations of the read models, or drop some.
@@ -39,10 +40,10 @@ struct One {
 
 impl Generations {
     pub(crate) async fn run(self, places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
-        let mut connection =
-            places.database()?.connect("bookstock replay", "SET lock_timeout = '5s'").await?;
+        let mut connection = places.database()?.connect("bookstock replay", "").await?;
         for generation in self.drop {
-            generation::drop_one(&mut connection, generation).await?;
+            let drop = async || generation::drop_one(&mut connection, generation).await;
+            patiently(drop, KeptError::is_in_the_way).await?;
             note(format_args!("generation {generation} was dropped"));
         }
         let generations = generation::list(&connection).await?.into_iter().map(One::from).collect();

@@ -3,6 +3,7 @@
 mod skip;
 
 use crate::fold::Told;
+use crate::patience::patiently;
 use crate::places::Places;
 use crate::table::{Table, count};
 use crate::tell::{Outcome, Tell, WrongUse};
@@ -10,6 +11,7 @@ use anyhow::{Context as _, bail};
 use domain::Timestamp;
 use domain::book::{BookId, Reason};
 use event_store::EventStore as _;
+use read_model::DatabaseError;
 use read_model::database::Connection;
 use read_model::parked;
 use serde::Serialize;
@@ -137,7 +139,7 @@ impl Parked {
 
 async fn connect(places: &Places) -> anyhow::Result<Connection> {
     // Whoever waits for one of many streams keeps the others from their projectors.
-    let settings = "SET lock_timeout = '1s'; SET statement_timeout = '2s'";
+    let settings = "SET lock_timeout = '500ms'; SET statement_timeout = '2s'";
     Ok(places.database()?.connect("bookstock replay", settings).await?)
 }
 
@@ -188,7 +190,8 @@ async fn show(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outco
 async fn retry(places: &Places, tell: Tell, book: BookId) -> anyhow::Result<Outcome> {
     let (connection, stream) = (connect(places).await?, book.stream());
     let before = of_book(&connection, book).await?;
-    if ask(&connection, Some(book)).await? == 0 {
+    // Where it was written it may have been folded anew just now.
+    if ask(&connection, Some(book)).await? == 0 && !before.iter().any(|one| one.written) {
         match before.first() {
             None => bail!("{stream} is not parked"),
             Some(One { generation, .. }) => bail!(
@@ -229,15 +232,9 @@ async fn retry_all(places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
     Ok(if all_flow { Outcome::Done } else { Outcome::Found })
 }
 
-/// Asks for it, a few times while somebody writes the same streams. Answers how many wait.
+/// Asks for it. Answers how many wait.
 async fn ask(connection: &Connection, book: Option<BookId>) -> anyhow::Result<u64> {
-    let started = Instant::now();
-    loop {
-        match parked::ask_retry(connection, book).await {
-            Err(error) if error.is_in_the_way() && started.elapsed() < PATIENCE => {}
-            asked => return Ok(asked?),
-        }
-    }
+    patiently(async || parked::ask_retry(connection, book).await, DatabaseError::is_in_the_way).await
 }
 
 /// Waits until the projector has tried the stream of `book` again, or all, wherever it writes, or in some generations at

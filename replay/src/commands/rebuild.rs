@@ -257,7 +257,8 @@ async fn switch(store: &Kurrent, build: &mut Build, whatever_position: bool) -> 
         }
     }
     anyhow::bail!(
-        "it could not serve at any of {ATTEMPTS} times, at the last because {reason}; try again when there is less to do"
+        "the new generation could not take over in {ATTEMPTS} attempts, in the last because: {reason}; try again when there is \
+         less to do"
     )
 }
 

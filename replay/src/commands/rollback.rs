@@ -1,8 +1,9 @@
 //! `replay rollback`: lets the generation serve again that served before.
 
+use crate::patience::patiently;
 use crate::places::Places;
 use crate::tell::{Outcome, Tell};
-use read_model::generation;
+use read_model::generation::{self, KeptError};
 use serde::Serialize;
 
 /// Let the generation serve again that served before, at once.
@@ -24,9 +25,10 @@ struct RolledBack {
 
 impl Rollback {
     pub(crate) async fn run(self, places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
-        let mut connection =
-            places.database()?.connect("bookstock replay", "SET lock_timeout = '5s'").await?;
-        let went = generation::go_back(&mut connection, self.to).await?;
+        let mut connection = places.database()?.connect("bookstock replay", "").await?;
+        let went =
+            patiently(async || generation::go_back(&mut connection, self.to).await, KeptError::is_in_the_way)
+                .await?;
         let told = RolledBack {
             generation: went.to,
             before: went.from,

@@ -148,6 +148,23 @@ async fn a_retry_tells_what_came_of_it_where_it_serves_and_in_which_generation_n
     projecting.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_of_a_stream_that_is_being_folded_anew_says_so_when_it_was() {
+    let (mut library, database) = projected("folded_meanwhile").await;
+    let position = library.scribble(2).await;
+    project(&library, &database, position).await;
+    // As a projector does, in one transaction.
+    let (folding, looking) = (connect(&database).await, connect(&database).await);
+    folding.batch_execute("BEGIN; DELETE FROM bookstock.parked").await.unwrap();
+    let retry = start(&library.store.url(), Some(&database), &["parked", "retry", "2"]);
+    let waits = "SELECT xact_start::text FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name = 'bookstock replay' AND wait_event_type = 'Lock'";
+    let since: String = until_there_is(&looking, waits).await.get(0);
+    until_there_is(&looking, &format!("{waits} AND xact_start > '{since}'")).await;
+    folding.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(ended(retry).await.text(0).trim(), "book-2 was folded anew and flows again");
+}
+
 /// Notes in the table `asked` who changes the streams that wait.
 const WHO_ASKS: &str = "
     CREATE TABLE public.asked (who text);
