@@ -113,7 +113,7 @@ async fn a_system_whose_launcher_died_alone_starts_again_at_once_with_all_its_da
 
 #[tokio::test]
 async fn no_acknowledged_command_is_lost_or_booked_twice_whatever_dies() {
-    let mut topology = Topology::start().await;
+    let mut topology = Topology::hurried().await;
     let librarians = Librarians::begin(&topology.desks());
     for _ in 0..5 {
         librarians.book(100).await;

@@ -15,7 +15,7 @@ use read_model::view::AnyView;
 use read_model::{
     Database, Filter, Happening, ListRequest, Place, Reader, ReaderOptions, Way, Writers, migrate,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 pub(crate) const VIEWS: &[&dyn AnyView] = &[&BookStock, &AdminList, &BookHistory];
@@ -57,7 +57,9 @@ pub(crate) async fn somebody_waits(url: &str) {
     let client = client(url).await;
     let waits =
         "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let deadline = Instant::now() + Duration::from_secs(60);
     while client.query(waits, &[]).await.unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "nobody waits");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
