@@ -7,6 +7,7 @@ use event_store::{
 };
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
+use rustix::process::{Pid, WaitOptions, waitpid};
 use serde_json::Value;
 use service_kit::listen::{self, Exposure};
 use service_kit::{Auth, Health, LimitSettings, Limits, edge};
@@ -52,6 +53,10 @@ impl Store {
     /// Freezes it: its connections stay open and nothing answers.
     pub(crate) async fn freeze(&self) {
         self.signal("-STOP").await;
+        // The signal takes its time to reach all threads; until then the server may answer.
+        let process = Pid::from_raw(self.server.id().unwrap().cast_signed());
+        let stopping = tokio::task::spawn_blocking(move || waitpid(process, WaitOptions::UNTRACED).unwrap());
+        assert!(stopping.await.unwrap().is_some_and(|(_, status)| status.stopped()));
     }
 
     pub(crate) async fn thaw(&self) {

@@ -23,9 +23,10 @@ end() {
     wait "$server" 2>/dev/null || true
 }
 # Another server refuses to start as long as a process of this one is attached to its memory.
-gone() {
-    case $(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null) in '' | Z | X) ;; *) return 1 ;; esac
-}
+gone() { case $(state "$1") in '' | Z | X) ;; *) return 1 ;; esac; }
+# A process may end between being listed and being signalled, and goes on for a while after the signal.
+still() { case $(state "$1") in T) ;; *) gone "$1" ;; esac; }
+state() { sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null; }
 # A test that died no longer reads the answers; that must not end the shell before its trap.
 trap '' PIPE
 trap 'end INT; rm -rf "$dir"' EXIT
@@ -45,8 +46,11 @@ while read -r command; do
             for child in $children; do until gone "$child"; do sleep 0.01; done; done
             ;;
         start) start ;;
-        # A backend may end between being listed and being signalled.
-        freeze) kill -STOP $(everyone) 2>/dev/null || true ;;
+        freeze)
+            processes=$(everyone)
+            kill -STOP $processes 2>/dev/null || true
+            for process in $processes; do until still "$process"; do sleep 0.01; done; done
+            ;;
         thaw) kill -CONT $(everyone) 2>/dev/null || true ;;
     esac
     echo "$command" 2>/dev/null || exit 1
