@@ -62,7 +62,7 @@ impl DatabaseError {
 
     /// Whether somebody else was in the way, so that nothing was done and the same may be done later.
     #[must_use]
-    pub fn is_in_the_way(&self) -> bool {
+    pub fn is_contention(&self) -> bool {
         let codes = [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::T_R_DEADLOCK_DETECTED];
         self.code().is_some_and(|code| codes.contains(&code))
     }

@@ -208,7 +208,7 @@ impl Build {
         let dropping = async {
             let mut connection = database.connect("bookstock replay", "").await?;
             let give_up = async || generation::give_up(&mut connection, &lease).await;
-            patiently(give_up, DatabaseError::is_in_the_way).await
+            patiently(give_up, DatabaseError::is_contention).await
         };
         let dropped = dropping.await.with_context(|| {
             format!("generation {generation} was left unfinished; the next rebuild drops it")
@@ -245,7 +245,7 @@ async fn begin(connection: &mut Connection, owner: &str, kind: Kind) -> anyhow::
                 tokio::time::sleep(Duration::from_millis(250)).await;
             }
             // Its maker writes.
-            Err(BeginError::Database(error)) if error.is_in_the_way() && Instant::now() < deadline => {}
+            Err(BeginError::Database(error)) if error.is_contention() && Instant::now() < deadline => {}
             begun => return Ok(begun?),
         }
     }

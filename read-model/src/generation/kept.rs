@@ -84,8 +84,8 @@ pub enum KeptError {
 impl KeptError {
     /// Whether somebody else was in the way, so that the same may be done later.
     #[must_use]
-    pub fn is_in_the_way(&self) -> bool {
-        matches!(self, Self::Database(error) if error.is_in_the_way())
+    pub fn is_contention(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_contention())
     }
 }
 

@@ -116,7 +116,7 @@ async fn a_maker_that_gives_up_takes_his_turn_before_he_touches_what_he_built() 
             let mut connection = connect(&url).await;
             loop {
                 match give_up(&mut connection, &begun.lease).await {
-                    Err(error) if error.is_in_the_way() => {}
+                    Err(error) if error.is_contention() => {}
                     given_up => return given_up.unwrap(),
                 }
             }

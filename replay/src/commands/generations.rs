@@ -43,7 +43,7 @@ impl Generations {
         let mut connection = places.database()?.connect("bookstock replay", "").await?;
         for generation in self.drop {
             let drop = async || generation::drop_one(&mut connection, generation).await;
-            patiently(drop, KeptError::is_in_the_way).await?;
+            patiently(drop, KeptError::is_contention).await?;
             note(format_args!("generation {generation} was dropped"));
         }
         let generations = generation::list(&connection).await?.into_iter().map(One::from).collect();

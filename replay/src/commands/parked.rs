@@ -234,7 +234,7 @@ async fn retry_all(places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
 
 /// Asks for it. Answers how many wait.
 async fn ask(connection: &Connection, book: Option<BookId>) -> anyhow::Result<u64> {
-    patiently(async || parked::ask_retry(connection, book).await, DatabaseError::is_in_the_way).await
+    patiently(async || parked::ask_retry(connection, book).await, DatabaseError::is_contention).await
 }
 
 /// Waits until the projector has tried the stream of `book` again, or all, wherever it writes, or in some generations at

@@ -252,7 +252,7 @@ async fn switch(store: &Kurrent, build: &mut Build, whatever_position: bool) -> 
             Ok(_) => return Ok(events),
             Err(behind @ SwitchError::Behind { .. }) => reason = behind.to_string(),
             // A long stream is being folded anew, or many rows get their indexes.
-            Err(SwitchError::Database(error)) if error.is_in_the_way() => reason = error.to_string(),
+            Err(SwitchError::Database(error)) if error.is_contention() => reason = error.to_string(),
             Err(error) => return Err(error.into()),
         }
     }

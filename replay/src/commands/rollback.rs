@@ -27,7 +27,7 @@ impl Rollback {
     pub(crate) async fn run(self, places: &Places, tell: Tell) -> anyhow::Result<Outcome> {
         let mut connection = places.database()?.connect("bookstock replay", "").await?;
         let went =
-            patiently(async || generation::go_back(&mut connection, self.to).await, KeptError::is_in_the_way)
+            patiently(async || generation::go_back(&mut connection, self.to).await, KeptError::is_contention)
                 .await?;
         let told = RolledBack {
             generation: went.to,
