@@ -3,6 +3,7 @@
 use crate::given::*;
 use read_model::batch::ApplyError;
 use read_model::lease::{HANDED_BACK, Lease, LeaseError};
+use read_model::refold::Refold;
 use read_model::{Lag, Projection, Reader};
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,20 @@ async fn whoever_is_writing_is_not_waited_for_by_who_stands_by() {
     assert!(Lease::take(&standby, 1, "standby", TERM).await.unwrap().is_none());
     writing.batch_execute("COMMIT").await.unwrap();
     assert!(Lease::take(&standby, 1, "standby", TERM).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_fold_that_took_longer_than_its_lease_lasted_ends_with_a_new_one() {
+    let url = read_models("longer_than_its_lease").await;
+    let (mut connection, looking) = (connect(&url).await, client(&url).await);
+    let taken = Lease::take(&connection, 1, "owner", Duration::from_millis(1)).await.unwrap();
+    let (lease, checkpoint) = taken.expect("nobody else holds the lease");
+    let fold = Refold::begin(&mut connection, &lease, checkpoint, book(1), VIEWS).await.unwrap();
+    let later = "SELECT clock_timestamp()::text FROM pg_sleep(0.01)";
+    let before_its_end: String = looking.query_one(later, &[]).await.unwrap().get(0);
+    fold.commit(None).await.unwrap();
+    let renewed = format!("SELECT lease_until > '{before_its_end}' FROM bookstock.projection");
+    assert!(looking.query_one(&renewed, &[]).await.unwrap().get::<_, bool>(0));
 }
 
 /// Waits until a reader is told this of the projection.
